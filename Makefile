@@ -1,0 +1,38 @@
+# make notebooks   set up, draw the embedded dataset, run the four notebooks in order
+# make test        set up, run the tests
+# make check       what is slower: lint, the notebooks in smoke mode, the README's commands
+# make figures     draw the figures in images/ again
+
+PYTHON ?= python3
+PY := .venv/bin/python
+NOTEBOOKS := 0_Dataset 1_Preliminaries 2_Training 3_Inference
+
+.PHONY: notebooks test check figures clean
+
+notebooks: .venv/installed
+	$(PY) scenes.py data/scenes
+	$(PY) notebooks.py $(NOTEBOOKS:=.ipynb)
+
+test: .venv/installed-dev
+	$(PY) -m pytest
+
+check: .venv/installed-dev
+	$(PY) -m ruff check
+	$(PY) tests/check_readme.py
+	$(PY) notebooks.py --smoke $(NOTEBOOKS:=.ipynb)
+
+figures: .venv/installed
+	$(PY) images/draw.py
+
+clean:
+	rm -rf .venv cache data runs
+
+.venv/installed: requirements.txt
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --upgrade pip
+	$(PY) -m pip install --quiet -r requirements.txt
+	touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed
+	$(PY) -m pip install --quiet -r requirements-dev.txt
+	touch $@

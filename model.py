@@ -1,0 +1,100 @@
+"""CNN encoder and LSTM decoder: "Show and Tell", Vinyals et al. 2015 (arXiv:1411.4555).
+
+    images (B, 3, 224, 224) --EncoderCNN--> features (B, E) --DecoderRNN--> scores (B, T, V)
+
+The decoder reads the image, then the caption without its last word; output t scores word t. So
+output 0, read off the image alone, scores `<start>`: the coursework's shape asks for it, and it
+counts nowhere else.
+
+Shape letters:  B images   T tokens   L grid cells   V vocabulary   E embedding   H hidden   N layers
+"""
+
+import copy
+from functools import partial
+
+import torch
+from torch import nn
+
+from backbones import Backbone
+from search import Search, search
+
+
+class EncoderCNN(nn.Module):
+    """A pretrained CNN without its classifier, then a trainable linear layer.
+
+    `backbone(images)` is what is frozen and can be cached, `(B, D)` or, with grid=True, `(B, L, D)`;
+    `embed` is trained and maps D to `embed_size`. See `Backbone` for the other arguments.
+    """
+
+    def __init__(self, embed_size, backbone="resnet50", weights="pretrained", grid=False,
+                 tune_from=None):
+        super().__init__()
+        self.backbone = Backbone(backbone, weights, grid, tune_from)
+        self.embed = nn.Linear(self.backbone.channels, embed_size)
+
+    def forward(self, images):
+        """(B, 3, S, S) -> features (B, E), or (B, L, E) on a grid."""
+        return self.embed(self.backbone(images))
+
+
+class DecoderRNN(nn.Module):
+    """An LSTM that writes a caption, given the image's feature at the first step or at every step.
+
+    inject: "first" feeds the image as if it were the word before `<start>`; "every" also joins it
+    to each word after that.  dropout: share of inputs and outputs silenced in training.
+    """
+
+    def __init__(self, embed_size, hidden_size, vocab_size, num_layers=1, dropout=0.0,
+                 inject="first"):
+        super().__init__()
+        if inject not in ("first", "every"):
+            raise ValueError(f"inject is 'first' or 'every', not {inject!r}")
+        self.inject = inject
+        self.words = nn.Embedding(vocab_size, embed_size)
+        self.lstm = nn.LSTM(embed_size * (2 if inject == "every" else 1), hidden_size, num_layers,
+                            batch_first=True, dropout=dropout if num_layers > 1 else 0.0)
+        self.drop = nn.Dropout(dropout)
+        self.scores = nn.Linear(hidden_size, vocab_size)
+
+    def forward(self, features, captions):
+        """features (B, E), captions (B, T) -> scores (B, T, V), the whole sequence at once."""
+        image = features.flatten(1).unsqueeze(1)                       # (B, 1, E)
+        words = self.words(captions[:, :-1])                           # (B, T-1, E)
+        hidden, _ = self.lstm(self.inputs(image, words))               # (B, T, H)
+        return self.scores(self.drop(hidden))
+
+    def inputs(self, image, words):
+        """What the LSTM reads: the image (B, 1, E), then the words (B, T-1, E)."""
+        inputs = torch.cat([image, words], dim=1)                      # (B, T, E)
+        if self.inject == "every":
+            inputs = torch.cat([inputs, image.expand_as(inputs)], dim=2)
+        return self.drop(inputs)
+
+    def begin(self, features, states=None):
+        """features (B, E) -> state after the image: hidden and cell (B, N, H), image (B, E)."""
+        image = features.flatten(1)
+        no_words = image.new_zeros(len(image), 0, image.shape[1])
+        _, (hidden, cell) = self.lstm(self.inputs(image.unsqueeze(1), no_words), states)
+        return hidden.transpose(0, 1), cell.transpose(0, 1), image
+
+    def step(self, words, state):
+        """words (B,), state -> scores (B, V) of the next word, state: every tensor batch first."""
+        hidden, cell, image = state
+        inputs = self.words(words).unsqueeze(1)                        # (B, 1, E)
+        if self.inject == "every":
+            inputs = torch.cat([inputs, image.unsqueeze(1)], dim=2)
+        lstm_state = (hidden.transpose(0, 1).contiguous(), cell.transpose(0, 1).contiguous())
+        output, (hidden, cell) = self.lstm(self.drop(inputs), lstm_state)
+        scores = self.scores(self.drop(output[:, 0]))                  # (B, V)
+        return scores, (hidden.transpose(0, 1), cell.transpose(0, 1), image)
+
+    def sample(self, features, states=None, max_len=20):
+        """Greedy caption of one image: features (1, 1, E) -> at most `max_len` ids, both ends in.
+
+        states: the LSTM's state (hidden, cell) before the image, each (N, 1, H); None is zeros,
+        never random, so that one picture has one caption.
+        """
+        decoder = copy.copy(self)
+        decoder.begin = partial(self.begin, states=states)
+        greedy = Search(method="greedy", max_length=max_len)
+        return search(decoder, features, greedy)[0][0].words

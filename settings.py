@@ -1,0 +1,61 @@
+"""Everything a training run depends on besides its code and its machine, and its named recipes.
+
+The same fields are the notebook's parameters, the command's options, and the `settings.json` of a
+run's folder.
+"""
+
+import argparse
+from dataclasses import MISSING, dataclass, field, fields
+
+
+def dial(default, meaning):
+    """A field with its meaning, which is also the text of its option."""
+    return field(default=default, metadata={"help": meaning})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The dials of a run. Captions are counted one by one: five to a picture of COCO."""
+
+    data: str = field(metadata={"help": "dataset in COCO's layout"})
+    encoder: str = dial("efficientnet_lite0", "backbone, see backbones.NAMES")
+    weights: str | None = dial("pretrained", "pretrained, or a local .pth or .safetensors file")
+    fit: str = dial("squash", "picture to square: squash it, or crop the middle")
+    tune_from: int | None = dial(None, "first encoder stage that trains; none is frozen")
+    views: int = dial(2, "cached views of a training picture: 1 is as it is, more are augmented")
+    vocab_threshold: int = dial(5, "occurrences in train below which a word is <unk>")
+    one_per_picture: bool = dial(False, "an epoch has one caption a picture instead of all")
+    embed_size: int = dial(512, "size of image and word vectors")
+    hidden_size: int = dial(512, "size of the LSTM's state")
+    num_layers: int = dial(1, "LSTM layers")
+    inject: str = dial("first", "the image enters at the first step or at every step")
+    dropout: float = dial(0.5, "share of the LSTM's inputs and outputs silenced")
+    epochs: int = dial(12, "passes over the captions at most")
+    batch_size: int = dial(64, "captions a step")
+    learning_rate: float = dial(1e-3, "peak rate of AdamW")
+    encoder_rate: float = dial(1e-5, "peak rate of tuned encoder stages")
+    warmup: int = dial(200, "steps of linear rise, before a cosine fall to 0")
+    weight_decay: float = dial(0.0, "AdamW's, a step and unit of learning rate")
+    clip: float = dial(5.0, "largest norm of the gradient")
+    patience: int = dial(3, "epochs without a better CIDEr before stopping")
+    val_pictures: int = dial(1000, "pictures of val captioned and scored after each epoch")
+    seed: int = dial(0, "of weights, order, views and dropout")
+    workers: int = dial(0, "processes that read pictures where features are not cached")
+
+
+# A recipe's name keeps its meaning for good: scores are quoted with it.
+RECIPES = {
+    "seed": {},     # Show and Tell (arXiv:1411.4555) on a frozen pooled feature
+}
+
+
+def add_options(parser):
+    """Give `parser` an option for every field; those not given are absent from its result."""
+    for one in fields(Settings):
+        kind = next(kind for kind in (bool, int, float, str)
+                    if one.type in (kind, kind | None))
+        shown = "" if one.default is MISSING else f" ({one.default})"
+        how = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
+        parser.add_argument(f"--{one.name.replace('_', '-')}", default=argparse.SUPPRESS,
+                            required=one.default is MISSING,
+                            help=one.metadata["help"] + shown, **how)

@@ -1,0 +1,137 @@
+"""Words <-> integers.
+
+    sentence --tokenize--> words --Vocabulary.encode--> caption --Vocabulary.decode--> sentence
+
+A *sentence* is a string; a *caption* is a list of ids that begins with `<start>` and ends with
+`<end>`. Ids 0, 1 and 2 are `<start>`, `<end>` and `<unk>`; words rarer than the threshold in the
+training captions become `<unk>`. There is no padding word: batches are filled with `<end>` and
+masked by their lengths.
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from nltk.tokenize import NLTKWordTokenizer
+
+from files import BadInput, read_json, write_json
+
+START_ID, END_ID, UNK_ID = 0, 1, 2
+START_WORD, END_WORD, UNK_WORD = "<start>", "<end>", "<unk>"
+
+_tokenizer = NLTKWordTokenizer()  # word_tokenize would first ask for a download, punkt_tab
+
+
+def tokenize(sentence):
+    """Split a sentence into lower-case words and punctuation, as the vocabulary counts them."""
+    return _tokenizer.tokenize(str(sentence).lower())
+
+
+def join(words):
+    """Write words as a sentence: the inverse of `tokenize` up to case and rare punctuation."""
+    sentence = " ".join('"' if word in ("``", "''") else word for word in words)
+    return re.sub(r" (?=(?:[.,;:!?%)]|n't|'\w+)(?: |$))", "", sentence)
+
+
+class Vocabulary:
+    """The words a model knows; `vocab(word)` is the word's id, `len(vocab)` their number.
+
+    Built from the captions of a COCO annotations file and saved, or read back:
+
+        Vocabulary(5, "vocab.json", annotations_file="captions_train2017.json")
+        Vocabulary(None, "vocab.json", vocab_from_file=True)
+        Vocabulary.build(lists_of_words, threshold=5)
+
+    The file is JSON whatever its name; a pickled one is refused, since unpickling runs code.
+    """
+
+    def __init__(self, vocab_threshold=None, vocab_file="./vocab.pkl", start_word=START_WORD,
+                 end_word=END_WORD, unk_word=UNK_WORD,
+                 annotations_file="../cocoapi/annotations/captions_train2014.json",
+                 vocab_from_file=False, *, words=None):
+        self.vocab_threshold, self.vocab_file = vocab_threshold, vocab_file
+        special = [start_word, end_word, unk_word]
+        if words is None and vocab_from_file and Path(vocab_file).exists():
+            self._store(read_words(vocab_file))
+        elif words is None:
+            captions = captions_in(annotations_file)
+            self._store(special + frequent(map(tokenize, captions), vocab_threshold or 1, special))
+            self.save(vocab_file)
+        else:
+            self._store(special + list(words))
+
+    def _store(self, words):
+        self.start_word, self.end_word, self.unk_word = words[:3]
+        self.idx2word = dict(enumerate(words))
+        self.word2idx = {word: index for index, word in self.idx2word.items()}
+        if len(self.word2idx) != len(words):
+            raise BadInput("a vocabulary names a word twice: build it again from the captions")
+
+    @classmethod
+    def build(cls, sentences_of_words, threshold):
+        """Count words over tokenised sentences and keep those seen `threshold` times or more."""
+        special = [START_WORD, END_WORD, UNK_WORD]
+        return cls(threshold, words=frequent(sentences_of_words, threshold, special))
+
+    @property
+    def words(self):
+        """All words in the order of their ids, the three special ones first."""
+        return list(self.idx2word.values())
+
+    def __call__(self, word):
+        return self.word2idx.get(word, UNK_ID)
+
+    def __len__(self):
+        return len(self.idx2word)
+
+    def __contains__(self, word):
+        return word in self.word2idx
+
+    def encode(self, words):
+        """Words (or a sentence, tokenised first) -> caption, `<start>` and `<end>` included."""
+        words = tokenize(words) if isinstance(words, str) else words
+        return [START_ID, *map(self, words), END_ID]
+
+    def decode(self, caption):
+        """Caption -> sentence: everything after `<start>` and before the first `<end>`, if any."""
+        words = []
+        for index in map(int, caption):
+            if index == END_ID:
+                break
+            if index != START_ID:
+                words.append(self.idx2word[index])
+        return join(words)
+
+    def save(self, path):
+        """Write the words as JSON, whole or not at all."""
+        write_json(path, {"format": "vocabulary", "words": self.words}, indent=0)
+
+
+def frequent(sentences_of_words, threshold, special=()):
+    """Words seen `threshold` times or more, most frequent first, ties in alphabetical order."""
+    counts = Counter(word for words in sentences_of_words for word in words)
+    kept = [word for word, count in counts.items() if count >= threshold and word not in special]
+    return sorted(kept, key=lambda word: (-counts[word], word))
+
+
+def captions_in(annotations_file):
+    """The sentences of a COCO captions file."""
+    content = read_json(annotations_file, "give the path of a COCO captions_*.json file")
+    try:
+        return [annotation["caption"] for annotation in content["annotations"]]
+    except (KeyError, TypeError):
+        raise BadInput(f"{annotations_file} holds no captions: give a COCO captions_*.json file, "
+                       "not instances or image_info") from None
+
+
+def read_words(path):
+    """The words of a saved vocabulary; raises `BadInput` for anything else, a pickle included."""
+    rebuild = "build it again with vocab_from_file=False, which writes it as JSON"
+    with open(path, "rb") as file:
+        if file.read(1) != b"{":
+            raise BadInput(f"{path} is not a JSON vocabulary (a pickled one is never loaded, since "
+                           f"that would run code): {rebuild}")
+    words = read_json(path, rebuild).get("words")
+    if not isinstance(words, list) or len(words) < 3 or not all(isinstance(w, str) for w in words):
+        raise BadInput(f"{path} holds no list of words: {rebuild}")
+    return words
