@@ -67,9 +67,9 @@ class Captioner:
 
 def save_captioner(path, captioner, **about):
     """Write a self-contained checkpoint; `about` (recipe, data, scores) goes into its header."""
+    versions = {"torch": torch.__version__, "torchvision": torchvision.__version__}
     header = {"architecture": captioner.architecture, "words": captioner.vocab.words,
-              "transform": asdict(captioner.transform),
-              "about": {**about, "torch": torch.__version__, "torchvision": torchvision.__version__}}
+              "transform": asdict(captioner.transform), "about": {**about, **versions}}
     tensors = {name: tensor.half() if tensor.dim() > 1 else tensor
                for name, tensor in captioner.tensors().items()}
     _write(path, tensors, {"format": FORMAT, "captioner": json.dumps(header)})

@@ -125,7 +125,7 @@ def get_loader(transform, mode="train", batch_size=1, vocab_threshold=None,
     if mode == "test" and not (batch_size == 1 and vocab_from_file):
         raise BadInput("mode 'test' needs batch_size=1 and vocab_from_file=True")
     if vocab_from_file and not Path(vocab_file).exists():
-        raise BadInput(f"vocab_file {vocab_file} is not there: set vocab_from_file=False to make it")
+        raise BadInput(f"vocab_file {vocab_file} is not there: vocab_from_file=False makes it")
     root, split = Path(cocoapi_loc) / "cocoapi", f"{mode}2014"
     kind = "captions" if mode == "train" else "image_info"
     dataset = CoCoDataset(transform, mode, batch_size, vocab_threshold, vocab_file, start_word,

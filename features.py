@@ -95,7 +95,8 @@ def compute(path, backbone, transform, split, views):
               f"{array.nbytes / 1e6:.0f} MB in {path.parent}", file=sys.stderr)
     bar = tqdm(total=len(chunks) * CHUNK, initial=begin * CHUNK, unit="picture", leave=False)
     with bar:
-        for number, rows in enumerate(encoded(backbone, transform, pictures, chunks[begin:]), begin):
+        todo = encoded(backbone, transform, pictures, chunks[begin:])
+        for number, rows in enumerate(todo, begin):
             view, start = chunks[number]
             array[view, start:start + CHUNK] = rows
             array.flush()

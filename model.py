@@ -6,7 +6,8 @@ The decoder reads the image, then the caption without its last word; output t sc
 output 0, read off the image alone, scores `<start>`: the coursework's shape asks for it, and it
 counts nowhere else.
 
-Shape letters:  B images   T tokens   L grid cells   V vocabulary   E embedding   H hidden   N layers
+Shape letters:  B images   T tokens   L grid cells   V vocabulary
+                D channels   E embedding   H hidden   N layers
 """
 
 import copy
@@ -22,7 +23,7 @@ from search import Search, search
 class EncoderCNN(nn.Module):
     """A pretrained CNN without its classifier, then a trainable linear layer.
 
-    `backbone(images)` is what is frozen and can be cached, `(B, D)` or, with grid=True, `(B, L, D)`;
+    `backbone(images)` is what is frozen and can be cached: (B, D) or, with grid=True, (B, L, D).
     `embed` is trained and maps D to `embed_size`. See `Backbone` for the other arguments.
     """
 
