@@ -22,7 +22,7 @@ check: .venv/installed-dev
 	$(PY) notebooks.py --smoke $(NOTEBOOKS:=.ipynb)
 
 figures: .venv/installed
-	$(PY) images/draw.py
+	$(PY) -m images.draw
 
 clean:
 	rm -rf .venv cache data runs

@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 import ptb
 from checkpoint import load_captioner
 from coco import read_split
-from features import cached_features
+from features import cached_features, encode
 from files import BadInput, run_command, write_json
 from search import Search, search
 
@@ -48,12 +48,19 @@ def caption_features(captioner, features, settings=None):
     device = next(captioner.decoder.parameters()).device
     sentences = []
     for start in tqdm(range(0, len(features), AT_ONCE), "captions", leave=False, unit="batch"):
-        batch = torch.from_numpy(np.ascontiguousarray(features[start:start + AT_ONCE]))
+        batch = torch.tensor(features[start:start + AT_ONCE], dtype=torch.float, device=device)
         with torch.no_grad():
-            embedded = captioner.encoder.embed(batch.float().to(device))
+            embedded = captioner.encoder.embed(batch)
         sentences += [[captioner.vocab.decode(found.words) for found in hypotheses]
                       for hypotheses in search(captioner.decoder, embedded, settings)]
     return sentences
+
+
+def describe(captioner, pictures, settings=None):
+    """Sentences for opened pictures (PIL), whatever their size: the best one of each."""
+    images = torch.stack([captioner.transform(picture.convert("RGB")) for picture in pictures])
+    features = encode(captioner.encoder.backbone.eval(), images)
+    return [found[0] for found in caption_features(captioner, features, settings)]
 
 
 def score(candidates, references, meteor=False):

@@ -56,10 +56,16 @@ class DecoderRNN(nn.Module):
                             batch_first=True, dropout=dropout if num_layers > 1 else 0.0)
         self.drop = nn.Dropout(dropout)
         self.scores = nn.Linear(hidden_size, vocab_size)
+        # Word vectors have size 1 an entry; an image much fainter than they are, heard only once,
+        # is learned epochs later. Nor may a forget gate that starts half shut lose it on the way.
+        self.norm = nn.LayerNorm(embed_size)
+        for layer in range(num_layers):
+            forget = slice(hidden_size, 2 * hidden_size)
+            nn.init.ones_(getattr(self.lstm, f"bias_ih_l{layer}").data[forget])
 
     def forward(self, features, captions):
         """features (B, E), captions (B, T) -> scores (B, T, V), the whole sequence at once."""
-        image = features.flatten(1).unsqueeze(1)                       # (B, 1, E)
+        image = self.norm(features.flatten(1)).unsqueeze(1)            # (B, 1, E)
         words = self.words(captions[:, :-1])                           # (B, T-1, E)
         hidden, _ = self.lstm(self.inputs(image, words))               # (B, T, H)
         return self.scores(self.drop(hidden))
@@ -73,7 +79,7 @@ class DecoderRNN(nn.Module):
 
     def begin(self, features, states=None):
         """features (B, E) -> state after the image: hidden and cell (B, N, H), image (B, E)."""
-        image = features.flatten(1)
+        image = self.norm(features.flatten(1))
         no_words = image.new_zeros(len(image), 0, image.shape[1])
         _, (hidden, cell) = self.lstm(self.inputs(image.unsqueeze(1), no_words), states)
         return hidden.transpose(0, 1), cell.transpose(0, 1), image

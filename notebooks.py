@@ -6,6 +6,7 @@ place of those in the cell tagged "parameters" and keeps nothing: it shows that 
 
 import argparse
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -15,9 +16,12 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from files import BadInput, run_command, whole_file
+from scenes import draw
 
 LONGEST = 600                       # seconds for one cell
-SMOKE = {"DATA": '"cache/smoke/scenes"', "RUN": '"cache/smoke/run"', "EPOCHS": "2"}
+SMOKE = Path("cache/smoke")         # what the smoke mode draws and trains
+SMALL = {"DATA": repr(f"{SMOKE}/scenes"), "RUN": repr(f"{SMOKE}/run"), "EPOCHS": "2"}
+SIZES = {"train": 96, "val": 24, "test": 24, "novel": 12}
 
 
 def execute(path, smoke=False):
@@ -38,11 +42,11 @@ def execute(path, smoke=False):
 
 
 def shrink(notebook):
-    """Replace the values of the parameters cell by those of `SMOKE`."""
+    """Replace the values of the parameters cell by those of `SMALL`."""
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
             lines = [line.split("=")[0].strip() for line in cell.source.splitlines()]
-            cell.source += "".join(f"\n{name} = {SMOKE[name]}" for name in lines if name in SMOKE)
+            cell.source += "".join(f"\n{name} = {SMALL[name]}" for name in lines if name in SMALL)
 
 
 def tidy(notebook):
@@ -62,10 +66,14 @@ def main():
     if sys.platform == "win32":
         import asyncio
         asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
+    if options.smoke:
+        shutil.rmtree(SMOKE, ignore_errors=True)
+        draw(SMOKE / "scenes", SIZES)
     for path in options.notebooks:
         began = time.monotonic()
         execute(path, options.smoke)
-        print(f"{path}: ran in {time.monotonic() - began:.0f} s, {path.stat().st_size / 1000:.0f} kB")
+        seconds, size = time.monotonic() - began, path.stat().st_size / 1000
+        print(f"{path}: ran in {seconds:.0f} s, {size:.0f} kB")
 
 
 if __name__ == "__main__":

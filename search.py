@@ -10,7 +10,7 @@ from the start, so it has ended once its last id is END, and whatever is not END
 Length normalisation: Wu et al. 2016 (arXiv:1609.08144), here the plain power of the length.
 Repeats: Paulus et al. 2017 (arXiv:1705.04304). Top-p: Holtzman et al. 2019 (arXiv:1904.09751).
 
-Shape letters:  B pictures   K beams or samples of each   N rows, B * K   V vocabulary   T max_length
+Shape letters:  B pictures  K beams or samples of each  N rows, B * K  V vocabulary  T max_length
 """
 
 import math

@@ -9,6 +9,7 @@ was interrupted and started again ends with the same weights as one that was not
 """
 
 import argparse
+import itertools
 import json
 import math
 import sys
@@ -77,7 +78,7 @@ class Run:
     def finished(self):
         """True once all epochs are done or CIDEr has stopped rising."""
         epoch, best = self.position["epoch"], self.position["best_epoch"]
-        return epoch >= self.settings.epochs or epoch - best > self.settings.patience
+        return epoch >= self.settings.epochs or epoch - best >= self.settings.patience
 
     def batches(self, epoch):
         """The batches of an epoch still to come, on the run's device."""
@@ -98,9 +99,14 @@ class Run:
 
     def history(self):
         """One dict per finished epoch."""
-        path = self.folder / "history.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines][:self.position["epoch"]]
+        return read_history(self.folder)[:self.position["epoch"]]
+
+
+def read_history(folder):
+    """The epochs of a run's folder, one dict each; none if none is finished."""
+    path = Path(folder) / "history.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines]
 
 
 def claim(folder, settings, resume):
@@ -117,6 +123,21 @@ def claim(folder, settings, resume):
                            "give another --run, or the same settings to go on")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(path, asdict(settings), indent=1)
+
+
+def fresh_folder(folder):
+    """`folder`, or the first of folder-2, folder-3 ... where no run is yet."""
+    names = itertools.chain([str(folder)], (f"{folder}-{number}" for number in itertools.count(2)))
+    return next(name for name in names if not (Path(name) / "settings.json").exists())
+
+
+def newest_run(folder="runs"):
+    """The run under `folder` whose best captioner was written last."""
+    runs = [path.parent for path in Path(folder).glob("*/best.safetensors")]
+    if not runs:
+        raise BadInput(f"there is no trained run under {folder}/: run 2_Training.ipynb first, or "
+                       "python training.py")
+    return max(runs, key=lambda run: (run / "best.safetensors").stat().st_mtime)
 
 
 def architecture(settings):

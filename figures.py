@@ -1,0 +1,45 @@
+"""The few figures that more than one notebook draws: pictures with sentences, and curves."""
+
+import textwrap
+
+import matplotlib.pyplot as plt
+from matplotlib.ticker import MaxNLocator
+
+from coco import open_picture
+
+ACCENT, QUIET = "#c44e52", "#8c8c8c"
+
+
+def show_pictures(files, sentences=None, columns=4, width=2.6, lines=4):
+    """Pictures in rows of `columns`, a sentence under each, wrapped to `lines` lines or more."""
+    rows = -(-len(files) // columns)
+    figure, axes = plt.subplots(rows, columns, squeeze=False, layout="constrained",
+                                figsize=(width * columns, (width + 0.16 * lines) * rows))
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, file, sentence in zip(axes.flat, files, sentences or [""] * len(files), strict=False):
+        axis.imshow(open_picture(file))
+        axis.set_title(wrap(sentence, int(width * 11)), y=-0.02, va="top", fontsize=9)
+    return figure
+
+
+def wrap(text, width):
+    """Break each line of `text` at `width` characters."""
+    return "\n".join(textwrap.fill(line, width) for line in text.splitlines())
+
+
+def plot_history(history, axes):
+    """Loss, perplexity and CIDEr after each epoch, on three axes."""
+    epochs = [row["epoch"] for row in history]
+    for axis, title in zip(axes, ("loss per word", "perplexity on val", "CIDEr on val"),
+                           strict=True):
+        axis.clear()
+        axis.set(title=title, xlabel="epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].plot(epochs, [row["train_loss"] for row in history], ".-", color=QUIET, label="train")
+    axes[0].plot(epochs, [row["val_loss"] for row in history], ".-", color=ACCENT, label="val")
+    axes[0].legend(frameon=False)
+    axes[1].plot(epochs, [row["perplexity"] for row in history], ".-", color=ACCENT)
+    axes[2].plot(epochs, [row["CIDEr"] for row in history], ".-", color=ACCENT)
+    axes[2].set_ylim(bottom=0)

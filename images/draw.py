@@ -1,0 +1,103 @@
+"""Draw the README's figures: `make figures`, after notebooks 2 and 3.
+
+    architecture.png    class names in the boxes, shapes on the arrows
+    captions.png        first output of trained captioners on pictures they have not seen
+    training.png        the curves of a run
+"""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import skimage.data
+from matplotlib.patches import FancyBboxPatch
+from PIL import Image
+
+from checkpoint import load_captioner
+from coco import open_picture, read_split
+from evaluation import describe
+from figures import ACCENT, QUIET, plot_history, wrap
+from training import read_history
+
+HERE = Path(__file__).parent
+SCENES, PHOTOS = Path("runs/scenes"), Path("runs/flickr8k")
+WORDS = ("<start>", "a", "red", "car", "<end>")
+
+
+def box(axis, left, bottom, width, height, text, colour="white", edge="black"):
+    axis.add_patch(FancyBboxPatch((left, bottom), width, height, boxstyle="round,pad=0.04",
+                                  facecolor=colour, edgecolor=edge, linewidth=1.2))
+    axis.text(left + width / 2, bottom + height / 2, text, ha="center", va="center", fontsize=9.5)
+
+
+def arrow(axis, start, end, text="", above=0.1):
+    axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 1.1})
+    middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + above
+    axis.text(*middle, text, ha="center", va="bottom", fontsize=8.5, color=ACCENT)
+
+
+def architecture(picture):
+    """Encoder on the left, the LSTM unrolled over the words on the right."""
+    figure, axis = plt.subplots(figsize=(11, 3.7))
+    axis.imshow(open_picture(picture), extent=(0, 1.7, 1.1, 2.8))
+    axis.text(0.85, 0.95, "images", ha="center", va="top", fontsize=9)
+    axis.add_patch(plt.Rectangle((2.75, 0.35), 4.1, 3.1, facecolor="#f4f4f4", edgecolor=QUIET))
+    axis.text(4.8, 3.25, "EncoderCNN", ha="center", va="center", weight="bold", fontsize=10)
+    box(axis, 3.0, 1.5, 1.35, 0.9, "Backbone\nfrozen, cached")
+    box(axis, 5.65, 1.5, 0.95, 0.9, "embed\nLinear", "#f6dcdd", ACCENT)
+    arrow(axis, (1.75, 1.95), (2.93, 1.95), "(B, 3, S, S)")
+    arrow(axis, (4.42, 1.95), (5.58, 1.95), "(B, D)")
+    axis.add_patch(plt.Rectangle((7.6, -0.05), 7.1, 3.5, facecolor="#f4f4f4", edgecolor=QUIET))
+    axis.text(11.2, 3.25, "DecoderRNN", ha="center", va="center", weight="bold", fontsize=10)
+    for number, target in enumerate(WORDS):
+        left = 8.0 + 1.36 * number
+        box(axis, left, 1.6, 0.8, 0.6, "LSTM", "#f6dcdd", ACCENT)
+        arrow(axis, (left + 0.4, 2.26), (left + 0.4, 2.62))
+        axis.text(left + 0.4, 2.68, target, ha="center", va="bottom", fontsize=9, style="italic")
+        source = "image" if number == 0 else WORDS[number - 1]
+        arrow(axis, (left + 0.4, 1.05), (left + 0.4, 1.54))
+        axis.text(left + 0.4, 0.98, source, ha="center", va="top", fontsize=9)
+        if number:
+            arrow(axis, (left - 0.5, 1.9), (left - 0.06, 1.9))
+    axis.text(11.2, 0.2, "in: features (B, E) and words (B, T-1)      out: scores (B, T, V)",
+              ha="center", va="center", fontsize=8.5, color=ACCENT)
+    axis.plot([6.67, 7.1, 7.1, 8.4], [1.95, 1.95, 0.55, 0.55], color="black", lw=1.1)
+    arrow(axis, (8.4, 0.55), (8.4, 0.78))
+    axis.text(7.15, 2.02, "(B, E)", ha="center", va="bottom", fontsize=8.5, color=ACCENT)
+    axis.set(xlim=(-0.1, 14.8), ylim=(-0.2, 3.6), aspect="equal")
+    axis.axis("off")
+    save(figure, "architecture.png")
+
+
+def captions(scenes):
+    """Two scenes and two photographs with what the captioners say of them, unedited."""
+    photos = [Image.fromarray(photo) for photo in (skimage.data.coffee(), skimage.data.rocket())]
+    drawn = [open_picture(picture.file) for picture in scenes]
+    sentences = describe(load_captioner(SCENES), drawn)
+    sentences += describe(load_captioner(PHOTOS), photos)
+    figure, axes = plt.subplots(1, 4, figsize=(11, 3.3), layout="constrained")
+    for axis, picture, sentence in zip(axes, [*drawn, *photos], sentences, strict=True):
+        picture = picture.copy()
+        picture.thumbnail((320, 320))
+        axis.imshow(picture)
+        axis.set_title(wrap(sentence, 30), y=-0.03, va="top", fontsize=11)
+        axis.axis("off")
+    save(figure, "captions.png")
+
+
+def training():
+    """Loss, perplexity and CIDEr of the run that notebook 2 made."""
+    figure, axes = plt.subplots(1, 3, figsize=(10, 2.6), layout="constrained")
+    plot_history(read_history(SCENES), axes)
+    save(figure, "training.png")
+
+
+def save(figure, name):
+    figure.savefig(HERE / name, dpi=110, bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    test = read_split("data/scenes", "test").pictures
+    architecture(test[7].file)
+    training()
+    captions([test[7], test[3]])

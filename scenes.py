@@ -1,0 +1,204 @@
+"""The embedded dataset: a small drawn world whose captions can be checked for truth.
+
+    python scenes.py data/scenes          # 3,900 pictures from a seed; nothing is downloaded
+
+    world.scene -> picture, scene graph -> wording.sentences -> captions -> COCO's files at ROOT:
+
+    annotations/captions_<split>.json       five differently worded true captions a picture
+    annotations/instances_<split>.json      categories, boxes, silhouettes as polygons
+    annotations/scene_graphs_<split>.json   what each picture holds, and one more true wording
+    <split>/000000000001.jpg                224 x 224 pixels
+
+The splits are train, val, test and novel. In `novel` every picture has a thing whose shape and
+colour never occur together in the other three (HELD_OUT), though each occurs in other company.
+A picture is a function of the seed, its split and its number, so a longer set begins as a shorter
+one does. claims.py judges a sentence by the scene graph.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import sys
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+from tqdm import tqdm
+
+from drawing import PAINTERS
+from scenery import SIDE
+from wording import sentences
+from world import PAIRS, scene
+
+VERSION = 1                             # of what a seed gives: raise it when the pictures change
+SIZES = {"train": 3000, "val": 300, "test": 300, "novel": 300}
+APART = 1_000_000                       # between the first image ids of two splits
+CAPTIONS = 5                            # a picture; one more wording is held out
+HELD_OUT = (("ball", "green"), ("balloon", "orange"), ("butterfly", "white"), ("car", "yellow"),
+            ("cat", "blue"), ("house", "red"), ("mug", "black"), ("mushroom", "blue"),
+            ("star", "green"), ("tree", "orange"))
+SEEN = tuple(pair for pair in PAIRS if pair not in HELD_OUT)
+CATEGORIES = [{"id": number, "name": shape, "supercategory": "thing"}
+              for number, shape in enumerate(PAINTERS, start=1)]
+JPEG = {"format": "JPEG", "quality": 90, "subsampling": 0}      # colours keep full resolution
+
+
+def info(sizes, seed):
+    """What tells one set of scenes from another; COCO's `info`."""
+    return {"description": "scenes: a small drawn world", "version": VERSION, "seed": seed,
+            "sizes": sizes}
+
+
+def one_scene(seed, split, number):
+    """Picture, scene graph with its held-out wording, captions and things of one image."""
+    rng = random.Random(f"{seed} {split} {number}")
+    picture, graph, things = (scene(rng, PAIRS, HELD_OUT) if split == "novel"
+                              else scene(rng, SEEN))
+    *captions, graph["held_out"] = sentences(graph, rng, CAPTIONS + 1)
+    return picture, graph, captions, things
+
+
+def area(polygons):
+    """Pixels inside any of the polygons."""
+    mask = Image.new("1", (SIDE, SIDE))
+    for points in polygons:
+        ImageDraw.Draw(mask).polygon(points.ravel().tolist(), fill=1)
+    return mask.histogram()[255]
+
+
+def instances(image_id, things):
+    """COCO annotations of one image, in the order of the scene graph's objects."""
+    found = []
+    for number, thing in enumerate(things):
+        polygons = thing.polygons()
+        found.append({"id": image_id * 10 + number, "image_id": image_id, "iscrowd": 0,
+                      "category_id": 1 + list(PAINTERS).index(thing.shape),
+                      "bbox": thing.box(), "area": area(polygons),
+                      "segmentation": [points.ravel().tolist() for points in polygons]})
+    return found
+
+
+def write_split(root, split, size, first_id, about, bar):
+    """One split's pictures and its three files of annotations."""
+    folder = root / split
+    folder.mkdir(parents=True)
+    images, captions, boxes, graphs = [], [], [], {}
+    for number in range(1, size + 1):
+        image_id, name = first_id + number, f"{first_id + number:012d}.jpg"
+        picture, graphs[str(image_id)], texts, things = one_scene(about["seed"], split, number)
+        picture.save(folder / name, **JPEG)
+        images.append({"id": image_id, "file_name": name, "width": SIDE, "height": SIDE})
+        captions += [{"id": image_id * 10 + k, "image_id": image_id, "caption": text}
+                     for k, text in enumerate(texts)]
+        boxes += instances(image_id, things)
+        bar.update()
+    start = {"info": {**about, "split": split}, "images": images}
+    write(root, "captions", split, {**start, "annotations": captions})
+    write(root, "instances", split, {**start, "annotations": boxes, "categories": CATEGORIES})
+    write(root, "scene_graphs", split, graphs)
+
+
+def write(root, kind, split, content):
+    folder = root / "annotations"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{kind}_{split}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def checked(sizes, seed):
+    """All four sizes, the given ones over SIZES. Raises ValueError for what cannot be drawn."""
+    for split, size in (sizes or {}).items():
+        if split not in SIZES:
+            raise ValueError(f"there is no split {split!r}; the splits are {', '.join(SIZES)}")
+        if not isinstance(size, int) or not 1 <= size < APART:
+            raise ValueError(f"{split} needs between 1 and {APART - 1} pictures, not {size}")
+    if not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"the seed must be a whole number from 0 on, not {seed}")
+    return {**SIZES, **(sizes or {})}
+
+
+def holds(root, about):
+    """Whether root has these very scenes, all of them; False if it is free to take them.
+
+    Raises FileExistsError if it holds anything else."""
+    if not root.exists() or root.is_dir() and not any(root.iterdir()):
+        return False
+    try:
+        for split, size in about["sizes"].items():
+            text = (root / "annotations" / f"captions_{split}.json").read_text(encoding="utf-8")
+            found = json.loads(text)["info"]
+            if found != {**about, "split": split} or len(list((root / split).glob("*.jpg"))) != size:
+                raise ValueError("other scenes, or not all of them")
+    except (OSError, ValueError, KeyError, TypeError) as reason:
+        wanted = ", ".join(f"{size} {split}" for split, size in about["sizes"].items())
+        raise FileExistsError(f"{root} holds something else than the scenes of seed "
+                              f"{about['seed']} ({wanted}): remove it or name another folder"
+                              ) from reason
+    return True
+
+
+def draw(root, sizes=None, seed=0, progress=True):
+    """Draws the dataset and returns its folder; done at once if root already holds it.
+
+    `sizes` gives pictures by split, over SIZES. Everything is drawn beside root and moved there
+    at the end, so root is never half full. Raises FileExistsError if it holds something else.
+    """
+    root, about = Path(root).resolve(), info(checked(sizes, seed), seed)
+    if holds(root, about):
+        if progress:
+            print(f"{root} already holds these scenes")
+        return root
+    partial = root.with_name(f".{root.name}.{os.getpid()}.partial")
+    try:
+        total = sum(about["sizes"].values())
+        with tqdm(total=total, unit="picture", desc="drawing", disable=not progress) as bar:
+            for order, (split, size) in enumerate(about["sizes"].items()):
+                write_split(partial, split, size, order * APART, about, bar)
+        if root.exists():
+            root.rmdir()                        # empty, or holds() would have refused it
+        partial.rename(root)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return root
+
+
+def find_root(data):
+    """The folder of a dataset by name: "scenes" is this one, drawn if need be; or a path."""
+    if data != "scenes":
+        return Path(data)
+    root = Path("data/scenes")
+    draw(root, progress=not root.exists())
+    return root
+
+
+def read_graphs(root, split):
+    """The scene graph of every picture of a split, in order; none if these are not scenes."""
+    path = Path(root) / "annotations" / f"scene_graphs_{split.name}.json"
+    if not path.exists():
+        return []
+    graphs = json.loads(path.read_text(encoding="utf-8"))
+    return [graphs[str(picture.id)] for picture in split.pictures]
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        description="Draw the embedded dataset: pictures, captions, boxes and scene graphs.")
+    parser.add_argument("root", help="the folder to make, for example data/scenes")
+    for split, size in SIZES.items():
+        parser.add_argument(f"--{split}", type=int, default=size, metavar="N",
+                            help=f"pictures in {split} (default {size})")
+    parser.add_argument("--seed", type=int, default=0, help="another seed, another set (default 0)")
+    options = parser.parse_args(arguments)
+    try:
+        root = draw(options.root, {split: getattr(options, split) for split in SIZES},
+                    options.seed)
+    except (OSError, ValueError) as reason:
+        print(f"scenes.py: {reason}", file=sys.stderr)
+        return 1
+    given = options.root if Path(options.root).resolve() == root else root
+    print(f"Next: python training.py --data {given} --run runs/scenes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""The committed notebooks are whole, and the loop on the page is the loop of the command."""
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from settings import Settings
+from training import train
+
+HERE = Path(__file__).parent.parent
+NAMES = ("0_Dataset", "1_Preliminaries", "2_Training", "3_Inference")
+
+
+def read(name):
+    return nbformat.read(HERE / f"{name}.ipynb", as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_was_run_by_a_machine_from_its_first_cell_to_its_last(name):
+    cells = code_cells(read(name))
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert not [out for cell in cells for out in cell.outputs if out.output_type == "error"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_is_small_and_names_no_path_of_the_machine_that_ran_it(name):
+    text = (HERE / f"{name}.ipynb").read_text(encoding="utf-8")
+    assert len(text) < 300_000
+    assert not re.search(r"(?:/(?:root|home|work|tmp|Users)/|C:\\\\)[\w.-]+", text)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_has_short_cells_and_one_cell_of_parameters(name):
+    notebook = read(name)
+    assert max(len(cell.source.splitlines()) for cell in code_cells(notebook)) <= 25
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells) == 1
+
+
+def test_the_loop_on_the_page_gives_the_command_s_weights_bit_for_bit(tiny_root, tmp_path,
+                                                                     monkeypatch):
+    notebook = read("2_Training")
+    values = {"DATA": str(tiny_root), "RUN": str(tmp_path / "page"), "EPOCHS": 2, "SIZE": 16}
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source += "".join(f"\n{name} = {value!r}" for name, value in values.items())
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(HERE)}}).execute()
+
+    settings = json.loads((tmp_path / "page" / "settings.json").read_text())
+    train(Settings(**settings), tmp_path / "command")
+    for file in ("best.safetensors", "state.safetensors", "history.jsonl"):
+        assert (tmp_path / "page" / file).read_bytes() == (tmp_path / "command" / file).read_bytes()

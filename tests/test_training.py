@@ -1,0 +1,193 @@
+"""The loss counts what it should, a run learns, and an interrupted run ends as if it had not been."""
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional
+
+import training
+from files import BadInput
+from search import Search, search
+from settings import Settings
+from training import Run, caption_loss, finish_epoch, rate_at, step, train, validate
+from vocabulary import END_ID
+
+
+@pytest.fixture
+def settings(tiny_root):
+    return Settings(data=str(tiny_root), epochs=3, batch_size=16, embed_size=24, hidden_size=24,
+                    vocab_threshold=1, warmup=2, views=2, val_pictures=6, dropout=0.3)
+
+
+def batch(vocab=11, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.tensor([6, 4, 3])
+    captions = torch.randint(2, vocab, (3, 6), generator=generator)
+    for row, length in zip(captions, lengths, strict=True):
+        row[0], row[length - 1:] = 0, END_ID
+    return torch.randn(3, 6, vocab, generator=generator), captions, lengths
+
+
+def test_the_loss_is_a_loop_over_the_words_that_count():
+    scores, captions, lengths = batch()
+    by_loop = [-scores[i, t].log_softmax(0)[captions[i, t]]
+               for i in range(3) for t in range(1, lengths[i])]
+    loss, count = caption_loss(scores, captions, lengths)
+    assert count == len(by_loop) == 10
+    torch.testing.assert_close(loss, sum(by_loop))
+
+
+def test_neither_start_nor_filling_changes_the_loss_but_the_first_end_does():
+    scores, captions, lengths = batch()
+    loss, _ = caption_loss(scores, captions, lengths)
+    for place, counts in (((1, 0), False), ((1, 4), False), ((1, 3), True), ((1, 2), True)):
+        other = scores.clone()
+        other[place] = other[place].roll(1)
+        changed = caption_loss(other, captions, lengths)[0]
+        assert torch.equal(changed, loss) != counts
+
+
+def test_more_filling_changes_nothing():
+    scores, captions, lengths = batch()
+    wider = functional.pad(scores, (0, 0, 0, 5), value=3.0)
+    longer = functional.pad(captions, (0, 5), value=END_ID)
+    torch.testing.assert_close(caption_loss(wider, longer, lengths)[0],
+                               caption_loss(scores, captions, lengths)[0])
+
+
+def test_the_learning_rate_rises_then_falls_to_nothing(settings):
+    settings = replace(settings, warmup=4)
+    rates = [rate_at(number, settings, 20) for number in range(21)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0] and rates[4] == 1.0
+    assert rates[4:] == sorted(rates[4:], reverse=True) and rates[20] == pytest.approx(0)
+
+
+def test_one_batch_learned_by_heart_comes_back_word_for_word(settings, tmp_path):
+    run = Run(replace(settings, dropout=0.0, one_per_picture=True, warmup=0, learning_rate=5e-3,
+                      views=1), tmp_path)
+    batch = run.train.batch(np.array([0, 5]))       # of a green and of a blue picture
+    for _ in range(250):
+        run.position.update(epoch=0, batch=0)
+        loss, _ = step(run, batch)
+    assert loss < 0.05
+    found = search(run.captioner.decoder, run.captioner.encoder.embed(batch[0]),
+                   Search("greedy", max_length=12))
+    for (caption,), target, length in zip(found, batch[1], batch[2], strict=True):
+        assert caption.words == target[:length].tolist()
+
+
+def test_a_run_learns_and_leaves_the_frozen_encoder_as_it_was(settings, tmp_path):
+    run = Run(replace(settings, epochs=15, learning_rate=1e-2, patience=15), tmp_path)
+    before = {k: v.clone() for k, v in run.captioner.encoder.backbone.state_dict().items()}
+    embed = run.captioner.encoder.embed.weight.clone()
+    for epoch in run.epochs():
+        for one in run.batches(epoch):
+            step(run, one)
+        finish_epoch(run, validate(run))
+    after = run.captioner.encoder.backbone.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert not torch.equal(embed, run.captioner.encoder.embed.weight)
+    losses = [row["val_loss"] for row in run.history()]
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def weights(folder):
+    return load_file(folder / "state.safetensors")
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(settings, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(replace(settings, epochs=1, seed=seed), tmp_path / name)
+    assert equal(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not equal(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+@pytest.mark.parametrize("stop", [1, 6, 9])
+def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(settings, tmp_path,
+                                                                          monkeypatch, stop):
+    train(settings, tmp_path / "whole")
+    monkeypatch.setattr(training, "SAVE_EVERY", -1)         # the state is saved before every step
+    steps = 0
+
+    def interrupted(run, one):
+        nonlocal steps
+        steps += 1
+        if steps == stop:
+            raise KeyboardInterrupt
+        return step(run, one)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training, "step", interrupted)
+        train(settings, tmp_path / "broken")
+    history = train(settings, tmp_path / "broken")
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
+    assert history == training.read_history(tmp_path / "whole") and len(history) == 3
+
+
+def test_a_finished_run_started_again_changes_nothing(settings, tmp_path):
+    train(replace(settings, epochs=1), tmp_path)
+    before = (tmp_path / "state.safetensors").read_bytes()
+    assert len(train(replace(settings, epochs=1), tmp_path)) == 1
+    assert (tmp_path / "state.safetensors").read_bytes() == before
+
+
+def test_a_folder_with_other_settings_is_refused_with_the_difference(settings, tmp_path):
+    train(replace(settings, epochs=1), tmp_path)
+    with pytest.raises(BadInput, match="dropout was 0.3, is 0.1"):
+        train(replace(settings, epochs=1, dropout=0.1), tmp_path)
+
+
+def test_it_stops_when_cider_has_not_risen_for_patience_epochs(settings, tmp_path, monkeypatch):
+    scores = iter([0.2, 0.5, 0.4, 0.3, 0.1, 0.6, 0.7])
+    fake = {"val_loss": 1.0, "perplexity": math.e, "distinct": 3, "sentence": ""}
+    monkeypatch.setattr(training, "validate", lambda run: {**fake, "CIDEr": next(scores)})
+    history = train(replace(settings, epochs=20, patience=3), tmp_path)
+    assert [row["CIDEr"] for row in history] == [0.2, 0.5, 0.4, 0.3, 0.1]
+
+
+def test_a_loss_that_is_no_number_is_named(settings, tmp_path):
+    run = Run(settings, tmp_path)
+    features, captions, lengths = next(run.batches(0))
+    with pytest.raises(BadInput, match="loss became nan at step 0"):
+        step(run, (features * math.nan, captions, lengths))
+
+
+def test_a_tuned_encoder_trains_from_pictures(settings, tmp_path):
+    run = Run(replace(settings, tune_from=8, epochs=1, encoder_rate=1e-2), tmp_path)
+    stages = run.captioner.encoder.backbone.stages
+    first, last = stages[0][0].weight.clone(), stages[8][0].weight.clone()
+    history = train(run.settings, tmp_path)
+    tuned = load_file(tmp_path / "state.safetensors")
+    assert torch.equal(tuned["weights.encoder.backbone.stages.0.0.weight"], first)
+    assert not torch.equal(tuned["weights.encoder.backbone.stages.8.0.weight"], last)
+    assert len(history) == 1
+
+
+def command(*options):
+    return subprocess.run([sys.executable, "training.py", *map(str, options)], text=True,
+                          capture_output=True, encoding="utf-8")
+
+
+def test_the_command_trains_and_says_what_comes_next(tiny_root, tmp_path):
+    done = command("--data", tiny_root, "--run", tmp_path / "run", "--epochs", 1,
+                   "--embed-size", 8, "--hidden-size", 8, "--vocab-threshold", 1)
+    assert done.returncode == 0, done.stderr
+    assert "next: python evaluation.py" in done.stdout
+    assert json.loads((tmp_path / "run" / "settings.json").read_text())["embed_size"] == 8
+
+
+def test_the_command_answers_bad_input_with_one_sentence(tmp_path):
+    done = command("--data", tmp_path / "nowhere", "--run", tmp_path / "run")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "nowhere has no folder 'annotations'" in done.stderr
