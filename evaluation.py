@@ -96,12 +96,15 @@ def meteor_score(truth, result):
             os.environ["JAVA_TOOL_OPTIONS"] = before
 
 
-def evaluate(captioner, split, settings=None, cache=None):
-    """Caption and score a split: (report, COCO results, each picture's CIDEr)."""
+def evaluate(captioner, split, settings=None, meteor=False):
+    """Caption and score a split: (report, COCO results, each picture's CIDEr).
+
+    METEOR takes Java ten seconds to begin, so it is computed only if asked for.
+    """
     settings = settings or Search()
-    features = cached_features(captioner.encoder.backbone, captioner.transform, split, cache=cache)
+    features = cached_features(captioner.encoder.backbone, captioner.transform, split)
     sentences = [found[0] for found in caption_features(captioner, features[0], settings)]
-    scores, each = score(sentences, tokenized_references(split), meteor=True)
+    scores, each = score(sentences, tokenized_references(split), meteor)
     report = {"split": split.name, "pictures": len(split.pictures),
               "references": len(split.sentences), "search": str(settings), "tokenizer": TOKENIZER,
               **scores}
@@ -143,7 +146,7 @@ def main():
     captioner = load_captioner(options.checkpoint, options.device)
     split = read_split(options.data, options.split).first(options.limit)
     settings = Search(beam=options.beam, length_penalty=options.length_penalty)
-    report, results, _ = evaluate(captioner, split, settings)
+    report, results, _ = evaluate(captioner, split, settings, meteor=True)
     print(table(report))
     if "METEOR" not in report:
         print("METEOR was left out: it needs Java", file=sys.stderr)

@@ -61,10 +61,10 @@ def one_scene(seed, split, number):
 
 def area(polygons):
     """Pixels inside any of the polygons."""
-    mask = Image.new("1", (SIDE, SIDE))
+    mask = Image.new("L", (SIDE, SIDE))
     for points in polygons:
         ImageDraw.Draw(mask).polygon(points.ravel().tolist(), fill=1)
-    return mask.histogram()[255]
+    return mask.histogram()[1]
 
 
 def instances(image_id, things):
@@ -127,7 +127,8 @@ def holds(root, about):
         for split, size in about["sizes"].items():
             text = (root / "annotations" / f"captions_{split}.json").read_text(encoding="utf-8")
             found = json.loads(text)["info"]
-            if found != {**about, "split": split} or len(list((root / split).glob("*.jpg"))) != size:
+            pictures = len(list((root / split).glob("*.jpg")))
+            if found != {**about, "split": split} or pictures != size:
                 raise ValueError("other scenes, or not all of them")
     except (OSError, ValueError, KeyError, TypeError) as reason:
         wanted = ", ".join(f"{size} {split}" for split, size in about["sizes"].items())

@@ -6,6 +6,7 @@ Run from the repository's root: python tests/check_readme.py
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,7 @@ def commands():
 def run(line):
     """Run one command as a reader would, in folders of this check's own."""
     line = line.replace("data/scenes", "cache/readme/scenes").replace("runs/", "cache/readme/runs/")
+    line = line.replace("results/", "cache/readme/results/")
     script = line.split()[1]
     full = [sys.executable, *shlex.split(line)[1:], *SMALLER.get(script, "").split()]
     print("$", *full[1:], flush=True)
@@ -59,6 +61,7 @@ if __name__ == "__main__":
     assert WORDS[0] <= count <= WORDS[1], f"README.md has {count} words, not {WORDS}"
     check_links()
     check_numbers()
+    shutil.rmtree("cache/readme", ignore_errors=True)
     for command in commands():
         run(command)
     print("README.md keeps its word")

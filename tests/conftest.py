@@ -1,6 +1,7 @@
 """Fixtures: a tiny dataset in COCO's layout, and the real data where it is at hand."""
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,10 @@ torch.set_num_threads(1)        # bits must not depend on how many cores a machi
 COLOURS = {"red": (210, 40, 40), "green": (40, 170, 60), "blue": (40, 70, 200)}
 WORDINGS = ("A {} picture.", "The picture is {}.", "This one is {}, all of it.",
             "Nothing but {} here.", "A square of {} paint.")
+
+
+def pytest_unconfigure():
+    shutil.rmtree(os.environ["CAPTION_CACHE"], ignore_errors=True)
 
 
 def write_root(root, sizes, side=48):

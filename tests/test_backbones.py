@@ -134,12 +134,13 @@ def test_published_weights_see_an_espresso_best_through_their_own_transform():
     assert espresso[1] < 0.9 and espresso[2] < 0.9
 
 
-def test_frozen_stays_put_whatever_the_mode(lite):
+def test_frozen_stays_put_whatever_the_mode():
     encoder = EncoderCNN(4, backbone="efficientnet_lite0", weights=None)
     before = {name: tensor.clone() for name, tensor in encoder.backbone.state_dict().items()}
     optimizer = torch.optim.SGD(encoder.parameters(), lr=1.0, weight_decay=0.1)
     features = encoder.eval()(pictures(64))
-    for network in (encoder.train(), encoder.requires_grad_(True)):
+    assert not any(stage.training for stage in encoder.train().backbone.stages)
+    for network in (encoder, encoder.requires_grad_(True)):
         torch.testing.assert_close(network(pictures(64)), features)
         network(pictures(64)).sum().backward()
     optimizer.step()
@@ -151,6 +152,7 @@ def test_frozen_stays_put_whatever_the_mode(lite):
 def test_tuning_moves_the_later_stages_but_no_batch_norm_statistics():
     backbone = Backbone("efficientnet_lite0", weights=None, tune_from=7).train()
     assert not backbone.frozen
+    assert [stage.training for stage in backbone.stages] == [False] * 7 + [True] * 2
     for module in backbone.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.constant_(module.weight, 3)         # else random kernels let signals die away

@@ -36,6 +36,7 @@ def test_a_loaded_captioner_says_the_same_and_needs_no_other_file(tmp_path, monk
     loaded = load_captioner(tmp_path)
     assert loaded.vocab.words == made.vocab.words and loaded.transform == made.transform
     assert loaded.about["data"] == "tiny"
+    assert not loaded.encoder.training and not loaded.decoder.training
     for name, tensor in made.tensors().items():
         assert torch.equal(loaded.tensors()[name], tensor), name
     pictures = [backbones.Image.effect_noise((90, 60), 50 + k) for k in range(3)]

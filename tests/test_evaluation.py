@@ -118,7 +118,8 @@ def test_cider_is_that_of_the_paper_and_each_pictures_stands_at_its_place():
 
 def test_case_and_punctuation_count_for_nothing(split):
     references = evaluation.tokenized_references(split)
-    assert references[0][0].split()[-1] == "picture" and len(references) == 6
+    assert [len(sentences) for sentences in references] == [5] * 6
+    assert references[0][0].split()[-1] == "picture"
     plain, _ = score(CANDIDATES, REFERENCES)
     dotted, _ = score([f"{sentence.capitalize()}." for sentence in CANDIDATES], REFERENCES)
     assert dotted == plain

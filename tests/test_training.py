@@ -1,10 +1,11 @@
-"""The loss counts what it should, a run learns, and an interrupted run ends as if it had not been."""
+"""The loss counts what it should, a run learns, and an interruption changes nothing."""
 
 import json
 import math
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 import training
-from files import BadInput
+from files import BadInput, run_command
 from search import Search, search
 from settings import Settings
 from training import Run, caption_loss, finish_epoch, rate_at, step, train, validate
@@ -174,9 +175,74 @@ def test_a_tuned_encoder_trains_from_pictures(settings, tmp_path):
     assert len(history) == 1
 
 
+def test_a_step_follows_the_mean_over_words_clipped_to_its_norm(settings, tmp_path):
+    settings = replace(settings, dropout=0.0)
+    for clip in (1e9, 0.01):
+        run = Run(replace(settings, clip=clip), tmp_path / str(clip))
+        heads = run.optimizer.param_groups[0]["params"]
+        features, captions, lengths = run.train.batch(np.array([0, 2, 9]))
+        scores = run.captioner.decoder(run.captioner.encoder.embed(features), captions)
+        losses = [functional.cross_entropy(scores[row, t], captions[row, t])
+                  for row, length in enumerate(lengths) for t in range(1, length)]
+        gradients = torch.autograd.grad(sum(losses) / len(losses), heads)
+        shrunk = min(1, clip / torch.cat([one.flatten() for one in gradients]).norm())
+        before = [parameter.clone() for parameter in heads]
+        loss, words = step(run, (features, captions, lengths))
+        assert loss == pytest.approx(sum(losses).item() / len(losses)) and words == len(losses)
+        for parameter, gradient, old in zip(heads, gradients, before, strict=True):
+            torch.testing.assert_close(parameter.grad, shrunk * gradient, rtol=1e-4, atol=1e-7)
+            assert not torch.equal(parameter, old)
+        assert shrunk < 1 or clip == 1e9
+
+
+def test_the_seed_draws_the_first_weights(settings, tmp_path):
+    first = [Run(replace(settings, seed=seed), tmp_path / str(number)).captioner.tensors()
+             for number, seed in enumerate((0, 0, 1))]
+    assert equal(first[0], first[1]) and not equal(first[0], first[2])
+
+
+def test_validation_is_per_word_without_dropout_and_of_the_encoder_as_it_is(settings, tmp_path):
+    run = Run(replace(settings, tune_from=8, dropout=0.5), tmp_path)
+    next(run.batches(0))                                        # leaves the networks training
+    scores = validate(run)
+    total = words = 0
+    for features, captions, lengths in run.val.batches(7):
+        given = run.captioner.encoder.embed(features)
+        loss, count = caption_loss(run.captioner.decoder(given, captions), captions, lengths)
+        total, words = total + loss.item(), words + count.item()
+    assert scores["val_loss"] == pytest.approx(total / words)
+    assert scores["perplexity"] == pytest.approx(math.exp(total / words))
+    with torch.no_grad():
+        run.captioner.encoder.backbone.stages[8][0].weight.neg_()
+    assert validate(run)["val_loss"] != pytest.approx(scores["val_loss"], abs=1e-6)
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_run_killed_while_an_epoch_is_written_ends_as_if_it_had_not_been(settings, tmp_path,
+                                                                           monkeypatch, epoch):
+    settings = replace(settings, epochs=2)
+    whole = train(settings, tmp_path / "whole")
+    save = Run.save
+
+    def killed(run):                    # history and best are on disk, the state is not
+        if run.position["epoch"] == epoch:
+            raise KeyboardInterrupt
+        save(run)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Run, "save", killed)
+        train(settings, tmp_path / "broken")
+    assert train(settings, tmp_path / "broken") == whole
+    lines = (tmp_path / "broken" / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+    for name in ("state.safetensors", "best.safetensors"):
+        one, other = (load_file(tmp_path / folder / name) for folder in ("whole", "broken"))
+        assert equal(one, other), name
+
+
 def command(*options):
     return subprocess.run([sys.executable, "training.py", *map(str, options)], text=True,
-                          capture_output=True, encoding="utf-8")
+                          capture_output=True, encoding="utf-8", cwd=Path(__file__).parents[1])
 
 
 def test_the_command_trains_and_says_what_comes_next(tiny_root, tmp_path):
@@ -187,7 +253,21 @@ def test_the_command_trains_and_says_what_comes_next(tiny_root, tmp_path):
     assert json.loads((tmp_path / "run" / "settings.json").read_text())["embed_size"] == 8
 
 
-def test_the_command_answers_bad_input_with_one_sentence(tmp_path):
-    done = command("--data", tmp_path / "nowhere", "--run", tmp_path / "run")
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert "nowhere has no folder 'annotations'" in done.stderr
+def test_the_command_answers_bad_input_with_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["training.py", "--data", str(tmp_path / "nowhere"),
+                                      "--run", str(tmp_path / "run")])
+    with pytest.raises(SystemExit) as end:
+        run_command(training.main)
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and error.startswith("error: ") and error.count("\n") == 1
+    assert "nowhere has no folder 'annotations'" in error
+
+
+def test_help_names_every_setting_with_its_default(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["training.py", "--help"])
+    with pytest.raises(SystemExit):
+        training.main()
+    shown = " ".join(capsys.readouterr().out.split())
+    for one in fields(Settings):
+        assert f"--{one.name.replace('_', '-')}" in shown
+        assert one.default is MISSING or f"({one.default})" in shown

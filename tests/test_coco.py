@@ -1,0 +1,163 @@
+"""Folders in COCO's layout: which split is which, and a picture that never stands on both sides."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import write_root
+from PIL import Image
+
+from coco import find_split, open_picture, read_split
+from files import BadInput, write_json
+
+
+def ids(root, word):
+    return [picture.id for picture in read_split(root, word).pictures]
+
+
+def rewrite(root, split, change):
+    """Change the content of an annotations file in place."""
+    path = root / "annotations" / f"captions_{split}.json"
+    content = json.loads(path.read_text())
+    change(content)
+    write_json(path, content)
+
+
+@pytest.mark.parametrize("year", ["", "2014", "2017"])
+def test_plain_words_find_the_splits_whatever_the_root_calls_them(tmp_path, year):
+    write_root(tmp_path, {f"train{year}": 3, f"val{year}": 2})
+    assert read_split(tmp_path, "train").name == f"train{year}"
+    assert ids(tmp_path, "train") == ids(tmp_path, f"train{year}") == [1, 2, 3]
+    assert ids(tmp_path, "val") == [4, 5]
+    assert find_split(tmp_path, "test") is None
+
+
+def test_a_plain_name_goes_before_a_year(tmp_path):
+    write_root(tmp_path, {"val2014": 1, "val2017": 2, "val": 3})
+    assert len(ids(tmp_path, "val")) == 3
+
+
+def test_a_picture_has_its_own_sentences_and_file_in_the_order_of_the_annotations(tmp_path):
+    write_root(tmp_path, {"train": 4, "val": 1})
+    rewrite(tmp_path, "train", lambda content: content["annotations"].reverse())
+    split = read_split(tmp_path, "train")
+    assert [picture.id for picture in split.pictures] == [1, 2, 3, 4]
+    for picture, colour in zip(split.pictures, ("green", "blue", "red", "green"), strict=True):
+        assert len(picture.sentences) == 5 and all(colour in s for s in picture.sentences)
+        assert picture.file == tmp_path / "train" / f"{picture.id:06d}.jpg"
+        assert picture.sentences[-1] == f"A {colour} picture."
+    assert split.sentences[5:10] == list(split.pictures[1].sentences)
+    assert split.first(2).pictures == split.pictures[:2] and split.first(None) == split
+
+
+def test_a_picture_without_captions_is_left_out(tmp_path):
+    write_root(tmp_path, {"val": 3})
+    rewrite(tmp_path, "val", lambda content: content.update(annotations=[
+        one for one in content["annotations"] if one["image_id"] != 2]))
+    assert ids(tmp_path, "val") == [1, 3]
+
+
+def test_without_captions_for_test_val_is_used_and_said_so(tmp_path):
+    write_root(tmp_path, {"train2017": 3, "val2017": 2})
+    test = read_split(tmp_path, "test")
+    assert test.name == "val2017 (no captioned test split)"
+    assert test.pictures == read_split(tmp_path, "val").pictures
+    write_root(tmp_path / "whole", {"train": 3, "val": 2, "test": 4})
+    assert read_split(tmp_path / "whole", "test").name == "test"
+    assert ids(tmp_path / "whole", "test") == [6, 7, 8, 9]
+
+
+def test_without_val_one_picture_in_twenty_is_lent_and_stands_on_one_side_only(tmp_path):
+    write_root(tmp_path, {"train2014": 40}, side=8)
+    train, val = ids(tmp_path, "train"), ids(tmp_path, "val")
+    assert len(val) == 2 and sorted(train + val) == list(range(1, 41))
+    assert ids(tmp_path, "train2014") == train and ids(tmp_path, "test") == val
+    assert read_split(tmp_path, "val").name == "val, lent by train2014"
+    assert "lent by train2014 (no captioned test" in read_split(tmp_path, "test").name
+
+
+def test_which_pictures_are_lent_depends_on_their_ids_alone(tmp_path):
+    def scramble(content):
+        content["images"].reverse()
+        for number, image in enumerate(content["images"]):
+            image["file_name"] = f"{number}.jpg"
+
+    write_root(tmp_path, {"train": 40}, side=8)
+    rewrite(tmp_path, "train", scramble)
+    # the same on every machine and in every version, or scores do not compare
+    assert sorted(ids(tmp_path, "val")) == [6, 38]
+
+
+def test_one_picture_at_least_is_lent_and_none_where_val_is(tmp_path):
+    write_root(tmp_path / "few", {"train": 3})
+    assert len(ids(tmp_path / "few", "val")) == 1 and len(ids(tmp_path / "few", "train")) == 2
+    write_root(tmp_path / "both", {"train": 40, "val": 1}, side=8)
+    assert len(ids(tmp_path / "both", "train")) == 40
+
+
+def test_a_root_or_split_that_is_not_there_is_named_with_what_is(tmp_path):
+    with pytest.raises(BadInput, match="nowhere has no folder 'annotations'.*scenes.py"):
+        read_split(tmp_path / "nowhere", "train")
+    write_root(tmp_path, {"train2017": 3, "val2017": 2})
+    with pytest.raises(BadInput, match="no split 'novel': it holds train2017, val2017"):
+        read_split(tmp_path, "novel")
+
+
+@pytest.mark.parametrize("content", [
+    "", "[1]", "{", '{"images": [], "annotations": []}', '{"images": [{"id": 1}]}',
+    '{"images": [], "annotations": [{"image_id": 1, "caption": "A dog."}]}',
+    '{"images": [{"id": 1, "file_name": "1.jpg"}], "annotations": [{"image_id": 1}]}'])
+def test_what_is_no_captions_file_is_refused_in_one_sentence(tmp_path, content):
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "captions_val.json").write_text(content)
+    with pytest.raises(BadInput, match="captions_val.json.*prepare the data again") as refusal:
+        read_split(tmp_path, "val")
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "RGBA", "LA", "CMYK"])
+def test_every_kind_of_picture_becomes_rgb(tmp_path, mode):
+    path = tmp_path / ("x.tif" if mode == "CMYK" else "x.png")
+    Image.new("RGB", (8, 6), "white").convert(mode).save(path)
+    picture = open_picture(path)
+    assert picture.mode == "RGB" and picture.size == (8, 6)
+    assert np.asarray(picture).min() == 255
+
+
+def test_a_picture_taken_with_the_camera_on_its_side_is_upright(tmp_path):
+    pixels = np.zeros((20, 40, 3), np.uint8)
+    pixels[:, 20:] = 255                                    # white is on the right,
+    exif = Image.Exif()
+    exif[0x0112] = 6                                        # and right is down
+    Image.fromarray(pixels).save(tmp_path / "x.jpg", exif=exif)
+    upright = np.asarray(open_picture(tmp_path / "x.jpg"))
+    assert upright.shape == (40, 20, 3)
+    assert upright[:15].max() < 50 and upright[25:].min() > 200
+
+
+def test_a_picture_that_is_missing_or_broken_is_named_in_one_sentence(tmp_path):
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "whole.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:500])
+    (tmp_path / "page.jpg").write_bytes(b"<html>404</html>")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    for name in ("cut.jpg", "page.jpg", "empty.jpg", "absent.jpg"):
+        with pytest.raises(BadInput, match=name) as refusal:
+            open_picture(tmp_path / name)
+        assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.xfail(strict=True, reason="open_picture lets DecompressionBombError through")
+def test_a_picture_of_too_many_pixels_is_named(tmp_path, monkeypatch):
+    Image.new("RGB", (64, 64)).save(tmp_path / "vast.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(BadInput, match="vast.png"):
+        open_picture(tmp_path / "vast.png")
+
+
+def test_coco_s_own_files_are_read_with_no_special_case(data_root):
+    root = data_root / "coco-sample"
+    train, val = read_split(root, "train"), read_split(root, "val")
+    assert (train.name, val.name) == ("train2017", "val2017")
+    assert len(train.pictures) == len(val.pictures) == 50
+    assert all(len(picture.sentences) >= 5 for picture in train.pictures)
+    assert open_picture(val.pictures[0].file).mode == "RGB"
