@@ -13,8 +13,10 @@ Shape letters:  B pictures   S side in pixels   D channels   L grid cells
 
 import hashlib
 import importlib
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 
 import torch
 import torchvision
@@ -49,16 +51,21 @@ class Transform:
 
     def __call__(self, picture, box=None, flip=False):
         """RGB picture -> (3, size, size) float32; `box` (left, top, right, bottom) crops first."""
-        if box is None and self.fit == "crop":
-            side = min(picture.size)
-            left, top = (picture.width - side) // 2, (picture.height - side) // 2
-            box = (left, top, left + side, top + side)
+        if self.fit == "crop":
+            box = middle(*(box or (0, 0, *picture.size)))
         if picture.size != (self.size, self.size) or box is not None:
             picture = picture.resize((self.size, self.size), Image.Resampling.BICUBIC, box)
         if flip:
             picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         pixels = torchvision.transforms.functional.to_tensor(picture)
         return torchvision.transforms.functional.normalize(pixels, self.mean, self.std)
+
+
+def middle(left, top, right, bottom):
+    """The largest square in the middle of a box."""
+    side = min(right - left, bottom - top)
+    left, top = (left + right - side) / 2, (top + bottom - side) / 2
+    return left, top, left + side, top + side
 
 
 def transform_of(name, fit="squash"):
@@ -174,8 +181,10 @@ def lite_stages(name, weights):
     if weights is not None:
         path = lite_file(name) if weights == "pretrained" else weights
         tensors = {key: value for key, value in read_weights(path).items() if "_fc." not in key}
-        # both files list the same layers in the order of the data flow, under other names
-        load_into(row, dict(zip(row.state_dict(), tensors.values(), strict=False)), path)
+        if len(tensors) == len(row.state_dict()) and tensors.keys() != row.state_dict().keys():
+            # the published file lists the same layers in the same order, under other names
+            tensors = dict(zip(row.state_dict(), tensors.values(), strict=True))
+        load_into(row, tensors, path)
     return list(row)
 
 
@@ -195,11 +204,17 @@ def read_weights(path):
     try:
         if Path(path).suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(tensors, dict):
+            raise TypeError(f"it holds a {type(tensors).__name__}")
+        return tensors
     except FileNotFoundError:
         raise BadInput(f"the weights file {path} is not there: check the path") from None
+    except pickle.UnpicklingError:
+        raise BadInput(f"the weights file {path} holds more than tensors, and loading that could "
+                       "run code: give a .pth or .safetensors file of tensors") from None
     except Exception as error:  # many kinds for one cause: this is not a file of tensors
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise BadInput(f"the weights file {path} cannot be read ({reason}): give a .pth or "
                        ".safetensors file of tensors") from None
 
@@ -210,5 +225,5 @@ def load_into(network, tensors, path):
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise BadInput(f"{path} holds another network's weights "
-                       f"({str(error).splitlines()[1].strip()}): choose the backbone they belong "
-                       "to") from None
+                       f"({shorten(str(error).splitlines()[-1].strip(), 120)}): choose the "
+                       "backbone they belong to") from None

@@ -115,6 +115,6 @@ def open_picture(path):
             return ImageOps.exif_transpose(image).convert("RGB")
     except FileNotFoundError:
         raise BadInput(f"picture {path} is missing: {PREPARE}") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BadInput(f"picture {path} cannot be read ({error}): replace it or take it out of "
                        "the captions file") from None

@@ -11,6 +11,7 @@ Shape letters:  B captions   T tokens   D channels of the encoder
 """
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -30,7 +31,7 @@ LONGEST = 50                # ids; one caption of 10,000 words must not set the 
 def tokenized(split, cache=None):
     """The words of every sentence of a split, tokenised once and kept on disk as plain text."""
     sentences = split.sentences
-    name = hashlib.sha256("\n".join(sentences).encode()).hexdigest()[:20]
+    name = hashlib.sha256(json.dumps(sentences).encode()).hexdigest()[:20]
     path = Path(cache or CACHE) / "tokens" / f"{name}.txt"
     if not path.exists():
         with whole_file(path) as beside, open(beside, "w", encoding="utf-8") as file:
@@ -65,7 +66,7 @@ class CaptionData:
         random = np.random.default_rng([seed, epoch])
         order = random.permutation(len(self))
         if one_per_picture:
-            order = order[np.unique(self.picture[order], return_index=True)[1]]
+            order = order[np.sort(np.unique(self.picture[order], return_index=True)[1])]
         order = order[np.argsort(self.lengths.numpy()[order], kind="stable")]
         batches = [order[start:start + batch_size] for start in range(0, len(order), batch_size)]
         return [batches[index] for index in random.permutation(len(batches))]

@@ -77,7 +77,8 @@ def cached_features(backbone, transform, split, views=1, cache=None):
 def identity(picture):
     """What of a picture its features depend on, without reading it."""
     try:
-        return [picture.id, picture.file.name, picture.file.stat().st_size, may_flip(picture)]
+        found = picture.file.stat()
+        return [picture.id, picture.file.name, found.st_size, found.st_mtime_ns, may_flip(picture)]
     except OSError:
         raise BadInput(f"picture {picture.file} is missing: {PREPARE}") from None
 
@@ -120,7 +121,7 @@ def encoded(backbone, transform, pictures, chunks):
                 for picture in pictures[start:start + CHUNK]]
 
     with ThreadPoolExecutor(4) as pool:
-        ahead = read(*chunks[0])
+        ahead = read(*chunks[0]) if chunks else []
         for number in range(len(chunks)):
             images = torch.stack([image.result() for image in ahead])
             ahead = read(*chunks[number + 1]) if number + 1 < len(chunks) else []

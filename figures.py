@@ -10,7 +10,7 @@ from coco import open_picture
 ACCENT, QUIET = "#c44e52", "#8c8c8c"
 
 
-def show_pictures(files, sentences=None, columns=4, width=2.6, lines=4):
+def show_pictures(files, sentences=None, columns=4, width=2.3, lines=4):
     """Pictures in rows of `columns`, a sentence under each, wrapped to `lines` lines or more."""
     rows = -(-len(files) // columns)
     figure, axes = plt.subplots(rows, columns, squeeze=False, layout="constrained",

@@ -7,6 +7,9 @@ run's folder.
 import argparse
 from dataclasses import MISSING, dataclass, field, fields
 
+from backbones import NAMES
+from files import BadInput
+
 
 def dial(default, meaning):
     """A field with its meaning, which is also the text of its option."""
@@ -41,6 +44,26 @@ class Settings:
     val_pictures: int = dial(1000, "pictures of val captioned and scored after each epoch")
     seed: int = dial(0, "of weights, order, views and dropout")
     workers: int = dial(0, "processes that read pictures where features are not cached")
+
+
+    def __post_init__(self):
+        rules = {
+            "encoder must be one of " + ", ".join(NAMES): self.encoder in NAMES,
+            "fit must be squash or crop": self.fit in ("squash", "crop"),
+            "inject must be first or every": self.inject in ("first", "every"),
+            "tune_from must be a stage, 0 or more": self.tune_from is None or self.tune_from >= 0,
+            "dropout must be at least 0 and below 1": 0 <= self.dropout < 1,
+            "learning_rate, encoder_rate and clip must be above 0":
+                min(self.learning_rate, self.encoder_rate, self.clip) > 0,
+            "warmup, weight_decay, workers and seed must not be negative":
+                min(self.warmup, self.weight_decay, self.workers, self.seed) >= 0,
+        }
+        whole = ("views", "vocab_threshold", "embed_size", "hidden_size", "num_layers", "epochs",
+                 "batch_size", "patience", "val_pictures")
+        rules |= {f"{name} must be 1 or more": getattr(self, name) >= 1 for name in whole}
+        for rule, kept in rules.items():
+            if not kept:
+                raise BadInput(f"{rule}: change that setting")
 
 
 # A recipe's name keeps its meaning for good: scores are quoted with it.

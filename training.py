@@ -62,6 +62,7 @@ class Run:
         state = self.folder / "state.safetensors"
         if resume and state.exists():
             self.position = load_state(state, self.captioner, self.optimizer)
+        write_json(self.folder / "settings.json", asdict(settings), indent=1)
         self.saved = time.monotonic()
 
     def val_features(self):
@@ -110,7 +111,9 @@ def read_history(folder):
 
 
 def claim(folder, settings, resume):
-    """Make the run's folder its own; refuse one that holds a run with other settings."""
+    """Refuse a folder that holds a run with other settings, or any run if it is not resumed."""
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is a file: give --run a folder")
     path = folder / "settings.json"
     if path.exists():
         if not resume:
@@ -121,8 +124,6 @@ def claim(folder, settings, resume):
         if changed:
             raise BadInput(f"{folder} holds a run with other settings ({'; '.join(changed)}): "
                            "give another --run, or the same settings to go on")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, asdict(settings), indent=1)
 
 
 def fresh_folder(folder):
@@ -190,13 +191,13 @@ def step(run, batch):
     loss, words = caption_loss(run.captioner.decoder(features, captions), captions, lengths)
     run.optimizer.zero_grad()
     (loss / words).backward()
-    torch.nn.utils.clip_grad_norm_([p for g in run.optimizer.param_groups for p in g["params"]],
-                                   settings.clip)
-    run.optimizer.step()
+    norm = torch.nn.utils.clip_grad_norm_(
+        [p for group in run.optimizer.param_groups for p in group["params"]], settings.clip)
     loss, words = loss.item(), words.item()
-    if not math.isfinite(loss):
-        raise BadInput(f"the loss became {loss} at step {number}: lower the learning rate, or look "
-                       "for broken features; the last state before it is kept")
+    if not (math.isfinite(loss) and torch.isfinite(norm)):      # before it spoils the weights
+        raise BadInput(f"the loss became {loss} at step {number}, its gradient {norm.item()}: "
+                       "lower the learning rate, or look for broken features")
+    run.optimizer.step()
     position["batch"] += 1
     position["loss"] += loss
     position["words"] += words
@@ -274,13 +275,15 @@ def main():
     options = arguments()
     folder, device, recipe = options.pop("run"), options.pop("device"), options.pop("recipe")
     settings = Settings(**{**RECIPES[recipe], **options})
+    before = read_history(folder)
     try:
         history = train(settings, folder, device)
     except KeyboardInterrupt:
         print(f"\nstopped; the same command goes on with {folder}", file=sys.stderr)
         return 130
     best = max(history, key=lambda row: row["CIDEr"])
-    print(f"finished: best CIDEr {best['CIDEr']:.3f} on {settings.data} val after epoch "
+    state = "was finished already" if len(history) == len(before) else "finished"
+    print(f"{state}: best CIDEr {best['CIDEr']:.3f} on {settings.data} val after epoch "
           f"{best['epoch']}\nnext: python evaluation.py {folder} --data {settings.data}")
     return 0
 

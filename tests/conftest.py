@@ -45,6 +45,12 @@ def write_root(root, sizes, side=48):
     return root
 
 
+@pytest.fixture(scope="session", name="write_root")
+def give_write_root():
+    """As a fixture, so that tests need not import this file."""
+    return write_root
+
+
 @pytest.fixture(scope="session")
 def tiny_root(tmp_path_factory):
     """12 pictures to train on and 6 to validate with."""
