@@ -122,8 +122,9 @@ TAG = rf"<(?:[!?][A-Za-z-][^>]*|/?[A-Za-z][A-Za-z0-9:.-]*(?:{ATTRIBUTE})* */?) *
 
 # The full stop belongs to these wherever they stand;
 TITLES = words(r"""adj adm adv alex assoc asst attys? ave brig capt cf cie cmdr col comdr cpl dept
-    det drs? ed\.d elec ens ft gen govs? hon insp invt jos lieut lt maj messrs mlle mme mrs? m(?-i:[ft])g
-    ms msgr mt natl pfc ph\.d ph pres profs? pvt reps? rev sens? sfc sgt spc ste? supts? treas vs""")
+    det drs? ed\.d elec ens ft gen govs? hon insp invt jos lieut lt maj messrs mlle mme mrs?
+    m(?-i:[ft])g ms msgr mt natl pfc ph\.d ph pres profs? pvt reps? rev sens? sfc sgt spc ste?
+    supts? treas vs""")
 # to these too, even with a letter behind it: "co.x" is "co." and "x", "mr.x" is one word;
 NAMES = words("""ala? apr ariz assn aug bancorp bhd bldg blvd bros calif colo conn corp cos? ct dak
     dec esq est etc ext feb fla fri ga inc ind intl jan jr jul jun kans? ky ltd mar md mich minn mo

@@ -51,10 +51,11 @@ def sentences(count, seed=0):
 
 def by_jar(lines):
     """coco-caption's tokens of each line, by its own Java program."""
+    text = "".join(f"{line}\n{NEXT}\n" for line in lines)
     done = subprocess.run(
         ["java", "-Dfile.encoding=UTF-8", "-cp", JAR, "edu.stanford.nlp.process.PTBTokenizer",
-         "-preserveLines", "-lowerCase"], input="\n".join(f"{line}\n{NEXT}" for line in lines) + "\n", capture_output=True,
-        check=True, encoding="utf-8")
+         "-preserveLines", "-lowerCase"], input=text, capture_output=True, check=True,
+        encoding="utf-8")
     kept = [[token for token in line.rstrip().split(" ") if token and token not in PUNCTUATION]
             for line in done.stdout.split("\n")[:-1:2]]
     assert len(kept) == len(lines), "the tokeniser broke a line in two"
