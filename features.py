@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import re
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -93,7 +92,7 @@ def compute(path, backbone, transform, split, views):
     array = np.lib.format.open_memmap(part, "r+" if begin else "w+", np.float16, shape)
     if not begin:
         print(f"encoding {split.name} once: {shape[1]} pictures x {views} views, "
-              f"{array.nbytes / 1e6:.0f} MB in {path.parent}", file=sys.stderr)
+              f"{array.nbytes / 1e6:.0f} MB in {path.parent}")
     bar = tqdm(total=len(chunks) * CHUNK, initial=begin * CHUNK, unit="picture", leave=False)
     with bar:
         todo = encoded(backbone, transform, pictures, chunks[begin:])

@@ -19,6 +19,7 @@ from files import BadInput, run_command, whole_file
 from scenes import draw
 
 LONGEST = 600                       # seconds for one cell
+BAR = "application/vnd.jupyter.widget-view+json"
 SMOKE = Path("cache/smoke")         # what the smoke mode draws and trains
 SMALL = {"DATA": repr(f"{SMOKE}/scenes"), "RUN": repr(f"{SMOKE}/run"), "EPOCHS": "2"}
 SIZES = {"train": 96, "val": 24, "test": 24, "novel": 12}
@@ -54,7 +55,9 @@ def tidy(notebook):
     notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python",
                                         "name": "python3"}, "language_info": {"name": "python"}}
     for cell in notebook.cells:
-        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":        # a progress bar is a widget, alive only while it runs
+            cell.outputs = [output for output in cell.outputs
+                            if BAR not in output.get("data", {})]
 
 
 def main():

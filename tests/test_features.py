@@ -193,6 +193,49 @@ def test_a_pass_killed_between_its_last_chunk_and_the_renaming_is_finished(backb
     assert np.array_equal(cached_features(backbone, SMALL, split, cache=tmp_path), whole)
 
 
+def stop_at_call(number):
+    """A hook that interrupts the backbone's call of that number; the first asks for the shape."""
+    calls = []
+
+    def stop(*_):
+        calls.append(1)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+@pytest.mark.xfail(strict=True, reason="a .done file left behind vouches for rows still empty")
+def test_what_an_earlier_pass_left_behind_vouches_for_nothing(backbone, split, tmp_path,
+                                                              monkeypatch):
+    replace_file = features.os.replace
+
+    def killed_once_renamed(source, target):
+        replace_file(source, target)
+        if str(target).endswith(".npy"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(features.os, "replace", killed_once_renamed)
+        cached_features(backbone, SMALL, split, cache=tmp_path)
+    for file in tmp_path.rglob("*.npy"):
+        file.unlink()                                       # as who wants the space back would
+    with backbone.register_forward_pre_hook(stop_at_call(2)), pytest.raises(KeyboardInterrupt):
+        cached_features(backbone, SMALL, split, cache=tmp_path)
+    assert np.array_equal(cached_features(backbone, SMALL, split, cache=tmp_path),
+                          encode_split(backbone, SMALL, split))
+
+
+@pytest.mark.xfail(strict=True, reason="chunks are counted whatever their size was")
+def test_a_pass_may_go_on_with_chunks_of_another_size(backbone, split, tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "CHUNK", 2)
+    with backbone.register_forward_pre_hook(stop_at_call(4)), pytest.raises(KeyboardInterrupt):
+        cached_features(backbone, SMALL, split, cache=tmp_path)
+    monkeypatch.setattr(features, "CHUNK", 4)
+    array = cached_features(backbone, SMALL, split, cache=tmp_path)
+    assert np.abs(array[0]).max(axis=1).min() > 0           # no row was left empty
+
+
 def test_pictures_keep_their_place(backbone, split, tmp_path):
     straight = cached_features(backbone, SMALL, split, 2, tmp_path)
     turned = cached_features(backbone, SMALL, Split("x", split.pictures[::-1]), 2, tmp_path)
