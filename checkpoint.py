@@ -68,11 +68,12 @@ class Captioner:
 def save_captioner(path, captioner, **about):
     """Write a self-contained checkpoint; `about` (recipe, data, scores) goes into its header."""
     versions = {"torch": torch.__version__, "torchvision": torchvision.__version__}
-    header = {"architecture": captioner.architecture, "words": captioner.vocab.words,
-              "transform": asdict(captioner.transform), "about": {**about, **versions}}
+    header = {"format": FORMAT, "architecture": captioner.architecture,
+              "words": captioner.vocab.words, "transform": asdict(captioner.transform),
+              "about": {**about, **versions}}
     tensors = {name: tensor.half() if tensor.dim() > 1 else tensor
                for name, tensor in captioner.tensors().items()}
-    _write(path, tensors, {"format": FORMAT, "captioner": json.dumps(header)})
+    _write(path, tensors, header)
 
 
 def load_captioner(path, device="cpu"):
@@ -83,13 +84,12 @@ def load_captioner(path, device="cpu"):
     if header.get("format") != FORMAT:
         raise BadInput(f"{path} is not a captioner of this version ({FORMAT}) but "
                        f"'{header.get('format', 'unknown')}': train it again")
-    about = json.loads(header["captioner"])
     transform = Transform(**{key: tuple(value) if isinstance(value, list) else value
-                             for key, value in about["transform"].items()})
-    captioner = Captioner.build(about["architecture"], Vocabulary(words=about["words"][3:]),
+                             for key, value in header["transform"].items()})
+    captioner = Captioner.build(header["architecture"], Vocabulary(words=header["words"][3:]),
                                 transform, weights=None)
     captioner.load_tensors(tensors)
-    captioner.about = about["about"]
+    captioner.about = header["about"]
     captioner.encoder.eval()
     captioner.decoder.eval()
     return captioner.to(device)
@@ -101,12 +101,12 @@ def save_state(path, captioner, optimizer, position):
     for number, values in optimizer.state_dict()["state"].items():
         for key, value in values.items():
             tensors[f"optimizer.{number}.{key}"] = value
-    _write(path, tensors, {"position": json.dumps(position)})
+    _write(path, tensors, position)
 
 
 def load_state(path, captioner, optimizer):
     """Put a saved state back into `captioner` and `optimizer` and return its position."""
-    tensors, header = _read(path, "delete the run's folder and train again")
+    tensors, position = _read(path, "delete the run's folder and train again")
     weights, moments = {}, {}
     for name, tensor in tensors.items():
         kind, rest = name.split(".", 1)
@@ -118,20 +118,22 @@ def load_state(path, captioner, optimizer):
     captioner.load_tensors(weights)
     optimizer.load_state_dict({"state": moments,
                                "param_groups": optimizer.state_dict()["param_groups"]})
-    return json.loads(header["position"])
+    return position
 
 
 def _write(path, tensors, header):
+    # one entry, since safetensors writes several in no fixed order: equal runs are equal files
     with whole_file(path) as beside:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-                  beside, header)
+                  beside, {"header": json.dumps(header)})
 
 
 def _read(path, remedy):
     try:
         with safe_open(path, "pt") as file:
             names = file.keys()
-            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+            header = json.loads((file.metadata() or {}).get("header", "{}"))
+            return {name: file.get_tensor(name) for name in names}, header
     except FileNotFoundError:
         raise BadInput(f"{path} is not there: {remedy}") from None
     except (SafetensorError, OSError) as error:

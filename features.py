@@ -12,6 +12,7 @@ least 85 % of the area and flip. A picture whose sentences say left or right is 
 
 import hashlib
 import json
+import math
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -87,43 +88,43 @@ def compute(path, backbone, transform, split, views):
     part, done = path.with_suffix(".part"), path.with_suffix(".done")
     pictures = split.pictures
     shape = (views, len(pictures), *output_shape(backbone, transform))
-    chunks = [(view, start) for view in range(views) for start in range(0, shape[1], CHUNK)]
-    begin = read_json(done, "delete it")["chunks"] if part.exists() and done.exists() else 0
-    array = np.lib.format.open_memmap(part, "r+" if begin else "w+", np.float16, shape)
+    begin = read_json(done, "delete it")["rows"] if part.exists() and done.exists() else 0
     if not begin:
+        done.unlink(missing_ok=True)        # left by an earlier pass, it would vouch for this one
         print(f"encoding {split.name} once: {shape[1]} pictures x {views} views, "
-              f"{array.nbytes / 1e6:.0f} MB in {path.parent}")
-    bar = tqdm(total=len(chunks) * CHUNK, initial=begin * CHUNK, unit="picture", leave=False)
-    with bar:
-        todo = encoded(backbone, transform, pictures, chunks[begin:])
-        for number, rows in enumerate(todo, begin):
-            view, start = chunks[number]
-            array[view, start:start + CHUNK] = rows
+              f"{2 * math.prod(shape) / 1e6:.0f} MB in {path.parent}")
+    array = np.lib.format.open_memmap(part, "r+" if begin else "w+", np.float16, shape)
+    rows = array.reshape(-1, *shape[2:])                            # (views * pictures, ...)
+    todo = [(picture, view) for view in range(views) for picture in pictures][begin:]
+    with tqdm(total=len(rows), initial=begin, unit="picture", leave=False) as bar:
+        for found in encoded(backbone, transform, todo):
+            rows[begin:begin + len(found)] = found
             array.flush()
-            write_json(done, {"chunks": number + 1})
-            bar.update(CHUNK)
-    del array                               # Windows does not rename a file that is mapped
+            begin += len(found)
+            write_json(done, {"rows": begin})
+            bar.update(len(found))
+    del rows, array                         # Windows does not rename a file that is mapped
     os.replace(part, path)
     done.unlink()
 
 
 def encode_split(backbone, transform, split):
     """Features of a split, kept nowhere: array (1, pictures, D) or (1, pictures, L, D)."""
-    chunks = [(0, start) for start in range(0, len(split.pictures), CHUNK)]
-    return np.concatenate(list(encoded(backbone, transform, split.pictures, chunks)))[None]
+    todo = [(picture, 0) for picture in split.pictures]
+    return np.concatenate(list(encoded(backbone, transform, todo)))[None]
 
 
-def encoded(backbone, transform, pictures, chunks):
-    """Yield the features of each (view, start) chunk, reading the next while one is encoded."""
-    def read(view, start):
+def encoded(backbone, transform, todo):
+    """Yield the features of (picture, view) pairs, CHUNK at a time, reading ahead by a chunk."""
+    def read(start):
         return [pool.submit(load, picture, transform, view)
-                for picture in pictures[start:start + CHUNK]]
+                for picture, view in todo[start:start + CHUNK]]
 
     with ThreadPoolExecutor(4) as pool:
-        ahead = read(*chunks[0]) if chunks else []
-        for number in range(len(chunks)):
+        ahead = read(0)
+        for start in range(CHUNK, len(todo) + CHUNK, CHUNK):
             images = torch.stack([image.result() for image in ahead])
-            ahead = read(*chunks[number + 1]) if number + 1 < len(chunks) else []
+            ahead = read(start)
             yield encode(backbone, images)
 
 
