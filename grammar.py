@@ -124,6 +124,8 @@ class Reader:
 
     def group(self, at, said):
         """Things in a list: yields their Phrases too."""
+        if self.kind(at) == "both":             # both the car and the tree
+            yield from (found for found in self.group(at + 1, said) if len(found[1]) == 2)
         for stop, phrase, more in self.thing(at, said):
             yield stop, (phrase,), more
             if (after := self.skip(stop, "comma", "and")) > stop:
@@ -189,7 +191,9 @@ class Reader:
         if kind in ("relation", "preposition"):
             for stop, scene in self.scene(at + 1):
                 inside = words in ("in", "across") and self.kind(stop - 1) == "sky"
-                yield stop, (scene, Statement("place", "air"))[:1 + inside], said
+                side = value.split()[0] if value in ("left of", "right of") else "air"
+                told = inside or side != "air"      # on the right of a snowy scene
+                yield stop, (scene, Statement("place", side))[:1 + told], said
         if kind in ("relation", "between"):
             for stop, objects, more in self.group(at + 1, said):
                 yield stop, (Statement(kind, value, None, objects, at),), more
@@ -220,6 +224,8 @@ class Reader:
             shapes, noun, plural = self.tokens[at][1]
             if plural and {"the", "other"} <= quantity.keys():
                 return                  # "the other balls": which they are is not followed
+            if "both" in quantity and not plural:
+                return                  # "both the car and the tree": see `group`
             yield at + 1, Phrase(start, shapes, noun, **adjectives, **amount(quantity, plural))
         elif (adjectives or quantity.keys() & {"other", "number"}) and "all" not in quantity:
             stop = at + (self.tokens[at:at + 1] in ([("one", "one", "ones")],

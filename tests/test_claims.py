@@ -1,8 +1,10 @@
 """The checker of captions: true sentences pass, false ones fail for the right reason, and what it
 does not understand it does not judge."""
 
+import json
 import random
 import re
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from claims import KINDS, check, shares, table, tally
 from drawing import COLOURS
 from wording import NOUNS, PLACES, SIZES, plural, sentences
 
+STRANGER = Path(__file__).parent / "data" / "hundred_sentences.json"
 SINGULAR = {noun: shape for shape, nouns in NOUNS.items() for noun in nouns}
 PLURAL = {plural(noun): shape for noun, shape in SINGULAR.items()}
 
@@ -74,6 +77,7 @@ TRUE = {"meadow": """
     the picture has three objects: a car, a tree and a star | at least one car | no blue cars
     there is a car but no house | a car with a tree on its right | the star hangs in the sky
     a red car is on the left, while a green tree is in the middle | a tree right of a car
+    both the car and the tree are on the ground | a car on the left side of a grassy field
     """, "beach": """
     three balls | 3 balls at the seaside | a pair of blue balls | a couple of small balls
     several balls | some blue balls | balls | both blue balls are small | the blue balls are small
@@ -100,6 +104,7 @@ FALSE = {"meadow": """
     the object on the left is a tree / relation | a red car flies in the sky / relation
     a car between a tree and a star / relation | a red car at night / background
     the red car is big and the tree is yellow / colour | a tree and no star / count
+    both the car and the tree are red / colour | a car on the right side of a meadow / relation
     """, "beach": """
     two balls / count | four balls / count | both balls are blue / colour | two red balls / count
     all balls are blue / colour | the balls are blue / colour | every ball is red / colour
@@ -286,6 +291,16 @@ def test_a_swap_that_stays_true_is_judged_true(drawn):
             judged += [(f"there is a {colour} {shape}", graph) for colour in sorted(found)]
     assert len(judged) > 1000
     assert [text for text, graph in judged if verdict(text, graph) != "true"] == []
+
+
+def test_a_stranger_s_sentences_are_judged_rightly_or_not_at_all():
+    """A hundred about 25 scenes, half of them false, by someone who had not seen the checker."""
+    rows = json.loads(STRANGER.read_text(encoding="utf-8"))
+    found = [(row, verdict(row["sentence"], scenes.one_scene(0, "test", row["number"])[1]))
+             for row in rows]
+    judged = [(row, said) for row, said in found if said != "not understood"]
+    assert len(rows) == 100 and len(judged) >= 60
+    assert [row for row, said in judged if (said == "true") != row["true"]] == []
 
 
 # Sums.
