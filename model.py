@@ -42,7 +42,8 @@ class DecoderRNN(nn.Module):
     """An LSTM that writes a caption, given the image's feature at the first step or at every step.
 
     inject: "first" feeds the image as if it were the word before `<start>`; "every" also joins it
-    to each word after that.  dropout: share of inputs and outputs silenced in training.
+    to each word after that.  dropout: share of word vectors and outputs silenced in training; the
+    image is spared, since what is silenced of it is missing from the whole caption.
     """
 
     def __init__(self, embed_size, hidden_size, vocab_size, num_layers=1, dropout=0.0,
@@ -72,10 +73,10 @@ class DecoderRNN(nn.Module):
 
     def inputs(self, image, words):
         """What the LSTM reads: the image (B, 1, E), then the words (B, T-1, E)."""
-        inputs = torch.cat([image, words], dim=1)                      # (B, T, E)
+        inputs = torch.cat([image, self.drop(words)], dim=1)           # (B, T, E)
         if self.inject == "every":
             inputs = torch.cat([inputs, image.expand_as(inputs)], dim=2)
-        return self.drop(inputs)
+        return inputs
 
     def begin(self, features, states=None):
         """features (B, E) -> state after the image: hidden and cell (B, N, H), image (B, E)."""
@@ -87,11 +88,11 @@ class DecoderRNN(nn.Module):
     def step(self, words, state):
         """words (B,), state -> scores (B, V) of the next word, state: every tensor batch first."""
         hidden, cell, image = state
-        inputs = self.words(words).unsqueeze(1)                        # (B, 1, E)
+        inputs = self.drop(self.words(words)).unsqueeze(1)             # (B, 1, E)
         if self.inject == "every":
             inputs = torch.cat([inputs, image.unsqueeze(1)], dim=2)
         lstm_state = (hidden.transpose(0, 1).contiguous(), cell.transpose(0, 1).contiguous())
-        output, (hidden, cell) = self.lstm(self.drop(inputs), lstm_state)
+        output, (hidden, cell) = self.lstm(inputs, lstm_state)
         scores = self.scores(self.drop(output[:, 0]))                  # (B, V)
         return scores, (hidden.transpose(0, 1), cell.transpose(0, 1), image)
 

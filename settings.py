@@ -31,8 +31,8 @@ class Settings:
     embed_size: int = dial(512, "size of image and word vectors")
     hidden_size: int = dial(512, "size of the LSTM's state")
     num_layers: int = dial(1, "LSTM layers")
-    inject: str = dial("first", "the image enters at the first step or at every step")
-    dropout: float = dial(0.5, "share of the LSTM's inputs and outputs silenced")
+    inject: str = dial("every", "the image enters at the first step or at every step")
+    dropout: float = dial(0.5, "share of word vectors and of the LSTM's outputs silenced")
     epochs: int = dial(8, "passes over the captions at most")
     batch_size: int = dial(64, "captions a step")
     learning_rate: float = dial(2e-3, "peak rate of AdamW")
@@ -44,7 +44,6 @@ class Settings:
     val_pictures: int = dial(1000, "pictures of val captioned and scored after each epoch")
     seed: int = dial(0, "of weights, order, views and dropout")
     workers: int = dial(0, "processes that read pictures where features are not cached")
-
 
     def __post_init__(self):
         rules = {
@@ -68,7 +67,7 @@ class Settings:
 
 # A recipe's name keeps its meaning for good: scores are quoted with it.
 RECIPES = {
-    # Show and Tell (arXiv:1411.4555) on a frozen pooled feature
+    # Show and Tell's LSTM (arXiv:1411.4555) on a frozen pooled feature, seen at every step
     "seed": {},
     # the same, small enough for a minute on a laptop: notebook 2 on the drawn scenes
     "small": {"epochs": 12, "embed_size": 256, "hidden_size": 256, "learning_rate": 3e-3,

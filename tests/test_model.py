@@ -187,13 +187,14 @@ def test_sample_starts_from_the_states_it_is_given(layers):
 
 
 @EVERY_KIND
-def test_dropout_silences_inputs_and_outputs_in_training_only(inject):
+def test_dropout_silences_words_and_outputs_in_training_only(inject):
     model, (features, captions) = decoder(inject=inject, dropout=0.5), images_and_captions()
     assert torch.equal(model(features, captions), model(features, captions))
     silenced = []
     model.train().drop.register_forward_hook(lambda _, given, out: silenced.append(out == 0))
     assert not torch.equal(model(features, captions), model(features, captions))
-    assert [part.shape[2] for part in silenced[:2]] == [model.lstm.input_size, H]
+    T = captions.shape[1]       # the image, told but once, is spared
+    assert [part.shape[1:] for part in silenced[:2]] == [(T - 1, E), (T, H)]
     assert all(0.2 < part.float().mean() < 0.8 for part in silenced)
 
 
