@@ -42,11 +42,11 @@ def architecture(picture):
     axis.text(0.85, 0.95, "images", ha="center", va="top", fontsize=9)
     axis.add_patch(plt.Rectangle((2.75, 0.35), 4.1, 3.1, facecolor="#f4f4f4", edgecolor=QUIET))
     axis.text(4.8, 3.25, "EncoderCNN", ha="center", va="center", weight="bold", fontsize=10)
-    box(axis, 3.0, 1.5, 1.35, 0.9, "Backbone\nfrozen, cached")
-    box(axis, 5.65, 1.5, 0.95, 0.9, "embed\nLinear", "#f6dcdd", ACCENT)
-    arrow(axis, (1.75, 1.95), (2.93, 1.95), "(B, 3, S, S)")
-    arrow(axis, (4.42, 1.95), (5.58, 1.95), "(B, D)")
-    axis.add_patch(plt.Rectangle((7.6, -0.05), 7.1, 3.5, facecolor="#f4f4f4", edgecolor=QUIET))
+    box(axis, 3.15, 1.5, 1.6, 0.9, "Backbone\nfrozen, cached")
+    box(axis, 5.75, 1.5, 0.85, 0.9, "embed\nLinear", "#f6dcdd", ACCENT)
+    arrow(axis, (1.75, 1.95), (3.1, 1.95), "(B, 3, S, S)")
+    arrow(axis, (4.8, 1.95), (5.7, 1.95), "(B, D)")
+    axis.add_patch(plt.Rectangle((7.6, -0.35), 7.1, 3.8, facecolor="#f4f4f4", edgecolor=QUIET))
     axis.text(11.2, 3.25, "DecoderRNN", ha="center", va="center", weight="bold", fontsize=10)
     for number, target in enumerate(WORDS):
         left = 8.0 + 1.36 * number
@@ -58,12 +58,15 @@ def architecture(picture):
         axis.text(left + 0.4, 0.98, source, ha="center", va="top", fontsize=9)
         if number:
             arrow(axis, (left - 0.5, 1.9), (left - 0.06, 1.9))
-    axis.text(11.2, 0.2, "in: features (B, E) and words (B, T-1)      out: scores (B, T, V)",
+            axis.plot([left - 0.96, left + 0.4, left + 0.4], [0.5, 0.5, 0.76], "--", color=QUIET)
+    axis.text(11.2, 0.22, 'the image again at every step: inject="every"', ha="center",
+              va="center", fontsize=8.5, color="#606060")
+    axis.text(11.2, -0.1, "in: features (B, E) and words (B, T-1)      out: scores (B, T, V)",
               ha="center", va="center", fontsize=8.5, color=ACCENT)
-    axis.plot([6.67, 7.1, 7.1, 8.4], [1.95, 1.95, 0.55, 0.55], color="black", lw=1.1)
-    arrow(axis, (8.4, 0.55), (8.4, 0.78))
+    axis.plot([6.67, 7.1, 7.1, 8.4], [1.95, 1.95, 0.5, 0.5], color="black", lw=1.1)
+    arrow(axis, (8.4, 0.5), (8.4, 0.78))
     axis.text(7.15, 2.02, "(B, E)", ha="center", va="bottom", fontsize=8.5, color=ACCENT)
-    axis.set(xlim=(-0.1, 14.8), ylim=(-0.2, 3.6), aspect="equal")
+    axis.set(xlim=(-0.1, 14.8), ylim=(-0.5, 3.6), aspect="equal")
     axis.axis("off")
     save(figure, "architecture.png")
 
@@ -79,7 +82,8 @@ def captions(scenes):
         picture = picture.copy()
         picture.thumbnail((320, 320))
         axis.imshow(picture)
-        axis.set_title(wrap(sentence, 30), y=-0.03, va="top", fontsize=11)
+        axis.text(0.5, -0.04, wrap(sentence, 30), transform=axis.transAxes, ha="center", va="top",
+                  fontsize=11)
         axis.axis("off")
     save(figure, "captions.png")
 
