@@ -51,7 +51,7 @@ def check_numbers():
         name = re.search(r"\((results/[\w.-]+\.json)\)", line)
         if name:
             report = json.loads(Path(name[1]).read_text(encoding="utf-8"))
-            for metric in ("Bleu_4", "ROUGE_L", "CIDEr"):
+            for metric in ("Bleu_4", "METEOR", "ROUGE_L", "CIDEr"):
                 shown = f" {100 * report[metric]:.1f} "
                 assert shown in line, f"README.md: {metric} of {name[1]} is {shown.strip()}"
 
