@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 
 import ptb
 from checkpoint import load_captioner
+from checkup import readable
 from coco import read_split
 from features import cached_features, encode
 from files import BadInput, run_command, write_json
@@ -144,7 +145,7 @@ def main():
     if options.beam < 1 or (options.limit is not None and options.limit < 1):
         raise BadInput("--beam and --limit take whole numbers of 1 or more")
     captioner = load_captioner(options.checkpoint, options.device)
-    split = read_split(options.data, options.split).first(options.limit)
+    split = readable(read_split(options.data, options.split).first(options.limit))
     settings = Search(beam=options.beam, length_penalty=options.length_penalty)
     report, results, _ = evaluate(captioner, split, settings, meteor=True)
     print(table(report))

@@ -6,6 +6,7 @@ wrong, where, and what to do.
 """
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -13,7 +14,8 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR,
+        errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO}
 
 
 class BadInput(ValueError):
@@ -42,11 +44,24 @@ def write_json(path, value, indent=None):
 def read_json(path, remedy):
     """The value in a JSON file; raises `BadInput`, ending in `remedy`, if there is none."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))   # with or without a BOM
     except FileNotFoundError:
         raise BadInput(f"{path} is not there: {remedy}") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}): {remedy}") from None
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{path} is not JSON ({error}): {remedy}") from None
+
+
+def writable(text):
+    """`text` as UTF-8 can write it: half an emoji, which JSON can hold, becomes a question mark."""
+    return text.encode(errors="replace").decode()
+
+
+def content_hash(path):
+    """A hash of a file's bytes: equal files have the same."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def make_room(folder, needed, what):

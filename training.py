@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from backbones import transform_of
 from checkpoint import Captioner, load_state, save_captioner, save_state
+from checkup import readable
 from coco import read_split
 from data_loader import CaptionData, tokenized
 from evaluation import caption_features, score, tokenized_references
@@ -41,8 +42,8 @@ class Run:
         self.settings, self.folder, self.device = settings, Path(folder), device
         claim(self.folder, settings, resume)
         torch.manual_seed(settings.seed)
-        train, val = read_split(settings.data, "train"), read_split(settings.data, "val")
-        self.val_split = val.first(settings.val_pictures)
+        train = readable(read_split(settings.data, "train"))
+        self.val_split = readable(read_split(settings.data, "val").first(settings.val_pictures))
         self.vocab = Vocabulary.build(tokenized(train), settings.vocab_threshold)
         self.vocab.save(self.folder / "vocabulary.json")
         self.captioner = Captioner.build(
