@@ -47,7 +47,7 @@ def download_coco(root, year=2017, subset=None, seed=0, host=HOST):
               if subset is None else f"COCO {year}, {subset} pictures to train on")
     get(f"{host}/annotations/{archive.name}", archive)
     contents = {}
-    for split, count in ((f"val{year}", subset and max(1, subset // 5)), (f"train{year}", subset)):
+    for split, count in splits(year, subset):
         images = images_in(archive, split)
         if count is None:
             whole_split(root, split, host)
@@ -61,6 +61,11 @@ def download_coco(root, year=2017, subset=None, seed=0, host=HOST):
     for split, images in contents.items():
         for kind in KINDS:
             write_annotations(root, archive, f"{kind}_{split}.json", images)
+
+
+def splits(year, subset):
+    """The splits and how many pictures of each (None: all), train last."""
+    return ((f"val{year}", subset and max(1, subset // 5)), (f"train{year}", subset))
 
 
 def refuse_other(root, year, subset):
@@ -81,9 +86,8 @@ def room_for(root, archive, year, subset, host):
     """Bytes still to be taken up at the worst moment, when an archive stands beside its content."""
     size = size_of(f"{host}/annotations/{archive.name}")
     worst = kept = size + JSON * size - taken(archive)
-    for split in (f"train{year}", f"val{year}"):
-        if subset is not None:
-            count = subset if split.startswith("train") else subset // 5
+    for split, count in splits(year, subset):
+        if count:
             worst += max(0, count * PICTURE - taken(root / split))
         elif not (root / split).exists():
             size = size_of(f"{host}/zips/{split}.zip")
