@@ -105,30 +105,29 @@ def lend(pictures, seed=0):
     return (tuple(p for p in pictures if p not in lent), tuple(p for p in pictures if p in lent))
 
 
-def read_annotations(path):
+def read_annotations(path, parts=tuple(FIELDS)):
     """The lists `images` and `annotations` of a COCO captions file, every field as FIELDS has it.
 
     Raises `BadInput` for the first entry that is otherwise, or whose file is outside its folder.
     """
     content = read_json(path, PREPARE)
-    for part, fields in FIELDS.items():
+    for part in parts:
         entries = content.get(part) if isinstance(content, dict) else None
         if not isinstance(entries, list):
             raise BadInput(f"{path} is not a COCO captions file (it has no list '{part}'): "
                            f"{PREPARE}")
         for number, entry in enumerate(entries):
-            for field, kind in fields.items():
+            for field, kind in FIELDS[part].items():
                 value = entry.get(field) if isinstance(entry, dict) else None
                 if type(value) is not kind or kind is int and value < 0:
                     raise BadInput(f"{path} is not a COCO captions file ({part}[{number}] has no "
                                    f"{KINDS[kind]} '{field}'): {PREPARE}")
                 if kind is str:
                     entry[field] = writable(value)
-    for image in content["images"]:
-        if not inside(image["file_name"]):
-            raise BadInput(f"{path} names the picture {image['file_name']!r}, which is no file "
-                           f"inside the dataset: {PREPARE}")
-    return content["images"], content["annotations"]
+                if field == "file_name" and not inside(value):
+                    raise BadInput(f"{path} names the picture {value!r}, which is no file inside "
+                                   f"the dataset: {PREPARE}")
+    return [content[part] for part in parts]
 
 
 def inside(name):
@@ -143,26 +142,33 @@ def says_something(caption):
     return any(sign.isprintable() and not sign.isspace() for sign in caption)
 
 
-def _read(root, name):
-    path, folder = Path(root) / "annotations" / f"captions_{name}.json", Path(root) / name
-    images, annotations = read_annotations(path)
-    sentences = {}
+def captions_by_image(path, images, annotations):
+    """{image id: captions} of a captions file, without captions that say nothing.
+
+    Raises `BadInput` if two images share an id, a caption has no image, or no image a caption.
+    """
+    captions = {}
     for image in images:
-        if image["id"] in sentences:
+        if image["id"] in captions:
             raise BadInput(f"{path} has two images of id {image['id']}: {PREPARE}")
-        sentences[image["id"]] = []
+        captions[image["id"]] = []
     for number, annotation in enumerate(annotations):
-        if annotation["image_id"] not in sentences:
+        if annotation["image_id"] not in captions:
             raise BadInput(f"{path} describes an image that it does not have (annotations[{number}]"
                            f" names id {annotation['image_id']}): {PREPARE}")
         if says_something(annotation["caption"]):
-            sentences[annotation["image_id"]].append(annotation["caption"])
-    pictures = tuple(Picture(image["id"], folder / image["file_name"],
-                             tuple(sentences[image["id"]]))
-                     for image in images if sentences[image["id"]])
-    if not pictures:
+            captions[annotation["image_id"]].append(annotation["caption"])
+    if not any(captions.values()):
         raise BadInput(f"{path} holds no captioned picture: {PREPARE}")
-    return pictures
+    return captions
+
+
+def _read(root, name):
+    path, folder = Path(root) / "annotations" / f"captions_{name}.json", Path(root) / name
+    images, annotations = read_annotations(path)
+    captions = captions_by_image(path, images, annotations)
+    return tuple(Picture(image["id"], folder / image["file_name"], tuple(captions[image["id"]]))
+                 for image in images if captions[image["id"]])
 
 
 def open_picture(path):
