@@ -128,6 +128,8 @@ def captions_in(annotations_file):
 def read_words(path):
     """The words of a saved vocabulary; raises `BadInput` for anything else, a pickle included."""
     rebuild = "build it again with vocab_from_file=False, which writes it as JSON"
+    if not Path(path).is_file():
+        raise BadInput(f"{path} is not there: {rebuild}")
     with open(path, "rb") as file:
         if file.read(4).removeprefix(codecs.BOM_UTF8)[:1] != b"{":
             raise BadInput(f"{path} is not a JSON vocabulary (a pickled one is never loaded, since "
