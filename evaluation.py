@@ -41,7 +41,11 @@ def tokens(sentence):
 
 def tokenized_references(split):
     """The references of every picture, in the order of the split, tokenised."""
-    return [[tokens(sentence) for sentence in picture.sentences] for picture in split.pictures]
+    found = [[tokens(sentence) for sentence in picture.sentences] for picture in split.pictures]
+    if not any(map(any, found)):
+        raise BadInput(f"no caption of {split.name} has a word that could be scored: give captions "
+                       "in words, not signs alone")
+    return found
 
 
 def caption_features(captioner, features, settings=None):

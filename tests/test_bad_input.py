@@ -148,8 +148,11 @@ def test_strange_annotations_are_read_and_nothing_is_lost(tmp_path, name):
     assert again.words == vocab.words
     data = CaptionData(split, again, np.zeros((1, 2, 4), np.float16))
     assert len(data) == len(split.sentences) and next(data.batches(8))[1].shape[1] <= 50
-    scores, _ = score(["A dog."] * len(split.pictures), tokenized_references(split))
-    assert np.isfinite(list(scores.values())).all()
+    references = reads_or_refuses(lambda: tokenized_references(split))
+    assert bool(references) == any(sign.isalnum() for sign in sentences[0])
+    if references:
+        scores, _ = score(["A dog."] * len(references), references)
+        assert np.isfinite(list(scores.values())).all()
     coco = open_coco(path)
     assert [one["caption"] for one in coco.imgToAnns[1]] == sentences
     assert set(Vocabulary(1, tmp_path / "w.json", annotations_file=path).words) == set(vocab.words)
