@@ -1,6 +1,6 @@
 # make notebooks   set up, draw the embedded dataset, run the four notebooks in order
 # make test        set up, run the tests
-# make check       what is slower: lint, the notebooks in smoke mode, the README's commands
+# make check       what is slower: lint, the README's commands, kills, the notebooks in smoke mode
 # make figures     draw the figures in images/ again
 
 PYTHON ?= python3
@@ -19,6 +19,7 @@ test: .venv/installed-dev
 check: .venv/installed-dev
 	$(PY) -m ruff check
 	$(PY) tests/check_readme.py
+	$(PY) -m tests.check_kills
 	$(PY) notebooks.py --smoke $(NOTEBOOKS:=.ipynb)
 
 figures: .venv/installed

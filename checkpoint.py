@@ -123,9 +123,13 @@ def load_state(path, captioner, optimizer):
 
 def _write(path, tensors, header):
     # one entry, since safetensors writes several in no fixed order: equal runs are equal files
-    with whole_file(path) as beside:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-                  beside, {"header": json.dumps(header)})
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        with whole_file(path) as beside:
+            save_file(tensors, beside, {"header": json.dumps(header)})
+    except SafetensorError as error:        # so it calls a full disk
+        raise BadInput(f"{path} cannot be written ({error}): make room, then give the same command "
+                       "again") from None
 
 
 def _read(path, remedy):

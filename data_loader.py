@@ -13,6 +13,8 @@ Shape letters:  B captions   T tokens   D channels of the encoder
 import hashlib
 import json
 import os
+import sys
+from array import array
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +22,9 @@ import torch
 from pycocotools.coco import COCO
 from torch.utils.data import BatchSampler, DataLoader, Dataset, SubsetRandomSampler
 
-from coco import open_picture
+from coco import captions_by_image, open_picture, read_annotations, says_something
 from features import CACHE, load
-from files import BadInput, read_json, whole_file
+from files import BadInput, whole_file
 from vocabulary import END_ID, END_WORD, START_WORD, UNK_WORD, Vocabulary, tokenize
 
 LONGEST = 50                # ids; one caption of 10,000 words must not set the size of a batch
@@ -37,7 +39,7 @@ def tokenized(split, cache=None):
         with whole_file(path) as beside, open(beside, "w", encoding="utf-8") as file:
             file.writelines(" ".join(tokenize(sentence)) + "\n" for sentence in sentences)
     with open(path, encoding="utf-8") as file:
-        return [line.split() for line in file]
+        return [list(map(sys.intern, line.split())) for line in file]   # a word is kept once
 
 
 class CaptionData:
@@ -50,11 +52,15 @@ class CaptionData:
 
     def __init__(self, split, vocab, features=None, transform=None):
         self.split, self.features, self.transform = split, features, transform
-        captions = [vocab.encode(words)[:LONGEST] for words in tokenized(split)]
-        self.lengths = torch.tensor([len(caption) for caption in captions])
-        self.captions = torch.full((len(captions), int(self.lengths.max())), END_ID)
-        for row, caption in zip(self.captions, captions, strict=True):
-            row[:len(caption)] = torch.tensor(caption)
+        lengths, ids = [], array("q")       # no list of lists: COCO has 590,000 captions
+        for words in tokenized(split):
+            caption = vocab.encode(words)[:LONGEST]
+            lengths.append(len(caption))
+            ids.extend(caption)
+        self.lengths = torch.tensor(lengths)
+        self.captions = torch.full((len(lengths), max(lengths)), END_ID)
+        filled = torch.arange(max(lengths)) < self.lengths[:, None]
+        self.captions.masked_scatter_(filled, torch.frombuffer(ids, dtype=torch.int64))
         self.picture = np.repeat(np.arange(len(split.pictures)),
                                  [len(picture.sentences) for picture in split.pictures])
 
@@ -139,6 +145,31 @@ def get_loader(transform, mode="train", batch_size=1, vocab_threshold=None,
                       batch_sampler=BatchSampler(sampler, batch_size, drop_last=False))
 
 
+def open_coco(annotations_file):
+    """pycocotools' COCO over a captions file, which it would itself read unchecked.
+
+    It gets no categories, since captions have none, and annotations with ids of our own, since of
+    two with one id it would forget one.
+    """
+    images, annotations = read_annotations(annotations_file)
+    captions_by_image(annotations_file, images, annotations)
+    coco = COCO()
+    coco.dataset = {"images": images, "annotations": [
+        {**one, "id": number} for number, one in enumerate(annotations)
+        if says_something(one["caption"])]}
+    coco.createIndex()
+    return coco
+
+
+def refuse_strange(vocab, sentences_of_words, file):
+    """Raise `BadInput` if a vocabulary was made from other captions: it knows few of the words."""
+    words = [word for words in sentences_of_words for word in words]
+    known = sum(word in vocab for word in words) / len(words)
+    if known < 0.5:
+        raise BadInput(f"{file} knows {known:.0%} of the words of these captions, so it was made "
+                       "from others: vocab_from_file=False makes it again")
+
+
 class CoCoDataset(Dataset):
     """COCO 2014 as the coursework reads it: one caption an item, or one picture in test mode."""
 
@@ -146,17 +177,19 @@ class CoCoDataset(Dataset):
                  end_word, unk_word, annotations_file, vocab_from_file, img_folder):
         self.transform, self.mode, self.batch_size = transform, mode, batch_size
         self.img_folder = img_folder
-        # COCO's test pictures have no captions, so their vocabulary only ever comes from a file
-        self.vocab = Vocabulary(vocab_threshold, vocab_file, start_word, end_word, unk_word,
-                                annotations_file, vocab_from_file)
         if mode == "train":
-            self.coco = COCO(annotations_file)
+            self.coco = open_coco(annotations_file)
             self.ids = list(self.coco.anns)
             self.words = [tokenize(self.coco.anns[id]["caption"]) for id in self.ids]
             self.caption_lengths = [len(words) for words in self.words]
         else:
-            images = read_json(annotations_file, "give COCO's image_info_test2014.json")["images"]
+            images, = read_annotations(annotations_file, ["images"])
             self.paths = [image["file_name"] for image in images]
+        # COCO's test pictures have no captions, so their vocabulary only ever comes from a file
+        self.vocab = Vocabulary(vocab_threshold, vocab_file, start_word, end_word, unk_word,
+                                annotations_file, vocab_from_file)
+        if mode == "train" and vocab_from_file:
+            refuse_strange(self.vocab, self.words, vocab_file)
 
     def __len__(self):
         return len(self.ids if self.mode == "train" else self.paths)

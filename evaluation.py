@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 
 import ptb
 from checkpoint import load_captioner
+from checkup import readable
 from coco import read_split
 from features import cached_features, encode
 from files import BadInput, run_command, write_json
@@ -40,7 +41,11 @@ def tokens(sentence):
 
 def tokenized_references(split):
     """The references of every picture, in the order of the split, tokenised."""
-    return [[tokens(sentence) for sentence in picture.sentences] for picture in split.pictures]
+    found = [[tokens(sentence) for sentence in picture.sentences] for picture in split.pictures]
+    if not any(map(any, found)):
+        raise BadInput(f"no caption of {split.name} has a word that could be scored: give captions "
+                       "in words, not signs alone")
+    return found
 
 
 def caption_features(captioner, features, settings=None):
@@ -144,7 +149,7 @@ def main():
     if options.beam < 1 or (options.limit is not None and options.limit < 1):
         raise BadInput("--beam and --limit take whole numbers of 1 or more")
     captioner = load_captioner(options.checkpoint, options.device)
-    split = read_split(options.data, options.split).first(options.limit)
+    split = readable(read_split(options.data, options.split).first(options.limit))
     settings = Search(beam=options.beam, length_penalty=options.length_penalty)
     report, results, _ = evaluate(captioner, split, settings, meteor=True)
     print(table(report))

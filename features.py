@@ -4,13 +4,15 @@
 
 A frozen encoder gives the same answer in every epoch, so it is asked once; training then opens no
 picture. The array is memory-mapped. Its name is a hash of everything it depends on (weights,
-transform, pictures, views), so it cannot be stale, and an interrupted pass goes on where it was.
+transform, pictures, views), so it cannot be stale. A pass only ever appends to its file, so an
+interrupted one goes on where it was; of two at once, the second waits for the first.
 
 Views are the cheap way to augmentation: view 0 is the picture as it is, the others crop to at
 least 85 % of the area and flip. A picture whose sentences say left or right is never flipped.
 """
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -21,10 +23,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from tqdm.auto import tqdm
 
 from coco import PREPARE, open_picture
-from files import BadInput, read_json, write_json
+from files import BadInput, make_room, write_json
 
 CHUNK = 32                  # pictures per pass through the network, and lost at most by a kill
 SMALLEST_CROP = 0.85        # of the area: what a sentence names stays in the picture
@@ -55,57 +58,76 @@ def load(picture, transform, view=0, seed=0):
     return transform(image, box, flip)
 
 
+def name_of(what):
+    """A file name that is a hash of plain values."""
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:20]
+
+
 def cached_features(backbone, transform, split, views=1, cache=None):
     """Features of a whole split, computed if they are not on disk yet.
 
     Returns a read-only memory-mapped float16 array (views, pictures, D), or (views, pictures, L, D)
-    for a grid, in the order of `split.pictures`.
+    for a grid, in the order of `split.pictures`. Raises `BadInput` for a picture that
+    cannot be read: `checkup.readable` leaves such out.
     """
     backbone.eval().to(memory_format=torch.channels_last)       # a quarter faster on a CPU
     manifest = {"backbone": backbone.name, "weights": backbone.fingerprint(),
                 "transform": asdict(transform), "views": views,
                 "pictures": [identity(picture) for picture in split.pictures]}
-    name = hashlib.sha256(json.dumps(manifest).encode()).hexdigest()[:20]
-    path = Path(cache or CACHE) / "features" / f"{name}.npy"
+    path = Path(cache or CACHE) / "features" / f"{name_of(manifest)}.npy"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        compute(path, backbone, transform, split, views)
         write_json(path.with_suffix(".json"), manifest)
+        with FileLock(path.with_suffix(".lock")):
+            if not path.exists():           # by now: another process may have had the lock
+                compute(path, backbone, transform, split, views)
     return np.load(path, mmap_mode="r")
 
 
 def identity(picture):
     """What of a picture its features depend on, without reading it."""
+    found = state(picture.file)
+    if found is None:
+        raise BadInput(f"picture {picture.file} is missing: {PREPARE}")
+    return [picture.id, picture.file.name, *found, may_flip(picture)]
+
+
+def state(file):
+    """Size and time of a file, by which a change shows; None if it is not there."""
     try:
-        found = picture.file.stat()
-        return [picture.id, picture.file.name, found.st_size, found.st_mtime_ns, may_flip(picture)]
-    except OSError:
-        raise BadInput(f"picture {picture.file} is missing: {PREPARE}") from None
+        found = file.stat()
+        return [found.st_size, found.st_mtime_ns]
+    except (OSError, ValueError):
+        return None
 
 
 def compute(path, backbone, transform, split, views):
-    """Fill the array at `path` chunk by chunk, going on where an interrupted pass stopped."""
-    part, done = path.with_suffix(".part"), path.with_suffix(".done")
-    pictures = split.pictures
-    shape = (views, len(pictures), *output_shape(backbone, transform))
-    begin = read_json(done, "delete it")["rows"] if part.exists() and done.exists() else 0
-    if not begin:
-        done.unlink(missing_ok=True)        # left by an earlier pass, it would vouch for this one
-        print(f"encoding {split.name} once: {shape[1]} pictures x {views} views, "
-              f"{2 * math.prod(shape) / 1e6:.0f} MB in {path.parent}")
-    array = np.lib.format.open_memmap(part, "r+" if begin else "w+", np.float16, shape)
-    rows = array.reshape(-1, *shape[2:])                            # (views * pictures, ...)
-    todo = [(picture, view) for view in range(views) for picture in pictures][begin:]
-    with tqdm(total=len(rows), initial=begin, unit="picture", leave=False) as bar:
-        for found in encoded(backbone, transform, todo):
-            rows[begin:begin + len(found)] = found
-            array.flush()
-            begin += len(found)
-            write_json(done, {"rows": begin})
+    """Write the array at `path` chunk by chunk, going on where an interrupted pass stopped."""
+    part = path.with_name(f"{path.name}.part")
+    shape = (views, len(split.pictures), *output_shape(backbone, transform))
+    head, row = npy_head(shape), 2 * math.prod(shape[2:])
+    todo = [(picture, view) for view in range(views) for picture in split.pictures]
+    begin = max(0, part.stat().st_size - len(head)) // row if part.exists() else 0
+    begin -= begin % CHUNK                  # the same batches as without a break: the same bits
+    make_room(path.parent, (len(todo) - begin) * row,
+              f"encoding {split.name} once, {len(split.pictures)} pictures x {views} views")
+    with open(part, "r+b" if begin else "wb") as file, tqdm(
+            total=len(todo), initial=begin, unit="picture", leave=False) as bar:
+        file.write(head)
+        file.seek(len(head) + begin * row)
+        file.truncate()
+        for found in encoded(backbone, transform, todo[begin:]):
+            file.write(found.astype("<f2").tobytes())
+            file.flush()
             bar.update(len(found))
-    del rows, array                         # Windows does not rename a file that is mapped
     os.replace(part, path)
-    done.unlink()
+
+
+def npy_head(shape):
+    """The first bytes of a .npy file that holds float16 of this shape."""
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        head, {"descr": "<f2", "fortran_order": False, "shape": shape})
+    return head.getvalue()
 
 
 def encode_split(backbone, transform, split):

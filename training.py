@@ -23,13 +23,14 @@ from tqdm.auto import tqdm
 
 from backbones import transform_of
 from checkpoint import Captioner, load_state, save_captioner, save_state
+from checkup import readable
 from coco import read_split
 from data_loader import CaptionData, tokenized
 from evaluation import caption_features, score, tokenized_references
 from features import cached_features, encode_split
 from files import BadInput, read_json, run_command, whole_file, write_json
 from settings import RECIPES, Settings, add_options
-from vocabulary import Vocabulary
+from vocabulary import Vocabulary, read_words
 
 SAVE_EVERY = 60             # seconds between two saves of the state within an epoch
 
@@ -41,10 +42,14 @@ class Run:
         self.settings, self.folder, self.device = settings, Path(folder), device
         claim(self.folder, settings, resume)
         torch.manual_seed(settings.seed)
-        train, val = read_split(settings.data, "train"), read_split(settings.data, "val")
-        self.val_split = val.first(settings.val_pictures)
+        train = readable(read_split(settings.data, "train"))
+        self.val_split = readable(read_split(settings.data, "val").first(settings.val_pictures))
         self.vocab = Vocabulary.build(tokenized(train), settings.vocab_threshold)
-        self.vocab.save(self.folder / "vocabulary.json")
+        state, words = self.folder / "state.safetensors", self.folder / "vocabulary.json"
+        if resume and state.exists() and read_words(words) != self.vocab.words:
+            raise BadInput(f"{words} is not of the captions that {settings.data} has now: give "
+                           "another --run, or the data that this one was begun with")
+        self.vocab.save(words)
         self.captioner = Captioner.build(
             architecture(settings), self.vocab, transform_of(settings.encoder, settings.fit),
             settings.weights, settings.tune_from).to(device)
@@ -59,7 +64,6 @@ class Run:
             settings.batch_size, 0, 0, settings.one_per_picture))
         self.position = {"epoch": 0, "batch": 0, "best": -1.0, "best_epoch": 0, "loss": 0.0,
                          "words": 0}
-        state = self.folder / "state.safetensors"
         if resume and state.exists():
             self.position = load_state(state, self.captioner, self.optimizer)
         write_json(self.folder / "settings.json", asdict(settings), indent=1)

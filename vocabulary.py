@@ -8,13 +8,14 @@ training captions become `<unk>`. There is no padding word: batches are filled w
 masked by their lengths.
 """
 
+import codecs
 import re
 from collections import Counter
 from pathlib import Path
 
 from nltk.tokenize import NLTKWordTokenizer
 
-from files import BadInput, read_json, write_json
+from files import BadInput, read_json, writable, write_json
 
 START_ID, END_ID, UNK_ID = 0, 1, 2
 START_WORD, END_WORD, UNK_WORD = "<start>", "<end>", "<unk>"
@@ -118,8 +119,8 @@ def captions_in(annotations_file):
     """The sentences of a COCO captions file."""
     content = read_json(annotations_file, "give the path of a COCO captions_*.json file")
     try:
-        return [annotation["caption"] for annotation in content["annotations"]]
-    except (KeyError, TypeError):
+        return [writable(annotation["caption"]) for annotation in content["annotations"]]
+    except (KeyError, TypeError, AttributeError):
         raise BadInput(f"{annotations_file} holds no captions: give a COCO captions_*.json file, "
                        "not instances or image_info") from None
 
@@ -127,8 +128,10 @@ def captions_in(annotations_file):
 def read_words(path):
     """The words of a saved vocabulary; raises `BadInput` for anything else, a pickle included."""
     rebuild = "build it again with vocab_from_file=False, which writes it as JSON"
+    if not Path(path).is_file():
+        raise BadInput(f"{path} is not there: {rebuild}")
     with open(path, "rb") as file:
-        if file.read(1) != b"{":
+        if file.read(4).removeprefix(codecs.BOM_UTF8)[:1] != b"{":
             raise BadInput(f"{path} is not a JSON vocabulary (a pickled one is never loaded, since "
                            f"that would run code): {rebuild}")
     words = read_json(path, rebuild).get("words")

@@ -1,5 +1,6 @@
 """The frozen encoder is asked once; what it said is kept exactly and never mistaken."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -176,21 +177,23 @@ def test_an_interrupted_pass_goes_on_and_repeats_no_chunk(backbone, calls, split
     resumed = cached_features(backbone, SMALL, split, 2, tmp_path)
     assert calls == [1] + [2] * (12 - (broken - 1))
     assert np.array_equal(resumed, whole)
-    assert sorted(file.suffix for file in (tmp_path / "features").iterdir()) == [".json", ".npy"]
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_a_pass_killed_between_its_last_chunk_and_the_renaming_is_finished(backbone, split,
                                                                            tmp_path, monkeypatch):
-    whole = encode_split(backbone, SMALL, split)
+    replace_file = features.os.replace
 
-    def killed(*_):
-        raise KeyboardInterrupt
+    def killed(source, target):
+        if str(target).endswith(".npy"):
+            raise KeyboardInterrupt
+        replace_file(source, target)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        write_json = features.write_json
-        patch.setattr(features, "write_json", lambda *args: (write_json(*args), killed()))
+        patch.setattr(features.os, "replace", killed)
         cached_features(backbone, SMALL, split, cache=tmp_path)
-    assert np.array_equal(cached_features(backbone, SMALL, split, cache=tmp_path), whole)
+    assert np.array_equal(cached_features(backbone, SMALL, split, cache=tmp_path),
+                          encode_split(backbone, SMALL, split))
 
 
 def stop_at_call(number):
@@ -205,26 +208,6 @@ def stop_at_call(number):
     return stop
 
 
-def test_what_an_earlier_pass_left_behind_vouches_for_nothing(backbone, split, tmp_path,
-                                                              monkeypatch):
-    replace_file = features.os.replace
-
-    def killed_once_renamed(source, target):
-        replace_file(source, target)
-        if str(target).endswith(".npy"):
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(features.os, "replace", killed_once_renamed)
-        cached_features(backbone, SMALL, split, cache=tmp_path)
-    for file in tmp_path.rglob("*.npy"):
-        file.unlink()                                       # as who wants the space back would
-    with backbone.register_forward_pre_hook(stop_at_call(2)), pytest.raises(KeyboardInterrupt):
-        cached_features(backbone, SMALL, split, cache=tmp_path)
-    assert np.array_equal(cached_features(backbone, SMALL, split, cache=tmp_path),
-                          encode_split(backbone, SMALL, split))
-
-
 def test_a_pass_may_go_on_with_chunks_of_another_size(backbone, split, tmp_path, monkeypatch):
     monkeypatch.setattr(features, "CHUNK", 2)
     with backbone.register_forward_pre_hook(stop_at_call(4)), pytest.raises(KeyboardInterrupt):
@@ -232,6 +215,29 @@ def test_a_pass_may_go_on_with_chunks_of_another_size(backbone, split, tmp_path,
     monkeypatch.setattr(features, "CHUNK", 4)
     array = cached_features(backbone, SMALL, split, cache=tmp_path)
     assert np.abs(array[0]).max(axis=1).min() > 0           # no row was left empty
+
+
+@pytest.mark.parametrize("left", [0, 50, 200, 128 + 5 * 1024 + 3, 128 + 24 * 1024])
+def test_a_pass_killed_while_it_wrote_ends_byte_for_byte_as_if_it_had_not_been(
+        backbone, split, tmp_path, monkeypatch, left):
+    monkeypatch.setattr(features, "CHUNK", 4)
+    cached_features(backbone, SMALL, split, 2, tmp_path)
+    file, = tmp_path.rglob("*.npy")
+    whole = file.read_bytes()
+    assert len(whole) == 128 + 24 * 1024                # the head, and rows of 512 channels
+    file.unlink()
+    file.with_name(file.name + ".part").write_bytes(whole[:left])
+    cached_features(backbone, SMALL, split, 2, tmp_path)
+    assert file.read_bytes() == whole
+
+
+def test_of_two_passes_at_once_the_second_waits_and_takes_what_the_first_made(
+        backbone, calls, split, tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda _: cached_features(backbone, SMALL, split, 2, tmp_path),
+                              range(2))
+    assert calls == [1, 24] and np.array_equal(one, other)
+    assert np.array_equal(one[:1], encode_split(backbone, SMALL, split))
 
 
 def test_pictures_keep_their_place(backbone, split, tmp_path):

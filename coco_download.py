@@ -1,0 +1,184 @@
+"""COCO from its own server, in its own layout: whole, or a subset small enough for a first run.
+
+    annotations_trainval2017.zip (253 MB) --read--> captions and instances of both splits
+    whole     train2017.zip, val2017.zip (20 GB) --extract--> root/train2017, root/val2017
+    subset N  N + N/5 pictures, each from its `coco_url` --> the same folders
+
+The annotations are written after the pictures and those of train at the end: a root that has them
+is whole, any other goes on where it stopped when the same command is given again. A subset is the
+beginning of one fixed random order, so a larger one keeps what a smaller one fetched.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from PIL import Image
+
+import archives
+from coco import inside
+from download import fetch, fetch_all, size_of
+from files import BadInput, make_room, read_json, whole_file, write_json
+
+HOST = "http://images.cocodataset.org"      # no https: the certificate is of another name
+# Of the archives there, as many independent projects give them; COCO itself publishes none.
+MD5 = {"annotations_trainval2017.zip": "f4bbac642086de4f52a3fdda2de5fa2c",
+       "train2017.zip": "cced6f7f71b7629ddf16f17bbcfab6b2",
+       "val2017.zip": "442b8da7639aecaf257c1dceb8ba8c80",
+       "annotations_trainval2014.zip": "0a379cfc70b0e71301e0f377548639bd",
+       "train2014.zip": "0da8c0bd3d6becc4dcb32757491aca88",
+       "val2014.zip": "a3d79f5ed8d289b7a7554ce06a5782b3"}
+PICTURE = 165_000           # bytes of one of COCO's pictures, on average
+JSON = 2.5                  # times the annotations archive that its captions and instances take
+MISSED = 0.1                # share of a subset that the server may lack
+KINDS = ("instances", "captions")
+
+
+def download_coco(root, year=2017, subset=None, seed=0, host=HOST):
+    """Have COCO of a year in `root`, or `subset` of its train and a fifth as many val pictures.
+
+    Raises `BadInput` for what cannot be had and for a root that holds something else.
+    """
+    root, host = Path(root), host.rstrip("/")
+    refuse_other(root, year, subset)
+    archive = root / f"annotations_trainval{year}.zip"
+    make_room(root, room_for(root, archive, year, subset, host), f"COCO {year}"
+              if subset is None else f"COCO {year}, {subset} pictures to train on")
+    get(f"{host}/annotations/{archive.name}", archive)
+    contents = {}
+    for split, count in splits(year, subset):
+        images = images_in(archive, split)
+        if count is None:
+            whole_split(root, split, host)
+            found = there(root, split, images)
+            if len(found) < len(images):
+                raise BadInput(f"{root / split} lacks {len(images) - len(found)} of "
+                               f"{len(images)} pictures: move it away, or give another --root")
+            contents[split] = None
+        else:
+            contents[split] = part_of_split(root, split, choose(images, count, seed), host)
+    for split, images in contents.items():
+        for kind in KINDS:
+            write_annotations(root, archive, f"{kind}_{split}.json", images)
+
+
+def splits(year, subset):
+    """The splits and how many pictures of each (None: all), train last."""
+    return ((f"val{year}", subset and max(1, subset // 5)), (f"train{year}", subset))
+
+
+def refuse_other(root, year, subset):
+    """Raise `BadInput` if root holds the other year or more pictures than are asked for."""
+    other = 2014 if year == 2017 else 2017
+    if any(root.glob(f"annotations/captions_*{other}.json")):
+        raise BadInput(f"{root} holds COCO {other}, whose pictures are partly the same: give "
+                       "another --root")
+    path = root / "annotations" / f"captions_train{year}.json"
+    if subset is not None and path.exists():
+        held = len(read_json(path, "give another --root")["images"])
+        if held > subset:
+            raise BadInput(f"{root} holds {held} training pictures, more than {subset}: give "
+                           "another --root, or train on fewer")
+
+
+def room_for(root, archive, year, subset, host):
+    """Bytes still to be taken up at the worst moment, when an archive stands beside its content."""
+    size = size_of(f"{host}/annotations/{archive.name}")
+    worst = kept = size + JSON * size - taken(archive)
+    for split, count in splits(year, subset):
+        if count:
+            worst += max(0, count * PICTURE - taken(root / split))
+        elif not (root / split).exists():
+            size = size_of(f"{host}/zips/{split}.zip")
+            begun = taken(root / f"{split}.zip") + taken(root / split)
+            worst, kept = max(worst, kept + 2 * size - begun), kept + size - begun
+    return max(0, worst)
+
+
+def taken(path):
+    """Bytes of a file or a folder, or of what there is of it."""
+    found = [path, path.with_name(path.name + ".part")]
+    return sum(file.stat().st_size for place in found for file in [place, *place.rglob("*")]
+               if file.is_file())
+
+
+def get(url, archive):
+    """Fetch one of COCO's archives; only COCO's own host need have exactly those of MD5."""
+    fetch(url, archive, MD5.get(archive.name) if url.startswith(HOST + "/") else None,
+          archives.fault)
+
+
+def whole_split(root, split, host):
+    """All pictures of a split; its archive is deleted once they are out of it."""
+    if not (root / split).exists():
+        get(f"{host}/zips/{split}.zip", root / f"{split}.zip")
+        archives.extract(root / f"{split}.zip", root / split, inside=split)
+    (root / f"{split}.zip").unlink(missing_ok=True)
+
+
+def part_of_split(root, split, images, host):
+    """Fetch these pictures; returns the ids of those there are, a few that are missing said."""
+    missing = fetch_all([(host + quote(urlsplit(image["coco_url"]).path),
+                          root / split / image["file_name"]) for image in images], picture_fault)
+    found = there(root, split, images)
+    if len(images) - len(found) > MISSED * len(images):
+        raise BadInput(f"{host} has not {len(missing)} of {len(images)} pictures of {split} "
+                       f"({missing[0]}): look at the address and the network")
+    if missing:
+        print(f"left out {len(missing)} pictures of {split}:", *missing, sep="\n  ")
+    return {image["id"] for image in found}
+
+
+def there(root, split, images):
+    """Those of the images whose file is there."""
+    return [image for image in images if (root / split / image["file_name"]).exists()]
+
+
+def picture_fault(path):
+    """What is wrong with a fetched picture, or None."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except Exception as error:      # Pillow has many kinds for one cause
+        return f"it is no whole picture, {error}"
+
+
+def images_in(archive, split):
+    """The entries of the pictures of a split; raises `BadInput` if they are not COCO's."""
+    content = archives.read(archive, f"annotations/captions_{split}.json")
+    try:
+        images = [{key: image[key] for key in ("id", "file_name", "coco_url")}
+                  for image in json.loads(content)["images"]]
+        if not images or not all(inside(image["file_name"]) for image in images):
+            raise ValueError("no pictures, or names that lead out of their folder")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"{archive} has no COCO captions of {split} ({error}): delete it and look "
+                       "where it came from") from None
+    return images
+
+
+def choose(images, count, seed):
+    """The first `count` images in an order drawn by the seed, the same for every count."""
+    def draw(image):
+        return hashlib.sha256(f"{seed} {image['id']}".encode()).digest()
+
+    return sorted(images, key=draw)[:count]
+
+
+def write_annotations(root, archive, name, wanted):
+    """Write one of the archive's files, cut to the pictures of the ids `wanted` (None: all)."""
+    content, path = archives.read(archive, f"annotations/{name}"), root / "annotations" / name
+    if wanted is None:
+        with whole_file(path) as beside:
+            beside.write_bytes(content)
+        return
+
+    def keep(entry):        # as each is read, since all instances at once would take 3 GB
+        image_id = entry.get("image_id", entry["id"] if "file_name" in entry else None)
+        return entry if image_id is None or image_id in wanted else None
+
+    cut = json.loads(content, object_hook=keep)
+    for part in ("images", "annotations"):
+        cut[part] = [entry for entry in cut[part] if entry is not None]
+    write_json(path, cut)

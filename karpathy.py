@@ -1,0 +1,112 @@
+"""Karpathy's split of COCO, on which captioners are compared: 113,287 train, 5,000 val, 5,000 test.
+
+    dataset_coco.json + a COCO root --> root/annotations/captions_{train,val,test}.json, pictures
+
+Karpathy and Fei-Fei 2015 (arXiv:1412.2306) took val and test from val2014; the rest of it, called
+restval, joins train. Pictures are hard links into the COCO root, which take no room and work on
+Windows as well; where a disk has none, or it is another disk, they are copied.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from coco import inside
+from files import BadInput, make_room, read_json, whole_file, write_json
+
+SPLITS = ("test", "val", "train")       # train last: a root that has it is whole
+INFO = {"description": "COCO in the split of Karpathy and Fei-Fei 2015"}
+GIVE = "give Karpathy's dataset_coco.json"
+
+
+def karpathy(root, split_file, coco_root):
+    """Make `root` from the split file and those of its pictures that `coco_root` has."""
+    root, coco_root = Path(root), Path(coco_root)
+    refuse_other(root)
+    found, missing = {split: [] for split in SPLITS}, []
+    for image in read_images(split_file):
+        source = find_picture(coco_root, image)
+        if source:
+            found["train" if image["split"] == "restval" else image["split"]].append(
+                (image, source))
+        else:
+            missing.append(image["filename"])
+    empty = [split for split in SPLITS if not found[split]]
+    if empty:
+        raise BadInput(f"{coco_root} has no picture of {' and '.join(empty)}: give --coco the "
+                       "folder that holds train2014 and val2014, or train2017 and val2017")
+    if missing:
+        print(f"left out {len(missing)} pictures that {coco_root} does not have: "
+              f"{', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}")
+    pictures = [(source, root / split / source.name)
+                for split in SPLITS for _, source in found[split]]
+    place(root, pictures)
+    for split in SPLITS:
+        write_json(root / "annotations" / f"captions_{split}.json", captions(found[split]))
+
+
+def refuse_other(root):
+    """Raise `BadInput` if root holds any captions but these."""
+    for path in root.glob("annotations/captions_*.json"):
+        if read_json(path, "give another --root").get("info") != INFO:
+            raise BadInput(f"{root} holds something else, {path.name}: give another --root")
+
+
+def read_images(split_file):
+    """The split file's entries; raises `BadInput` for any that is not as it should be."""
+    content = read_json(split_file, GIVE)
+    try:
+        for image in content["images"]:
+            texts = [image["filepath"], image["filename"], *(s["raw"] for s in image["sentences"])]
+            numbers = [image["cocoid"], *(s["sentid"] for s in image["sentences"])]
+            if not (all(isinstance(text, str) for text in texts)
+                    and all(isinstance(number, int) for number in numbers)
+                    and inside(f"{image['filepath']}/{image['filename']}")
+                    and image["split"] in (*SPLITS, "restval")):
+                raise ValueError(f"its entry of {image['filename']!r} has other fields")
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{split_file} is not Karpathy's split of COCO ({type(error).__name__}: "
+                       f"{error}): {GIVE}") from None
+    return content["images"]
+
+
+def find_picture(coco_root, image):
+    """Where a COCO root of either year has a picture, or None."""
+    name = f"{image['cocoid']:012}.jpg"
+    places = (f"{image['filepath']}/{image['filename']}", f"train2017/{name}", f"val2017/{name}")
+    return next((coco_root / place for place in places if (coco_root / place).exists()), None)
+
+
+def place(root, pictures):
+    """Have every (source, target) there, as a hard link or, where that cannot be, a copy."""
+    source, target = pictures[0]
+    if not link(source, target):
+        make_room(root, sum(source.stat().st_size for source, target in pictures
+                            if not target.exists()), "copies of the pictures")
+    for source, target in tqdm(pictures, "placing", unit="picture", leave=False):
+        if not link(source, target):
+            with whole_file(target) as beside:
+                shutil.copyfile(source, beside)
+
+
+def link(source, target):
+    """Make `target` a hard link to `source`; whether it is there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if not target.exists():
+            os.link(source, target)
+    except OSError:
+        return False
+    return True
+
+
+def captions(found):
+    """The captions file of a split."""
+    return {"info": INFO,
+            "images": [{"id": image["cocoid"], "file_name": source.name}
+                       for image, source in found],
+            "annotations": [{"id": sentence["sentid"], "image_id": image["cocoid"],
+                             "caption": sentence["raw"]}
+                            for image, _ in found for sentence in image["sentences"]]}

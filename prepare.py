@@ -1,0 +1,131 @@
+"""Get data onto disk, in COCO's layout, one command for each source.
+
+    python prepare.py scenes                                  drawn here, nothing to download
+    python prepare.py coco --subset 1000                      COCO, a part of it or whole
+    python prepare.py karpathy dataset_coco.json              the split on which papers compare
+    python prepare.py flickr8k Images captions.txt            Flickr8k as you have it
+    python prepare.py folder photos captions.csv              your own pictures
+    python prepare.py check data/coco                         is it all there, and sound?
+
+Each leaves the whole or a part from which the same command goes on, and ends by saying the next
+command. Two at once on one folder do not meet: the second is refused.
+"""
+
+import argparse
+import hashlib
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+import scenes
+import sources
+from checkup import check
+from coco_download import HOST, download_coco
+from files import BadInput, run_command
+from karpathy import karpathy
+
+
+@contextmanager
+def alone(root):
+    """Keep other commands away from `root`; the lock goes with its process, even a killed one."""
+    name = hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:20]
+    lock = FileLock(Path(tempfile.gettempdir()) / f"prepare-{name}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BadInput(f"another command is preparing {root}: wait until it ends, or give another "
+                       "--root") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def draw_scenes(options):
+    try:
+        scenes.draw(options.root, seed=options.seed)
+    except FileExistsError as error:
+        raise BadInput(str(error)) from None
+
+
+def get_coco(options):
+    download_coco(options.root, options.year, options.subset, options.seed, options.base_url)
+
+
+def apply_karpathy(options):
+    karpathy(options.root, options.split_file, options.coco)
+
+
+def convert_flickr8k(options):
+    sources.flickr8k(options.root, options.captions, options.pictures, options.lists,
+                     options.val, options.test, options.seed)
+
+
+def convert_folder(options):
+    sources.folder(options.root, options.pictures, options.captions, options.val, options.test,
+                   options.seed)
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        description="Get data onto disk in COCO's layout. Started again, an interrupted command "
+        "goes on where it stopped. Defaults in brackets.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def source(name, run, root, text):
+        one = commands.add_parser(name, help=text, description=f"To {text}.")
+        one.add_argument("--root", default=root, help="the folder to make (%(default)s)")
+        one.set_defaults(run=run)
+        return one
+
+    drawn = source("scenes", draw_scenes, "data/scenes", "draw the embedded dataset")
+    coco = source("coco", get_coco, "data/coco", "fetch COCO, whole (20 GB) or a part of it")
+    coco.add_argument("--year", type=int, choices=(2014, 2017), default=2017, help="(%(default)s)")
+    coco.add_argument("--subset", type=at_least_one, metavar="N",
+                      help="only N pictures of train and a fifth as many of val (all)")
+    coco.add_argument("--base-url", default=HOST, help="a server with COCO's paths (%(default)s)")
+    split = source("karpathy", apply_karpathy, "data/karpathy", "apply Karpathy's split to COCO")
+    split.add_argument("split_file", help="his dataset_coco.json")
+    split.add_argument("--coco", default="data/coco", help="where COCO is (%(default)s)")
+    flickr8k = source("flickr8k", convert_flickr8k, "data/flickr8k", "convert Flickr8k")
+    flickr8k.add_argument("pictures", help="the folder of photographs")
+    flickr8k.add_argument("captions", help="captions.txt or Flickr8k.token.txt")
+    flickr8k.add_argument("--lists", help="the folder of Flickr_8k.trainImages.txt and the others, "
+                          "which then say what is train, val and test")
+    own = source("folder", convert_folder, "data/mine", "convert your own pictures")
+    own.add_argument("pictures", help="their folder")
+    own.add_argument("captions", help="CSV or JSONL with columns or keys file and caption")
+    for one in (flickr8k, own):
+        one.add_argument("--val", type=float, default=0.1, help="share of val (%(default)s)")
+        one.add_argument("--test", type=float, default=0.1, help="share of test (%(default)s)")
+    for one in (drawn, coco, flickr8k, own):
+        one.add_argument("--seed", type=int, default=0, help="of what is drawn (%(default)s)")
+
+    looked_at = commands.add_parser("check", help="look at every picture and caption of a dataset")
+    looked_at.add_argument("root", help="the dataset")
+    return parser.parse_args(arguments)
+
+
+def at_least_one(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1 picture")
+    return number
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    if options.command == "check":
+        if check(options.root)["verdict"] == "bad":
+            return 1
+    else:
+        with alone(options.root):
+            options.run(options)
+    print(f"next: python training.py --data {options.root} --run runs/{Path(options.root).name}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,509 @@
+"""What goes wrong out there: each ends in one sentence with its file and a remedy, or in a picture.
+
+Tables first, a row for each case; then damage drawn at random. Nothing on disk may change but what
+a command is there to write.
+"""
+
+import errno
+import json
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import checkpoint
+import files
+import training
+from backbones import Backbone, Transform
+from coco import Picture, open_picture, read_split
+from data_loader import CaptionData, get_loader, open_coco, tokenized
+from evaluation import score, tokenized_references
+from features import cached_features, load
+from files import BadInput, write_json
+from vocabulary import Vocabulary
+
+TINY = Transform(32, (0.5,) * 3, (0.5,) * 3)
+SMALL = ["--embed-size", "8", "--hidden-size", "8", "--epochs", "1", "--views", "1",
+         "--vocab-threshold", "1"]
+IMAGE = {"id": 1, "file_name": "1.jpg"}
+SAID = {"id": 1, "image_id": 1, "caption": "A dog."}
+
+
+@pytest.fixture
+def outcome(capsys):
+    """Run something as a command: its exit status and what it wrote on stderr."""
+    def run(main):
+        with pytest.raises(SystemExit) as end:
+            files.run_command(main)
+        return end.value.code or 0, capsys.readouterr().err
+
+    return run
+
+
+def snapshot(folder):
+    return {path: path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def assert_one_sentence(error, words):
+    error = error.rpartition("\r")[2].lstrip()          # a progress bar wipes itself away
+    assert error.startswith("error: ") and error.count("\n") == 1 and "Traceback" not in error
+    for word in words:
+        assert word in error
+
+
+def content(images=(IMAGE, {"id": 2, "file_name": "2.jpg"}),
+            annotations=(SAID, {**SAID, "image_id": 2}), **more):
+    return {"images": images, "annotations": annotations, **more}
+
+
+# Annotations ------------------------------------------------------------------------------------
+
+WHOLE = json.dumps(content())
+REFUSED = {
+    "empty file": ("", "not JSON"),
+    "truncated": (WHOLE[:-20], "not JSON"),
+    "a web page": ("<html>404</html>", "not JSON"),
+    "another encoding": (WHOLE.encode("utf-16"), "not JSON"),
+    "a bottomless list": ("[" * 100_000, "not JSON"),
+    "a number without end": ('{"images": ' + "9" * 5000 + "}", "not JSON"),
+    "a list": ([content()], "no list 'images'"),
+    "nothing": (None, "no list 'images'"),
+    "no annotations": ({"images": [IMAGE]}, "no list 'annotations'"),
+    "images by id": (content(images={"1": IMAGE}), "no list 'images'"),
+    "an image that is a name": (content(images=[IMAGE, "2.jpg"]), "images[1]"),
+    "an id in quotes": (content(images=[{**IMAGE, "id": "1"}]), "whole number from 0 on 'id'"),
+    "an id of true": (content(images=[{**IMAGE, "id": True}]), "images[0]"),
+    "an id with a fraction": (content(images=[{**IMAGE, "id": 1.0}]), "images[0]"),
+    "an id below 0": (content(images=[{**IMAGE, "id": -1}]), "images[0]"),
+    "no file name": (content(images=[{"id": 1}]), "no text 'file_name'"),
+    "a file name of null": (content(images=[{"id": 1, "file_name": None}]), "'file_name'"),
+    "a caption of null": (content(annotations=[{**SAID, "caption": None}]), "annotations[0]"),
+    "a caption of words": (content(annotations=[{**SAID, "caption": ["a"]}]), "'caption'"),
+    "instances": (content(annotations=[SAID, {"id": 1, "image_id": 1, "bbox": [0] * 4}]),
+                  "annotations[1] has no text 'caption'"),
+    "two images of one id": (content(images=[IMAGE, IMAGE]), "two images of id 1"),
+    "a caption of no image": (content(annotations=[{**SAID, "image_id": 7}]), "names id 7"),
+    "no images": (content([], []), "no captioned picture"),
+    "empty captions alone": (content(annotations=[{**SAID, "caption": " \n\x07\u200b"}]),
+                             "no captioned picture"),
+    **{f"the file name {name!r}": (content(images=[{"id": 1, "file_name": name}]),
+                                   "no file inside the dataset")
+       for name in ("../1.jpg", "/etc/passwd", "a/../../1.jpg", "..\\1.jpg", "C:\\1.jpg", "C:1.jpg",
+                    "\\\\server\\1.jpg", "..", ".", "", "a\0.jpg", "a\n.jpg")},
+}
+
+
+def put(root, value):
+    path = root / "annotations" / "captions_val.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    value = value if isinstance(value, str | bytes) else json.dumps(value)
+    path.write_bytes(value if isinstance(value, bytes) else value.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_annotations_that_cannot_be_used_are_refused(tmp_path, outcome, name):
+    value, word = REFUSED[name]
+    path = put(tmp_path, value)
+    before = snapshot(tmp_path)
+    for read in (lambda: read_split(tmp_path, "val"), lambda: open_coco(path)):
+        status, error = outcome(read)
+        assert status == 2 and snapshot(tmp_path) == before
+        assert_one_sentence(error, ["captions_val.json", word, "prepare the data again"])
+
+
+LONG = "word " * 10_000
+SURVIVE = {
+    "a stray key categories": (content(categories=[{"id": 1, "name": "dog"}]), ["A dog."]),
+    "a byte order mark": (b"\xef\xbb\xbf" + WHOLE.encode(), ["A dog."]),
+    "captions of one id": (content(annotations=[SAID, {**SAID, "caption": "A cat."}]),
+                           ["A dog.", "A cat."]),
+    "captions without an id": (content(annotations=[{"image_id": 1, "caption": "A dog."}] * 2),
+                               ["A dog.", "A dog."]),
+    "an empty caption among others": (content(annotations=[{**SAID, "caption": ""}, SAID]),
+                                      ["A dog."]),
+    "unknown keys": (content(info=7, licenses=None, annotations=[{**SAID, "x": {}}]), ["A dog."]),
+    **{f"the caption {caption[:12]!r}": (content(annotations=[{**SAID, "caption": caption}]),
+                                         [caption.replace("\ud83d", "?")])
+       for caption in (LONG, "Ein Hund läuft über die Straße.", "一只狗在跑", "كلب يجري", "🐕‍🦺 🙂",
+                       "...", "a dog\nruns\r\nfar\u2028off", "a\x00dog\x1f\x85runs",
+                       "half an emoji \ud83d")},
+}
+
+
+@pytest.mark.parametrize("name", SURVIVE)
+def test_strange_annotations_are_read_and_nothing_is_lost(tmp_path, name):
+    value, sentences = SURVIVE[name]
+    path = put(tmp_path, value)
+    split = read_split(tmp_path, "val")
+    assert list(split.pictures[0].sentences) == sentences
+    vocab = Vocabulary.build(tokenized(split, tmp_path), 1)
+    vocab.save(tmp_path / "v.json")
+    again = Vocabulary(None, tmp_path / "v.json", vocab_from_file=True)
+    assert again.words == vocab.words
+    data = CaptionData(split, again, np.zeros((1, 2, 4), np.float16))
+    assert len(data) == len(split.sentences) and next(data.batches(8))[1].shape[1] <= 50
+    references = reads_or_refuses(lambda: tokenized_references(split))
+    assert bool(references) == any(sign.isalnum() for sign in sentences[0])
+    if references:
+        scores, _ = score(["A dog."] * len(references), references)
+        assert np.isfinite(list(scores.values())).all()
+    coco = open_coco(path)
+    assert [one["caption"] for one in coco.imgToAnns[1]] == sentences
+    assert set(Vocabulary(1, tmp_path / "w.json", annotations_file=path).words) == set(vocab.words)
+
+
+# Roots ------------------------------------------------------------------------------------------
+
+def nothing(root):
+    pass
+
+
+def a_file(root):
+    root.write_text("x")
+
+
+def an_empty_folder(root):
+    root.mkdir()
+
+
+def no_captions(root):
+    (root / "annotations").mkdir(parents=True)
+
+
+def one_picture(root):
+    write_json(root / "annotations" / "captions_train.json", content([IMAGE], [SAID]))
+
+
+@pytest.mark.parametrize("make, words", [
+    (nothing, ["no folder 'annotations'", "--data"]), (a_file, ["no folder 'annotations'"]),
+    (an_empty_folder, ["no folder 'annotations'"]), (no_captions, ["no split 'train'", "no annot"]),
+    (one_picture, ["single captioned picture", "add more"])])
+def test_a_root_that_holds_too_little_is_refused(tmp_path, outcome, monkeypatch, make, words):
+    root = tmp_path / "root"
+    make(root)
+    before = snapshot(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["training.py", "--data", str(root), "--run",
+                                      str(tmp_path / "run")])
+    status, error = outcome(training.main)
+    assert status == 2 and snapshot(tmp_path) == before
+    assert_one_sentence(error, [str(root), *words])
+
+
+# Pictures ---------------------------------------------------------------------------------------
+
+def save(image, path, **options):
+    image.save(path, **options)
+    return path
+
+
+def clear_palette(path):
+    """Its colour 0, which is transparent, is black; the upper half has it."""
+    image = Image.new("P", (40, 30), 1)
+    image.putpalette([0, 0, 0, 200, 30, 30])
+    image.paste(0, (0, 0, 40, 15))
+    return save(image, path, transparency=0)
+
+
+def rotated(path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return save(Image.new("RGB", (30, 40), (200, 30, 30)), path, exif=exif)
+
+
+def animated(path):
+    frames = [Image.new("RGB", (40, 30), colour) for colour in ((200, 30, 30), "blue", "green")]
+    return save(frames[0], path, save_all=True, append_images=frames[1:])
+
+
+def sixteen_bits(path):
+    return save(Image.fromarray(np.full((30, 40), 200 * 257, np.uint16)), path)
+
+
+def damaged_exif(path):
+    return save(Image.new("RGB", (40, 30), (200, 30, 30)), path,
+                exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+
+
+def plain(mode, colour):
+    return lambda path: save(Image.new(mode, (40, 30), colour), path)
+
+
+RED, GREY, WHITE = (200, 30, 30), (200,) * 3, (255,) * 3
+PICTURES = [                # name, maker, size, colour in the upper left corner
+    ("plain.jpg", plain("RGB", RED), (40, 30), RED),
+    ("point.png", lambda path: save(Image.new("RGB", (1, 1), RED), path), (1, 1), RED),
+    ("grey.jpg", plain("L", 200), (40, 30), GREY),
+    ("ink.jpg", plain("CMYK", (0, 0, 0, 55)), (40, 30), GREY),
+    ("clear.png", plain("RGBA", (0, 0, 0, 0)), (40, 30), WHITE),
+    ("half.png", plain("RGBA", (145, 145, 145, 128)), (40, 30), GREY),
+    ("clear-grey.png", plain("LA", (0, 0)), (40, 30), WHITE),
+    ("palette.png", clear_palette, (40, 30), WHITE),
+    ("palette.gif", clear_palette, (40, 30), WHITE),
+    ("deep.png", sixteen_bits, (40, 30), GREY),
+    ("deep.tif", sixteen_bits, (40, 30), GREY),
+    ("line.png", plain("1", 1), (40, 30), WHITE),
+    ("rotated.jpg", rotated, (40, 30), RED),
+    ("damaged-exif.jpg", damaged_exif, (40, 30), RED),
+    ("animated.gif", animated, (40, 30), RED),
+    ("animated.webp", animated, (40, 30), RED),
+    ("png-inside.jpg", lambda path: save(Image.new("RGB", (40, 30), RED), path, format="PNG"),
+     (40, 30), RED),
+    ("wide.jpg", lambda path: save(Image.new("RGB", (12_000, 3), RED), path), (12_000, 3), RED),
+    ("vast.jpg", lambda path: save(Image.new("L", (12_000, 9_000), 200), path), (3000, 2250), GREY),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name, make, size, colour", PICTURES, ids=lambda value: value
+                         if isinstance(value, str) else "")
+def test_a_picture_of_any_kind_is_seen_as_a_person_sees_it(tmp_path, name, make, size, colour):
+    file = make(tmp_path / name)
+    picture = open_picture(file)
+    assert picture.mode == "RGB" and picture.size == size
+    assert np.abs(np.subtract(picture.getpixel((0, 0)), colour)).max() <= 3
+    for fit in ("squash", "crop"):
+        for view in range(3):
+            seen = load(Picture(1, file, ("A dog.",)), Transform(32, *[(0.5,) * 3] * 2, fit), view)
+            assert seen.shape == (3, 32, 32) and seen.isfinite().all()
+
+
+def truncated(path):
+    noise = np.random.default_rng(0).integers(0, 255, (60, 60, 3), np.uint8)
+    data = save(Image.fromarray(noise), path).read_bytes()
+    path.write_bytes(data[:len(data) // 2])
+
+
+def a_bomb(path):
+    """A PNG of a few bytes that says it is 60,000 pixels square."""
+    data = bytearray(save(Image.new("1", (8, 8)), path).read_bytes())
+    data[16:24] = (60_000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    path.write_bytes(data)
+
+
+BROKEN = {
+    "absent.jpg": (lambda path: None, "is missing"),
+    "empty.jpg": (lambda path: path.write_bytes(b""), "it is empty"),
+    "page.jpg": (lambda path: path.write_text("\n<!DOCTYPE html><html>404"), "it is a web page"),
+    "words.jpg": (lambda path: path.write_text("no picture"), "no format that Pillow knows"),
+    "folder.jpg": (lambda path: path.mkdir(), "cannot be read"),
+    "truncated.jpg": (truncated, "truncated"),
+    "truncated.png": (truncated, "cannot be read"),
+    "bomb.png": (a_bomb, "bomb"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_picture_that_cannot_be_read_is_named(tmp_path, outcome, name):
+    make, word = BROKEN[name]
+    make(tmp_path / name)
+    status, error = outcome(lambda: open_picture(tmp_path / name))
+    assert status == 2
+    assert_one_sentence(error, [name, word])
+
+
+def train(root, run, *more):
+    return ["training.py", "--data", str(root), "--run", str(run), "--encoder", "resnet18",
+            *SMALL, *more]
+
+
+@pytest.fixture
+def small_encoder(monkeypatch):
+    """Training with an encoder of random weights and small pictures."""
+    build = training.Captioner.build
+    monkeypatch.setattr(training, "transform_of", lambda *_: TINY)
+    monkeypatch.setattr(training.Captioner, "build", lambda architecture, vocab, transform, _,
+                        tuned: build(architecture, vocab, transform, None, tuned))
+
+
+@pytest.mark.parametrize("tuned", [[], ["--tune-from", "4"]], ids=["frozen", "tuned"])
+def test_one_bad_picture_among_many_is_left_out_and_listed(write_root, tmp_path, monkeypatch,
+                                                          outcome, small_encoder, tuned):
+    root = write_root(tmp_path / "root", {"train": 9, "val": 3})
+    (root / "train" / "000002.jpg").unlink()
+    (root / "train" / "000005.jpg").write_bytes(b"")
+    (root / "val" / "000011.jpg").write_text("<html>")
+    before = snapshot(root)
+    monkeypatch.setattr(sys, "argv", train(root, tmp_path / "run", *tuned))
+    status, error = outcome(training.main)
+    assert status == 0 and snapshot(root) == before
+    assert "2 of 9 pictures of train cannot be read and are left out" in error
+    for words in ("000002.jpg is missing", "000005.jpg cannot be read (it is empty)",
+                  "1 of 3 pictures of val", "000011.jpg cannot be read (it is a web page)"):
+        assert words in error
+    assert (tmp_path / "run" / "best.safetensors").exists()
+
+
+def test_a_split_of_bad_pictures_alone_is_refused(write_root, tmp_path, monkeypatch, outcome):
+    root = write_root(tmp_path / "root", {"train": 3, "val": 2})
+    for file in (root / "val").iterdir():
+        file.write_bytes(b"")
+    monkeypatch.setattr(sys, "argv", train(root, tmp_path / "run"))
+    status, error = outcome(training.main)
+    assert status == 2
+    assert_one_sentence(error, ["2 of 2 pictures of val", "000004.jpg", "replace it"])
+
+
+# Vocabularies, disks ----------------------------------------------------------------------------
+
+def test_a_vocabulary_of_another_run_is_refused(write_root, tmp_path, outcome):
+    root = write_root(tmp_path / "cocoapi", {"train2014": 3})
+    Vocabulary(words=["quite", "other", "words"]).save(tmp_path / "v.json")
+    status, error = outcome(lambda: get_loader(TINY, vocab_file=tmp_path / "v.json",
+                                               cocoapi_loc=root.parent))
+    assert status == 2
+    assert_one_sentence(error, ["v.json", "knows 0% of the words", "vocab_from_file=False"])
+
+
+def test_a_run_whose_captions_have_changed_is_not_gone_on_with(write_root, tmp_path, monkeypatch,
+                                                               outcome, small_encoder):
+    root = write_root(tmp_path / "root", {"train": 6, "val": 2})
+    monkeypatch.setattr(sys, "argv", train(root, tmp_path / "run"))
+    assert outcome(training.main)[0] == 0
+    path = root / "annotations" / "captions_train.json"
+    path.write_text(path.read_text().replace("picture", "zebra"))
+    before = snapshot(tmp_path / "run")
+    status, error = outcome(training.main)
+    assert status == 2 and snapshot(tmp_path / "run") == before
+    assert_one_sentence(error, ["vocabulary.json", "give another --run"])
+
+
+def test_a_run_is_not_put_where_a_file_is(tiny_root, tmp_path, monkeypatch, outcome, small_encoder):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setattr(sys, "argv", train(tiny_root, tmp_path / "file" / "run"))
+    status, error = outcome(training.main)
+    assert status == 2 and (tmp_path / "file").read_text() == "mine"
+    assert_one_sentence(error, [str(tmp_path / "file")])
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EIO])
+def test_what_the_disk_refuses_is_said_and_the_file_of_before_stays(tmp_path, monkeypatch, outcome,
+                                                                    number):
+    write_json(tmp_path / "x.json", "before")
+
+    def refuse(self, *_, **__):
+        raise OSError(number, errno.errorcode[number], str(self))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    status, error = outcome(lambda: write_json(tmp_path / "x.json", "after"))
+    assert status == 2 and snapshot(tmp_path) == {tmp_path / "x.json": b'"before"'}
+    assert_one_sentence(error, ["x.json", "make room or give yourself the right"])
+
+
+def test_a_checkpoint_for_which_the_disk_has_no_room_is_refused(tmp_path, monkeypatch, outcome):
+    def refuse(*_):
+        raise checkpoint.SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoint, "save_file", refuse)
+
+    class Nothing:
+        tensors = staticmethod(dict)
+        state_dict = staticmethod(lambda: {"state": {}})
+
+    file = tmp_path / "s.safetensors"
+    status, error = outcome(lambda: checkpoint.save_state(file, Nothing, Nothing, {}))
+    assert status == 2 and not list(tmp_path.iterdir())
+    assert_one_sentence(error, ["s.safetensors", "No space left", "make room"])
+
+
+def test_features_that_do_not_fit_on_the_disk_are_not_begun(tiny_root, tmp_path, monkeypatch,
+                                                            outcome):
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: files.shutil._ntuple_diskusage(
+        10**9, 10**9, 1000))
+    split = read_split(tiny_root, "val")
+    status, error = outcome(lambda: cached_features(Backbone("resnet18", None), TINY, split,
+                                                    cache=tmp_path))
+    assert status == 2 and not list(tmp_path.rglob("*.part"))
+    assert_one_sentence(error, ["encoding val", "make room"])
+
+
+# Damage drawn at random -------------------------------------------------------------------------
+
+EVERY = settings(max_examples=1000, derandomize=True, deadline=None, database=None,
+                 suppress_health_check=list(HealthCheck))
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner,
+                                                                max_size=3), max_leaves=4)
+damages = st.lists(st.tuples(st.floats(0, 1), st.integers(-1, 255)), min_size=1, max_size=6)
+
+
+def places(value, path=()):
+    """The path of every value inside a JSON value."""
+    yield path
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from places(value[key], (*path, key))
+
+
+def replaced(value, path, new):
+    if not path:
+        return new
+    value = value.copy()
+    value[path[0]] = replaced(value[path[0]], path[1:], new)
+    return value
+
+
+def struck(data, damages):
+    """Bytes with some replaced; a byte of -1 cuts off what comes after it."""
+    data = bytearray(data)
+    for place, byte in damages:
+        index = int(place * (len(data) - 1)) if data else 0
+        if byte < 0:
+            del data[index:]
+        elif data:
+            data[index] = byte
+    return bytes(data)
+
+
+def reads_or_refuses(read):
+    try:
+        return read()
+    except BadInput as refusal:
+        assert "\n" not in str(refusal)
+
+
+@EVERY
+@given(st.data())
+def test_damaged_annotations_are_read_or_refused(tmp_path_factory, data):
+    root = tmp_path_factory.getbasetemp() / "annotations damaged"
+    whole = {"images": [{"id": 1, "file_name": "1.jpg"}, {"id": 2, "file_name": "2.jpg"}],
+             "annotations": [{"id": 3, "image_id": 1, "caption": "A dog."},
+                             {"id": 4, "image_id": 2, "caption": "A 🐈."}], "info": {}}
+    if data.draw(st.booleans()):
+        value = replaced(whole, data.draw(st.sampled_from(list(places(whole)))), data.draw(values))
+        path = put(root, value)
+    else:
+        path = put(root, struck(json.dumps(whole, ensure_ascii=False).encode(), data.draw(damages)))
+    split = reads_or_refuses(lambda: read_split(root, "val"))
+    reads_or_refuses(lambda: open_coco(path))
+    if split:
+        words = tokenized(split, root)
+        CaptionData(split, Vocabulary.build(words, 1), np.zeros((1, 2, 4), np.float16))
+
+
+@pytest.fixture(scope="module")
+def jpegs(tmp_path_factory):
+    """The bytes of two small photographs, one of them progressive and on its side."""
+    exif, folder = Image.Exif(), tmp_path_factory.mktemp("jpegs")
+    exif[0x0112], exif[0x010E] = 8, "a photograph"
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 24, 3), np.uint8))
+    return [save(noise, folder / "a.jpg").read_bytes(),
+            save(noise, folder / "b.jpg", exif=exif, progressive=True).read_bytes()]
+
+
+@pytest.mark.filterwarnings("ignore")
+@EVERY
+@given(st.integers(0, 1), damages, st.booleans())
+def test_a_damaged_photograph_is_opened_or_refused(tmp_path_factory, jpegs, which, damages, head):
+    file = tmp_path_factory.getbasetemp() / "damaged.jpg"
+    end = 300 if head else len(jpegs[which])            # the head is where the rules are
+    file.write_bytes(struck(jpegs[which][:end], damages) + jpegs[which][end:])
+    picture = reads_or_refuses(lambda: open_picture(file))
+    assert picture is None or picture.mode == "RGB"
