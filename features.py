@@ -15,6 +15,7 @@ import json
 import math
 import os
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,7 @@ import torch
 from tqdm.auto import tqdm
 
 from coco import PREPARE, open_picture
+from distributed import from_main, is_main, rank, share, silence, wait, world
 from files import BadInput, read_json, write_json
 
 CHUNK = 32                  # pictures per pass through the network, and lost at most by a kill
@@ -67,10 +69,11 @@ def cached_features(backbone, transform, split, views=1, cache=None):
                 "pictures": [identity(picture) for picture in split.pictures]}
     name = hashlib.sha256(json.dumps(manifest).encode()).hexdigest()[:20]
     path = Path(cache or CACHE) / "features" / f"{name}.npy"
-    if not path.exists():
+    if not from_main(path.exists()):
         path.parent.mkdir(parents=True, exist_ok=True)
         compute(path, backbone, transform, split, views)
-        write_json(path.with_suffix(".json"), manifest)
+        if is_main():
+            write_json(path.with_suffix(".json"), manifest)
     return np.load(path, mmap_mode="r")
 
 
@@ -84,19 +87,22 @@ def identity(picture):
 
 
 def compute(path, backbone, transform, split, views):
-    """Fill the array at `path` chunk by chunk, going on where an interrupted pass stopped."""
-    part, done = path.with_suffix(".part"), path.with_suffix(".done")
+    """Fill the array at `path` chunk by chunk, going on where an interrupted pass stopped.
+
+    Several processes fill one array, each its share of the rows, and count them each in a file.
+    """
+    part, done = path.with_suffix(f".{world()}.part"), path.with_suffix(f".{world()}.done-{rank()}")
     pictures = split.pictures
     shape = (views, len(pictures), *output_shape(backbone, transform))
-    begin = read_json(done, "delete it")["rows"] if part.exists() and done.exists() else 0
-    if not begin:
-        done.unlink(missing_ok=True)        # left by an earlier pass, it would vouch for this one
-        print(f"encoding {split.name} once: {shape[1]} pictures x {views} views, "
-              f"{2 * math.prod(shape) / 1e6:.0f} MB in {path.parent}")
-    array = np.lib.format.open_memmap(part, "r+" if begin else "w+", np.float16, shape)
+    if is_main() and not (part.exists() and any(path.parent.glob(f"{done.stem}.done-*"))):
+        create(part, shape, split.name)
+    wait()
+    begin, end = share(views * len(pictures))
+    begin = read_json(done, "delete it")["rows"] if done.exists() else begin
+    array = np.lib.format.open_memmap(part, "r+")
     rows = array.reshape(-1, *shape[2:])                            # (views * pictures, ...)
-    todo = [(picture, view) for view in range(views) for picture in pictures][begin:]
-    with tqdm(total=len(rows), initial=begin, unit="picture", leave=False) as bar:
+    todo = [(picture, view) for view in range(views) for picture in pictures][begin:end]
+    with tqdm(total=end, initial=begin, unit="picture", leave=False, **silence()) as bar:
         for found in encoded(backbone, transform, todo):
             rows[begin:begin + len(found)] = found
             array.flush()
@@ -104,8 +110,25 @@ def compute(path, backbone, transform, split, views):
             write_json(done, {"rows": begin})
             bar.update(len(found))
     del rows, array                         # Windows does not rename a file that is mapped
-    os.replace(part, path)
-    done.unlink()
+    wait()
+    if is_main():
+        os.replace(part, path)
+    wait()
+    done.unlink(missing_ok=True)
+
+
+def create(part, shape, name):
+    """Make an empty array on disk, where there is room for it."""
+    for old in part.parent.glob(f"{part.stem}.done-*"):
+        old.unlink()                        # left by an earlier pass, it would vouch for this one
+    size, free = 2 * math.prod(shape), shutil.disk_usage(part.parent).free
+    print(f"encoding {name} once: {shape[1]} pictures x {shape[0]} views, {size / 1e6:.0f} MB in "
+          f"{part.parent}")
+    if size > free:                         # a mapped file on a full disk is a crash
+        raise BadInput(f"the features of {name} need {size / 1e6:.0f} MB and {part.parent} has "
+                       f"{free / 1e6:.0f} MB free: make room, or set CAPTION_CACHE to a folder "
+                       "elsewhere")
+    np.lib.format.open_memmap(part, "w+", np.float16, shape)
 
 
 def encode_split(backbone, transform, split):
