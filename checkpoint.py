@@ -124,8 +124,11 @@ def load_state(path, captioner, optimizer):
 def _write(path, tensors, header):
     # one entry, since safetensors writes several in no fixed order: equal runs are equal files
     with whole_file(path) as beside:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-                  beside, {"header": json.dumps(header)})
+        try:
+            save_file({name: tensor.detach().cpu().contiguous()
+                       for name, tensor in tensors.items()}, beside, {"header": json.dumps(header)})
+        except SafetensorError as error:        # its name for a full disk
+            raise OSError(str(error)) from None
 
 
 def _read(path, remedy):

@@ -18,15 +18,22 @@ class BadInput(ValueError):
 
 @contextmanager
 def whole_file(path):
-    """Give a temporary path beside `path`; rename it to `path` only if the block succeeds."""
+    """Give a temporary path beside `path`; rename it to `path` only if the block succeeds.
+
+    Raises `BadInput` if the disk is full or may not be written; what was at `path` stays.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.part-{os.getpid()}")
     try:
-        yield beside
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield beside
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written ({error.strerror or error}): make room, or "
+                       "choose a folder you may write to, and start again") from None
 
 
 def write_json(path, value, indent=None):
