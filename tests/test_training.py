@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
+import runs
 import training
 from files import BadInput, run_command
 from search import Search, search
@@ -118,7 +119,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(settings, 
 def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(settings, tmp_path,
                                                                           monkeypatch, stop):
     train(settings, tmp_path / "whole")
-    monkeypatch.setattr(training, "SAVE_EVERY", -1)         # the state is saved before every step
+    monkeypatch.setattr(runs, "SAVE_EVERY", -1)         # the state is saved before every step
     steps = 0
 
     def interrupted(run, one):
@@ -225,7 +226,7 @@ def test_a_run_killed_while_an_epoch_is_written_ends_as_if_it_had_not_been(setti
     save = Run.save
 
     def killed(run):                    # history and best are on disk, the state is not
-        if run.position["epoch"] == epoch:
+        if run.position["epoch"] == epoch and not run.position["batch"]:
             raise KeyboardInterrupt
         save(run)
 
