@@ -71,8 +71,10 @@ class Run:
         if is_main():
             self.vocab.save(self.folder / "vocabulary.json")
             write_json(self.folder / "settings.json", asdict(self.settings), indent=1)
-        self.model = together(Scores(self.captioner, self.train.features is None))
-        self.statistics = [one.clone() for one in self.captioner.encoder.backbone.buffers()]
+        encoder = self.captioner.encoder
+        self.model = together(Scores(encoder if self.train.features is None else encoder.embed,
+                                     self.captioner.decoder))
+        self.statistics = [one.clone() for one in encoder.backbone.buffers()]
         self.pending, self.loss, self.seconds = [], math.nan, None
         self.saved = self.began = time.monotonic()
         self.first = dict(self.position)
@@ -127,8 +129,8 @@ class Run:
             self.save()
             raise KeyboardInterrupt(
                 f"stopped in epoch {self.position['epoch'] + 1} after {self.position['batch']} of "
-                f"{self.steps_per_epoch} steps, and saved: the same settings and folder, "
-                f"{self.folder}, go on from here (in the notebook, with RESUME = True)")
+                f"{self.steps_per_epoch} steps, and saved in {self.folder}: start again with the "
+                "same settings to go on (in the notebook, set RESUME = True)")
 
     def tally(self):
         """Add the losses of the steps since the last reading; a GPU must be waited for here.
@@ -170,17 +172,15 @@ class Run:
 
 
 class Scores(nn.Module):
-    """Encoder and decoder as one module, which is what several processes share gradients of."""
+    """What a step asks, as one module, whose gradients several processes can share."""
 
-    def __init__(self, captioner, from_pictures):
+    def __init__(self, encoder, decoder):
         super().__init__()
-        self.encoder, self.decoder = captioner.encoder, captioner.decoder
-        self.from_pictures = from_pictures
+        self.encoder, self.decoder = encoder, decoder
 
     def forward(self, images, captions):
         """Images (B, 3, S, S) or features (B, D), captions (B, T) -> scores (B, T, V)."""
-        features = self.encoder(images) if self.from_pictures else self.encoder.embed(images)
-        return self.decoder(features, captions)
+        return self.decoder(self.encoder(images), captions)
 
 
 @contextmanager

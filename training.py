@@ -5,7 +5,9 @@
 Under torchrun each process takes its share of every batch, and the gradient is that of the whole:
 the loss is divided by the words of all processes together.
 
-    torchrun --nproc-per-node=2 training.py --data data/scenes --run runs/scenes
+    torchrun --nproc-per-node=2 -- training.py --data data/scenes --run runs/scenes
+
+(Without the two dashes some versions of torchrun take --run for one of their own options.)
 """
 
 import argparse
@@ -188,12 +190,14 @@ def main():
     scalars = options.pop("tensorboard")
     settings = Settings(**{**RECIPES[recipe], **options})
     before = read_history(folder)
-    try:
-        with processes(device) as device:
-            history, speaks = train(settings, folder, device, scalars=scalars), is_main()
-    except KeyboardInterrupt as stop:
-        print(f"\n{stop or f'stopped; the same command goes on with {folder}'}", file=sys.stderr)
-        return 130
+    with processes(device) as device:
+        speaks = is_main()
+        try:
+            history = train(settings, folder, device, scalars=scalars)
+        except KeyboardInterrupt as stop:
+            if speaks:
+                print(f"\n{str(stop) or 'stopped: the same command goes on'}", file=sys.stderr)
+            return 130
     if speaks:
         best = max(history, key=lambda row: row["CIDEr"])
         state = "was finished already" if len(history) == len(before) else "finished"
