@@ -11,6 +11,7 @@ has no captions; val is used instead, and said so.
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 
 from PIL import Image, ImageOps
 
@@ -90,31 +91,35 @@ def lend(pictures, seed=0):
 
 
 def _read(root, name):
-    path = Path(root) / "annotations" / f"captions_{name}.json"
-    content = read_json(path, PREPARE)
-    try:
-        sentences = {image["id"]: [] for image in content["images"]}
-        for annotation in content["annotations"]:
-            sentences[annotation["image_id"]].append(annotation["caption"])
-        folder = Path(root) / name
-        pictures = tuple(Picture(image["id"], folder / image["file_name"],
-                                 tuple(sentences[image["id"]]))
-                         for image in content["images"] if sentences[image["id"]])
-    except (KeyError, TypeError) as error:
-        raise BadInput(f"{path} is not a COCO captions file ({type(error).__name__}: {error}): "
-                       f"{PREPARE}") from None
+    path, folder = Path(root) / "annotations" / f"captions_{name}.json", Path(root) / name
+    pictures = tuple(Picture(id, folder / file_name, sentences)
+                     for id, file_name, sentences in read_captions(path) if sentences)
     if not pictures:
         raise BadInput(f"{path} holds no captioned picture: {PREPARE}")
     return pictures
 
 
-def open_picture(path):
+def read_captions(path, remedy=PREPARE):
+    """The (id, file name, sentences) of every picture in a COCO captions file."""
+    content = read_json(path, remedy)
+    try:
+        sentences = {image["id"]: [] for image in content["images"]}
+        for annotation in content["annotations"]:
+            sentences[annotation["image_id"]].append(annotation["caption"])
+        return [(image["id"], image["file_name"], tuple(sentences[image["id"]]))
+                for image in content["images"]]
+    except (KeyError, TypeError) as error:
+        raise BadInput(f"{path} is not a COCO captions file ({type(error).__name__}: {error}): "
+                       f"{remedy}") from None
+
+
+def open_picture(path, remedy="replace it, or take it out of the captions file"):
     """The picture at `path` as upright RGB; raises `BadInput` if it cannot be read."""
     try:
         with Image.open(path) as image:
             return ImageOps.exif_transpose(image).convert("RGB")
     except FileNotFoundError:
-        raise BadInput(f"picture {path} is missing: {PREPARE}") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadInput(f"picture {path} cannot be read ({error}): replace it or take it out of "
-                       "the captions file") from None
+        raise BadInput(f"picture {path} is missing: {remedy}") from None
+    except Exception as error:  # Pillow's readers raise many kinds for one cause: a broken file
+        raise BadInput(f"picture {path} cannot be read ({shorten(str(error), 120)}): {remedy}"
+                       ) from None

@@ -85,6 +85,15 @@ def from_main(value):
     return box[0]
 
 
+def to_main(value):
+    """The values of all processes, in their order, in the main one; elsewhere an empty list."""
+    if alone():
+        return [value]
+    values = [None] * world() if is_main() else None
+    distributed.gather_object(value, values)
+    return values or []
+
+
 @contextmanager
 def main_first():
     """Let the main process through the block before the others: they find what it left on disk."""
