@@ -22,7 +22,7 @@ import torch
 from tqdm import tqdm
 
 from checkpoint import load_captioner
-from coco import open_picture, read_captions
+from coco import open_picture
 from distributed import is_main, processes, rank, to_main, world
 from evaluation import caption_batch
 from features import encode
@@ -138,29 +138,36 @@ def main():
         raise BadInput("--beam takes a whole number of 1 or more, --captions one from 1 to --beam")
     if options.references and not options.gallery:
         raise BadInput("--references scores pictures in a gallery: add --gallery FILE.html")
-    references = {Path(name).name: sentences for _, name, sentences in read_captions(
-        options.references, "give another --references")} if options.references else {}
     files = find_pictures(options.pictures)
     settings = Search(beam=options.beam, captions=options.captions)
     with processes(options.device) as device:
         captioner = load_captioner(options.checkpoint, device)
-        gallery = Gallery(options.gallery) if options.gallery and is_main() else None
-        broken = 0
-        with tqdm(total=len(files), unit="picture", leave=False,
-                  disable=len(files) == 1 or not is_main()) as bar:
-            for found in shared_out(captioner, files, settings):
-                bar.update()
-                if found.error:
-                    broken += 1
-                    tqdm.write(f"error: {found.error}", file=sys.stderr)
-                else:
-                    tqdm.write(lines_of(found, options.json), file=sys.stdout)
-                    sys.stdout.flush()              # whoever reads them need not wait for the end
-                if gallery and not found.error:
-                    gallery.add(found.file, found.sentences, references.get(found.file.name, ()))
+        gallery = None
+        if options.gallery and is_main():
+            gallery = Gallery(options.gallery, options.references)
+        broken = report(shared_out(captioner, files, settings), len(files), options.json, gallery)
         if gallery:
             gallery.write(f"{Path(options.checkpoint).name}, {settings}")
     return 1 if broken else 0
+
+
+def report(described, total, as_json, gallery):
+    """Print every `Described` as it comes and add it to the gallery, if any; how many broke."""
+    broken = 0
+    write = tqdm.write if sys.stdout.isatty() else print    # past the bar where both share a screen
+    quiet = total == 1 or not is_main()
+    with tqdm(total=total, unit="picture", leave=False, disable=quiet) as bar:
+        for found in described:
+            bar.update()
+            if found.error:
+                broken += 1
+                tqdm.write(f"error: {found.error}", file=sys.stderr)
+                continue
+            write(lines_of(found, as_json))
+            sys.stdout.flush()                      # whoever reads them need not wait for the end
+            if gallery:
+                gallery.add(found.file, found.sentences)
+    return broken
 
 
 if __name__ == "__main__":

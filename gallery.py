@@ -9,11 +9,12 @@ any server, and its policy forbids it to.
 
 import base64
 import io
+import math
 import tempfile
 from html import escape
 from pathlib import Path
 
-from coco import open_picture
+from coco import open_picture, read_captions
 from evaluation import score, tokens
 from files import BadInput, whole_file
 
@@ -60,11 +61,16 @@ if (select.selectedIndex) sort();  // a browser may remember the choice when it 
 
 
 class Gallery:
-    """Entries as they come, and at the end the page; raises `BadInput` if it cannot be written."""
+    """Entries as they come, and at the end the page.
 
-    def __init__(self, path):
+    references: a COCO captions file; pictures whose file name it holds are scored.
+    """
+
+    def __init__(self, path, references=None):
         self.path = Path(path)
-        self.places, self.candidates, self.references = [], [], []
+        self.places, self.candidates, self.truth = [], [], []
+        captions = read_captions(references, "give another --references") if references else []
+        self.references = {Path(name).name: sentences for _, name, sentences in captions}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.entries = tempfile.TemporaryFile(dir=self.path.parent)     # noqa: SIM115
@@ -72,30 +78,37 @@ class Gallery:
             raise BadInput(f"{path} cannot be written ({error.strerror}): give --gallery a file in "
                            "a folder you may write to") from None
 
-    def add(self, file, sentences, references=()):
-        """Keep a picture, its sentences, best first, and its references, if there are any."""
+    def add(self, file, sentences):
+        """Keep a picture and its sentences, best first."""
+        references = self.references.get(Path(file).name, ())
         begin = self.entries.seek(0, io.SEEK_END)
         self.entries.write(entry(file, sentences, references).encode("utf-8", "replace"))
         self.places.append((begin, self.entries.tell() - begin))
         self.candidates.append(sentences[0])
-        self.references.append([tokens(sentence) for sentence in references])
+        self.truth.append([tokens(sentence) for sentence in references])
+
+    def scores(self):
+        """The CIDEr of each picture that has references, by its number, and their mean or None."""
+        scored = [number for number, references in enumerate(self.truth) if references]
+        if not scored:
+            return {}, None
+        scores, each = score([self.candidates[number] for number in scored],
+                             [self.truth[number] for number in scored])
+        return dict(zip(scored, each, strict=True)), scores["CIDEr"]
 
     def write(self, about):
-        """Write the page, whole or not at all; `about` says in a line where the captions are from.
-        """
-        scored = [number for number, texts in enumerate(self.references) if texts]
-        scores, each = score([self.candidates[number] for number in scored],
-                             [self.references[number] for number in scored]) if scored else ({}, [])
-        cider = dict(zip(scored, each, strict=True))
-        if scored:
-            about += f"; CIDEr {100 * scores['CIDEr']:.1f} over {len(scored)} with references"
-        order = sorted(range(len(self.places)), key=lambda number: cider.get(number, float("inf")))
+        """Write the page, whole or not at all; `about` says what described the pictures, how."""
+        cider, mean = self.scores()
+        about = f"{len(self.places)} pictures described by {about}"
+        if cider:
+            about += f"; CIDEr {100 * mean:.1f} over the {len(cider)} with references"
+        order = sorted(range(len(self.places)), key=lambda number: cider.get(number, math.inf))
         with whole_file(self.path) as beside, open(beside, "wb") as page:
-            page.write(head(f"{len(self.places)} pictures described by {about}", bool(scored)))
+            page.write(head(about, bool(cider)))
             for number in order:
-                self.entries.seek(self.places[number][0])
-                page.write(opening(number, cider.get(number)))
-                page.write(self.entries.read(self.places[number][1]))
+                begin, length = self.places[number]
+                self.entries.seek(begin)
+                page.write(opening(number, cider.get(number)) + self.entries.read(length))
             page.write(f"</ol>\n<script>{SCRIPT}</script>\n</html>\n".encode())
         self.entries.close()
 
