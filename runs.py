@@ -31,6 +31,7 @@ from vocabulary import Vocabulary
 from watching import warn_of_shared
 
 SAVE_EVERY = 45             # seconds between two saves of the state within an epoch
+READ_EVERY = 50             # steps between two looks at the losses, for which a GPU must be waited
 
 
 class Run:
@@ -76,6 +77,7 @@ class Run:
                                      self.captioner.decoder))
         self.statistics = [one.clone() for one in encoder.backbone.buffers()]
         self.pending, self.loss, self.seconds = [], math.nan, None
+        self.read_every = 1 if str(self.device) == "cpu" else READ_EVERY
         self.saved = self.began = time.monotonic()
         self.first = dict(self.position)
 
@@ -103,14 +105,15 @@ class Run:
         The state is saved every SAVE_EVERY seconds and at the end, since validation may take long.
         Ctrl-C waits for the step in hand, then saves, then interrupts.
         """
-        settings = self.settings
+        settings, position = self.settings, self.position
+        start = position["batch"] if epoch == position["epoch"] else 0
         self.captioner.encoder.train()
         self.captioner.decoder.train()
-        self.began, self.first = time.monotonic(), dict(self.position)
+        self.began, self.first = time.monotonic(), dict(position)
         with interrupts() as asked:
             for batch in self.train.batches(
-                    settings.batch_size, settings.seed, epoch, self.position["batch"],
-                    settings.one_per_picture, settings.workers, (rank(), world())):
+                    settings.batch_size, settings.seed, epoch, start, settings.one_per_picture,
+                    settings.workers, (rank(), world())):
                 self.stop_if(asked)
                 if time.monotonic() - self.saved > SAVE_EVERY:
                     self.save()
@@ -139,8 +142,8 @@ class Run:
         disk is always one from before that step.
         """
         pending, self.pending = self.pending, []
-        for number, values in pending:
-            loss, words, norm = values.tolist()
+        values = torch.stack([one for _, one in pending]).tolist() if pending else []
+        for (number, _), (loss, words, norm) in zip(pending, values, strict=True):
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise BadInput(f"the loss became {loss} at step {number}, its gradient {norm}: "
                                "lower the learning rate, or look for broken features")

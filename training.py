@@ -32,7 +32,6 @@ from watching import status, tensorboard, warn_of_epoch, write_scalars
 
 __all__ = ["Run", "caption_loss", "finish_epoch", "fresh_folder", "newest_run", "rate_at",
            "read_history", "step", "train", "validate"]        # what a page of training needs
-READ_EVERY = 50             # steps between two looks at the losses, for which a GPU must be waited
 
 
 def caption_loss(scores, captions, lengths):
@@ -59,8 +58,8 @@ def rate_at(step, settings, steps):
 def step(run, batch):
     """One optimizer step on (features or images, captions, lengths): loss per word, words.
 
-    Nothing here waits for a GPU, hence both are tensors and the loss is looked at later. On a CPU,
-    a loss that is no number raises `BadInput` before it spoils the weights.
+    Nothing here waits for a GPU, so both are tensors, and a loss that is no number is noticed some
+    steps later, by `run.tally`; on a CPU at once, before it spoils the weights.
     """
     images, captions, lengths = batch
     settings, position, device = run.settings, run.position, torch.device(run.device).type
@@ -78,7 +77,7 @@ def step(run, batch):
     norm = torch.nn.utils.clip_grad_norm_(
         [p for group in run.optimizer.param_groups for p in group["params"]], settings.clip)
     run.pending.append((number, torch.stack([all_loss, all_words, norm])))
-    if device == "cpu" or len(run.pending) >= READ_EVERY:
+    if len(run.pending) >= run.read_every:
         run.tally()
     run.optimizer.step()
     position["batch"] += 1
@@ -113,6 +112,7 @@ def measure(run):
 
 def finish_epoch(run, scores):
     """Write an epoch's history, its captioner if it is the best so far, the curves, the state."""
+    run.tally()
     position = run.position
     row = {"epoch": position["epoch"] + 1, "train_loss": position["loss"] / position["words"],
            **scores}
