@@ -59,14 +59,15 @@ def refuse_outsiders(path, remedy):
     """Look at the first bytes: a pickle is called one, and no vast header is ever read."""
     try:
         with open(path, "rb") as file:
-            first, size = file.read(8), os.fstat(file.fileno()).st_size
+            length, opening = file.read(8), file.read(1)
+            size = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
         raise BadInput(f"{path} is not there: {remedy}") from None
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): {remedy}") from None
-    if first.startswith((b"PK", b"\x80")):
+    if opening != b"{" and length.startswith((b"PK", b"\x80")):
         raise BadInput(f"{path} is a pickle, which can run code and is never loaded: {remedy}")
-    if int.from_bytes(first, "little") > min(LONGEST_HEADER, size):
+    if opening != b"{" or int.from_bytes(length, "little") > min(LONGEST_HEADER, size):
         raise BadInput(f"{path} is cut short, or no safetensors file: {remedy}")
 
 
