@@ -47,7 +47,7 @@ def find_pictures(places):
     """The picture files at paths, in folders (to the bottom) and of patterns, each once."""
     files = []
     for place in places:
-        matches = [] if Path(place).exists() else sorted(glob.glob(place, recursive=True))
+        matches = [] if Path(place).exists() else sorted(glob.glob(str(place), recursive=True))
         for match in map(Path, matches or [place]):     # not there is one way to be broken
             files += pictures_in(match) if match.is_dir() else [match]
     return list(dict.fromkeys(files))
