@@ -8,9 +8,9 @@ and no network. It may come from a stranger, so `load_captioner` builds nothing 
 is known to be sound, and fills nothing before every tensor is known to be the one expected.
 """
 
-import importlib.metadata
 import subprocess
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -204,7 +204,7 @@ def infinite(tensors):
 
 def origin():
     """What wrote a checkpoint: versions of the libraries and the commit of this program."""
-    found = {name: importlib.metadata.version(name) for name in ("torch", "torchvision")}
+    found = {"torch": torch.__version__, "torchvision": version("torchvision")}
     try:
         git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True,
                              text=True, cwd=Path(__file__).parent)
