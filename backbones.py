@@ -8,6 +8,9 @@ network has its own input size and normalisation: wrong ones cost several CIDEr 
 So the transform belongs to the network, is stored in every checkpoint, and is the same in training
 and in use.
 
+torchvision is imported where it is needed and not above: it takes a second, and a captioner on
+EfficientNet-Lite does without.
+
 Shape letters:  B pictures   S side in pixels   D channels   L grid cells
 """
 
@@ -18,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
 
+import numpy as np
 import torch
-import torchvision
 from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
@@ -32,7 +35,12 @@ INCEPTION = ((0.5,) * 3, (0.5,) * 3)  # torchvision converts to this inside, in 
 RESNETS = tuple(f"resnet{depth}" for depth in (18, 34, 50, 101, 152))
 EFFICIENTNETS = tuple(f"efficientnet_b{size}" for size in range(8))
 LITES = tuple(efficientnet_lite.SCALES)
-NAMES = (*RESNETS, "vgg16", "inception_v3", *EFFICIENTNETS, *LITES)
+CHANNELS = {                # D of every network
+    **dict.fromkeys(RESNETS[:2], 512), **dict.fromkeys(RESNETS[2:], 2048),
+    "vgg16": 512, "inception_v3": 2048,
+    **dict(zip(EFFICIENTNETS, (1280, 1280, 1408, 1536, 1792, 2048, 2304, 2560), strict=True)),
+    **dict.fromkeys(LITES, 1280)}
+NAMES = tuple(CHANNELS)
 
 
 @dataclass(frozen=True)
@@ -57,8 +65,9 @@ class Transform:
             picture = picture.resize((self.size, self.size), Image.Resampling.BICUBIC, box)
         if flip:
             picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        pixels = torchvision.transforms.functional.to_tensor(picture)
-        return torchvision.transforms.functional.normalize(pixels, self.mean, self.std)
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous() / 255
+        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
+        return (pixels - mean) / std
 
 
 def middle(left, top, right, bottom):
@@ -79,6 +88,8 @@ def transform_of(name, fit="squash"):
 
 def source_of(name):
     """torchvision's first ImageNet weights: later ones classify better but describe no better."""
+    import torchvision
+
     return torchvision.models.get_model_weights(name).IMAGENET1K_V1
 
 
@@ -105,8 +116,8 @@ class Backbone(nn.Module):
             for parameter in self.parameters():
                 if parameter.dim() > 1:
                     parameter.copy_(parameter.half())
+        self.channels = CHANNELS[name]
         self.eval()
-        self.channels = self(torch.zeros(1, 3, 96, 96)).shape[-1]
 
     def forward(self, images):
         with torch.no_grad():
@@ -158,6 +169,8 @@ def vgg_stages(layers):
 
 def torchvision_network(name, weights):
     """A torchvision classifier with weights from its publisher, a local file, or none."""
+    import torchvision
+
     # transform_input stays off: our transform already gives what the network expects
     options = {"init_weights": False, "aux_logits": True} if name == "inception_v3" else {}
     build = getattr(torchvision.models, name)

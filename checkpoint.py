@@ -3,25 +3,36 @@
     save_captioner -> best.safetensors    encoder, decoder, vocabulary, transform, scores: to use
     save_state     -> state.safetensors   weights, optimizer, position: to resume
 
-Both are safetensors, tensors and a JSON header, so nothing is ever unpickled. In the first, kernels
-and matrices are float16 and the encoder is included: it needs no other file and no network.
+In the first, kernels and matrices are float16 and the encoder is included: it needs no other file
+and no network. It may come from a stranger, so `load_captioner` builds nothing before the header
+is known to be sound, and fills nothing before every tensor is known to be the one expected.
 """
 
-import json
+import subprocess
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
-import torchvision
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from torch.overrides import TorchFunctionMode
 
-from backbones import Transform
-from files import BadInput, whole_file
+import tensor_file
+from backbones import NAMES, Transform
+from files import BadInput
 from model import DecoderRNN, EncoderCNN
-from vocabulary import Vocabulary
+from vocabulary import END_WORD, START_WORD, UNK_WORD, Vocabulary
 
-FORMAT = "captioner 1"
+FORMAT = 2                  # of both files; raised when an older program could not read them
+LARGEST = 1 << 16           # embed_size and hidden_size
+NUMBER = (int, float)
+FIELDS = {                  # of a captioner's header, and the types that each may have
+    "about": (dict,), "words": (list,),
+    "architecture": {
+        "encoder": {"backbone": (str,), "grid": (bool,)},
+        "decoder": {"embed_size": (int,), "hidden_size": (int,), "num_layers": (int,),
+                    "inject": (str,), "dropout": NUMBER}},
+    "transform": {"size": (int,), "mean": [NUMBER] * 3, "std": [NUMBER] * 3, "fit": (str,)},
+}
 
 
 @dataclass
@@ -37,6 +48,11 @@ class Captioner:
     transform: Transform
     architecture: dict
     about: dict
+
+    def __post_init__(self):
+        if len(self.vocab) != self.decoder.words.num_embeddings:
+            raise BadInput(f"the vocabulary has {len(self.vocab)} words and the decoder "
+                           f"{self.decoder.words.num_embeddings}: they belong to different runs")
 
     @classmethod
     def build(cls, architecture, vocab, transform, weights="pretrained", tune_from=None):
@@ -57,42 +73,144 @@ class Captioner:
         return {f"{part}.{name}": tensor for part in ("encoder", "decoder")
                 for name, tensor in getattr(self, part).state_dict().items()}
 
-    def load_tensors(self, tensors):
-        """The inverse of `tensors`."""
+    def load_tensors(self, tensors, assign=False):
+        """The inverse of `tensors`; `assign` makes them the weights instead of copying them."""
         for part in ("encoder", "decoder"):
             getattr(self, part).load_state_dict({
-                name.removeprefix(f"{part}."): tensor.float() if tensor.is_floating_point()
-                else tensor for name, tensor in tensors.items() if name.startswith(f"{part}.")})
+                name.removeprefix(f"{part}."): tensor for name, tensor in tensors.items()
+                if name.startswith(f"{part}.")}, assign=assign)
 
 
 def save_captioner(path, captioner, **about):
     """Write a self-contained checkpoint; `about` (recipe, data, scores) goes into its header."""
-    versions = {"torch": torch.__version__, "torchvision": torchvision.__version__}
-    header = {"format": FORMAT, "architecture": captioner.architecture,
-              "words": captioner.vocab.words, "transform": asdict(captioner.transform),
-              "about": {**about, **versions}}
-    tensors = {name: tensor.half() if tensor.dim() > 1 else tensor
-               for name, tensor in captioner.tensors().items()}
-    _write(path, tensors, header)
+    header = {"architecture": captioner.architecture, "words": captioner.vocab.words,
+              "transform": asdict(captioner.transform), "about": {**origin(), **about}}
+    tensors = stored(captioner)
+    if name := infinite(tensors):
+        raise BadInput(f"{path} was not written, {name} has numbers that float16 cannot hold: "
+                       "lower the learning rate and train again")
+    tensor_file.write(path, "captioner", FORMAT, tensors, header)
 
 
 def load_captioner(path, device="cpu"):
-    """Read a checkpoint, or the best one of a run's folder, ready to use on `device`."""
+    """Read a checkpoint, or the best one of a run's folder, ready to use on `device`.
+
+    Raises `BadInput` for whatever `save_captioner` did not write.
+    """
     path = Path(path)
     path = path / "best.safetensors" if path.is_dir() else path
-    tensors, header = _read(path, "give a checkpoint or a run's folder made by training.py")
-    if header.get("format") != FORMAT:
-        raise BadInput(f"{path} is not a captioner of this version ({FORMAT}) but "
-                       f"'{header.get('format', 'unknown')}': train it again")
-    transform = Transform(**{key: tuple(value) if isinstance(value, list) else value
-                             for key, value in header["transform"].items()})
-    captioner = Captioner.build(header["architecture"], Vocabulary(words=header["words"][3:]),
-                                transform, weights=None)
-    captioner.load_tensors(tensors)
-    captioner.about = header["about"]
+    remedy = "give a checkpoint or a run's folder made by training.py"
+    tensors, header = tensor_file.read(path, "captioner", FORMAT, remedy)
+    try:
+        captioner = outline(header)
+        refuse_strange(tensors, stored(captioner))
+    except BadInput as error:
+        raise BadInput(f"{path} is no captioner that this program can use, {error}: {remedy}"
+                       ) from None
+    captioner.load_tensors({name: tensor.float() if tensor.is_floating_point() else tensor
+                            for name, tensor in tensors.items()}, assign=True)
     captioner.encoder.eval()
     captioner.decoder.eval()
-    return captioner.to(device)
+    try:
+        return captioner.to(device)
+    except (RuntimeError, AssertionError) as error:     # torch's two names for what is not there
+        raise BadInput(f"device '{device}' cannot be used ({str(error).splitlines()[0]}): give "
+                       "cpu") from None
+
+
+def outline(header):
+    """The captioner that a header describes, its tensors without memory; `BadInput` if unsound."""
+    refuse_unsound(header)
+    transform = {key: tuple(value) if isinstance(value, list) else value
+                 for key, value in header["transform"].items()}
+    with torch.device("meta"), Undrawn():
+        captioner = Captioner.build(header["architecture"], Vocabulary(words=header["words"][3:]),
+                                    Transform(**transform), weights=None)
+    captioner.about = header["about"]
+    return captioner
+
+
+class Undrawn(TorchFunctionMode):
+    """Where nobody draws first weights: for tensors without memory that imports a compiler."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function in (torch.nn.init.normal_, torch.Tensor.normal_):
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **(kwargs or {}))
+
+
+def refuse_unsound(header):
+    """Raise `BadInput` unless every field has its type and a sane value."""
+    if not fits(header, FIELDS):
+        raise BadInput("its header has other fields or types")
+    words, transform = header["words"], header["transform"]
+    encoder, decoder = header["architecture"]["encoder"], header["architecture"]["decoder"]
+    rules = {
+        "its backbone is unknown": encoder["backbone"] in NAMES,
+        "its decoder reads one vector and its encoder gives a grid": not encoder["grid"],
+        "its sizes are absurd": all(1 <= decoder[key] <= LARGEST
+                                    for key in ("embed_size", "hidden_size")),
+        "its number of layers is absurd": 1 <= decoder["num_layers"] <= 64,
+        "its image is fed neither first nor at every step": decoder["inject"] in ("first", "every"),
+        "its dropout is no share": 0 <= decoder["dropout"] < 1,
+        "its vocabulary is no list of different words": all(isinstance(w, str) for w in words)
+            and len(set(words)) == len(words),
+        "its special words are not the first three": words[:3] == [START_WORD, END_WORD, UNK_WORD],
+        "its pictures have an absurd size": 32 <= transform["size"] <= 1024,
+        "its pictures are neither squashed nor cropped": transform["fit"] in ("squash", "crop"),
+        "its normalisation is absurd": all(0 <= value <= 1 for value in transform["mean"])
+            and all(0.001 <= value <= 1 for value in transform["std"]),
+    }
+    for rule, kept in rules.items():
+        if not kept:
+            raise BadInput(rule)
+
+
+def fits(value, fields):
+    """Whether a JSON value has exactly these fields and, in them, these types."""
+    if isinstance(fields, dict):
+        return isinstance(value, dict) and value.keys() == fields.keys() and all(
+            fits(value[key], kind) for key, kind in fields.items())
+    if isinstance(fields, list):
+        return isinstance(value, list) and len(value) == len(fields) and all(
+            map(fits, value, fields))
+    return type(value) in fields        # not isinstance: to Python, True is an int
+
+
+def refuse_strange(tensors, expected):
+    """Raise `BadInput` unless names, shapes and types are the expected and all numbers finite."""
+    strange = sorted(tensors.keys() ^ expected.keys())
+    if strange:
+        raise BadInput(f"its tensor {strange[0]!r:.80} is "
+                       f"{'unknown' if strange[0] in tensors else 'missing'}")
+    for name, tensor in tensors.items():
+        if (tensor.shape, tensor.dtype) != (expected[name].shape, expected[name].dtype):
+            raise BadInput(f"its tensor {name} is {tensor.dtype} {tuple(tensor.shape)} instead of "
+                           f"{expected[name].dtype} {tuple(expected[name].shape)}")
+    if name := infinite(tensors):
+        raise BadInput(f"its tensor {name} has numbers that are not finite")
+
+
+def stored(captioner):
+    """The tensors of a checkpoint: kernels and matrices in half precision."""
+    return {name: tensor.half() if tensor.dim() > 1 else tensor
+            for name, tensor in captioner.tensors().items()}
+
+
+def infinite(tensors):
+    """The name of a tensor that has NaN or infinity in it, or None."""
+    return next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
+
+
+def origin():
+    """What wrote a checkpoint: versions of the libraries and the commit of this program."""
+    found = {"torch": torch.__version__, "torchvision": version("torchvision")}
+    try:
+        git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True,
+                             text=True, cwd=Path(__file__).parent)
+    except OSError:
+        return found
+    return {**found, "commit": git.stdout.strip()} if git.returncode == 0 else found
 
 
 def save_state(path, captioner, optimizer, position):
@@ -101,12 +219,13 @@ def save_state(path, captioner, optimizer, position):
     for number, values in optimizer.state_dict()["state"].items():
         for key, value in values.items():
             tensors[f"optimizer.{number}.{key}"] = value
-    _write(path, tensors, position)
+    tensor_file.write(path, "training state", FORMAT, tensors, {"position": position})
 
 
 def load_state(path, captioner, optimizer):
     """Put a saved state back into `captioner` and `optimizer` and return its position."""
-    tensors, position = _read(path, "delete the run's folder and train again")
+    tensors, header = tensor_file.read(path, "training state", FORMAT,
+                                       "delete the run's folder and train again")
     weights, moments = {}, {}
     for name, tensor in tensors.items():
         kind, rest = name.split(".", 1)
@@ -118,27 +237,4 @@ def load_state(path, captioner, optimizer):
     captioner.load_tensors(weights)
     optimizer.load_state_dict({"state": moments,
                                "param_groups": optimizer.state_dict()["param_groups"]})
-    return position
-
-
-def _write(path, tensors, header):
-    # one entry, since safetensors writes several in no fixed order: equal runs are equal files
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    try:
-        with whole_file(path) as beside:
-            save_file(tensors, beside, {"header": json.dumps(header)})
-    except SafetensorError as error:        # so it calls a full disk
-        raise BadInput(f"{path} cannot be written ({error}): make room, then give the same command "
-                       "again") from None
-
-
-def _read(path, remedy):
-    try:
-        with safe_open(path, "pt") as file:
-            names = file.keys()
-            header = json.loads((file.metadata() or {}).get("header", "{}"))
-            return {name: file.get_tensor(name) for name in names}, header
-    except FileNotFoundError:
-        raise BadInput(f"{path} is not there: {remedy}") from None
-    except (SafetensorError, OSError) as error:
-        raise BadInput(f"{path} cannot be read as safetensors ({error}): {remedy}") from None
+    return header["position"]

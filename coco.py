@@ -163,15 +163,21 @@ def captions_by_image(path, images, annotations):
     return captions
 
 
-def _read(root, name):
-    path, folder = Path(root) / "annotations" / f"captions_{name}.json", Path(root) / name
+def read_captions(path):
+    """The (id, file name, captions) of every captioned picture in a COCO captions file."""
     images, annotations = read_annotations(path)
     captions = captions_by_image(path, images, annotations)
-    return tuple(Picture(image["id"], folder / image["file_name"], tuple(captions[image["id"]]))
-                 for image in images if captions[image["id"]])
+    return [(image["id"], image["file_name"], tuple(captions[image["id"]]))
+            for image in images if captions[image["id"]]]
 
 
-def open_picture(path):
+def _read(root, name):
+    path, folder = Path(root) / "annotations" / f"captions_{name}.json", Path(root) / name
+    return tuple(Picture(id, folder / file_name, captions)
+                 for id, file_name, captions in read_captions(path))
+
+
+def open_picture(path, remedy="replace it, or take it out of the captions file"):
     """The picture at `path` as upright RGB, what is transparent in white, 16 bits scaled to 8.
 
     A JPEG of more than twice LARGE both ways is opened at a half, a quarter or an eighth, which
@@ -183,10 +189,9 @@ def open_picture(path):
             image.draft(None, (LARGE, LARGE))
             return to_rgb(ImageOps.exif_transpose(image))
     except FileNotFoundError:
-        raise BadInput(f"picture {path} is missing: {PREPARE}") from None
+        raise BadInput(f"picture {path} is missing: {remedy}") from None
     except Exception as error:  # many kinds for one cause: the file is damaged, or no picture
-        raise BadInput(f"picture {path} cannot be read ({fault(path, error)}): replace it or take "
-                       "it out of the captions file") from None
+        raise BadInput(f"picture {path} cannot be read ({fault(path, error)}): {remedy}") from None
 
 
 def to_rgb(image):

@@ -13,6 +13,7 @@ Shape letters:  B captions   T tokens   D channels of the encoder
 import hashlib
 import json
 import os
+import signal
 import sys
 from array import array
 from pathlib import Path
@@ -77,9 +78,16 @@ class CaptionData:
         batches = [order[start:start + batch_size] for start in range(0, len(order), batch_size)]
         return [batches[index] for index in random.permutation(len(batches))]
 
-    def batch(self, index, seed=0, epoch=0):
+    def share(self, index, part):
+        """One process's captions of the batch `index`, and their lengths; part: (rank, world)."""
+        mine = index[part[0]::part[1]]
+        if len(mine):
+            return mine, self.lengths[mine]
+        return index[:1], torch.ones(1, dtype=torch.long)       # a caption of which no word counts
+
+    def batch(self, index, seed=0, epoch=0, part=(0, 1)):
         """The captions `index` with their features, one view drawn per picture and epoch."""
-        lengths = self.lengths[index]
+        index, lengths = self.share(index, part)
         captions = self.captions[index, :int(lengths.max())]
         pictures = self.picture[index]
         views = np.random.default_rng([seed, epoch, 1]).integers(
@@ -87,14 +95,23 @@ class CaptionData:
         features = torch.from_numpy(self.features[views[pictures], pictures]).float()
         return features, captions, lengths
 
-    def batches(self, batch_size, seed=0, epoch=0, start=0, one_per_picture=False, workers=0):
-        """Yield (features or images, captions, lengths) of one epoch, from batch `start` on."""
+    def batches(self, batch_size, seed=0, epoch=0, start=0, one_per_picture=False, workers=0,
+                part=(0, 1)):
+        """Yield (features or images, captions, lengths) of one epoch, from batch `start` on.
+
+        part: (rank, world), where `world` processes share each batch out among them.
+        """
         order = self.order(batch_size, seed, epoch, one_per_picture)[start:]
         if self.features is not None:
-            yield from (self.batch(index, seed, epoch) for index in order)
+            yield from (self.batch(index, seed, epoch, part) for index in order)
         else:
-            yield from DataLoader(PictureBatches(self, order, seed, epoch), batch_size=None,
-                                  num_workers=workers)
+            yield from DataLoader(PictureBatches(self, order, seed, epoch, part), batch_size=None,
+                                  num_workers=workers, worker_init_fn=work_through_interrupts)
+
+
+def work_through_interrupts(_):
+    """A terminal sends Ctrl-C to the workers too: leave it to their parent to stop them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class PictureBatches(Dataset):
@@ -103,17 +120,17 @@ class PictureBatches(Dataset):
     The augmentation depends on seed, epoch and picture, never on which worker reads it.
     """
 
-    def __init__(self, data, order, seed, epoch):
-        self.data, self.order, self.seed, self.epoch = data, order, seed, epoch
+    def __init__(self, data, order, seed, epoch, part=(0, 1)):
+        self.data, self.order, self.seed, self.epoch, self.part = data, order, seed, epoch, part
 
     def __len__(self):
         return len(self.order)
 
     def __getitem__(self, number):
-        index, data = self.order[number], self.data
+        data = self.data
+        index, lengths = data.share(self.order[number], self.part)
         images = [load(data.split.pictures[picture], data.transform, self.epoch + 1, self.seed)
                   for picture in data.picture[index]]
-        lengths = data.lengths[index]
         return torch.stack(images), data.captions[index, :int(lengths.max())], lengths
 
 

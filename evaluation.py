@@ -48,17 +48,20 @@ def tokenized_references(split):
     return found
 
 
+def caption_batch(captioner, features, settings=None):
+    """Sentences for one batch of backbone features (B, D), best first, one list per picture."""
+    device = next(captioner.decoder.parameters()).device
+    with torch.no_grad():
+        embedded = captioner.encoder.embed(torch.tensor(features, dtype=torch.float, device=device))
+    return [[captioner.vocab.decode(found.words) for found in hypotheses]
+            for hypotheses in search(captioner.decoder, embedded, settings)]
+
+
 def caption_features(captioner, features, settings=None):
     """Sentences for an array of backbone features (pictures, D), one list per picture."""
-    device = next(captioner.decoder.parameters()).device
-    sentences = []
-    for start in tqdm(range(0, len(features), AT_ONCE), "captions", leave=False, unit="batch"):
-        batch = torch.tensor(features[start:start + AT_ONCE], dtype=torch.float, device=device)
-        with torch.no_grad():
-            embedded = captioner.encoder.embed(batch)
-        sentences += [[captioner.vocab.decode(found.words) for found in hypotheses]
-                      for hypotheses in search(captioner.decoder, embedded, settings)]
-    return sentences
+    starts = tqdm(range(0, len(features), AT_ONCE), "captions", leave=False, unit="batch")
+    return [sentences for start in starts
+            for sentences in caption_batch(captioner, features[start:start + AT_ONCE], settings)]
 
 
 def describe(captioner, pictures, settings=None):

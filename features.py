@@ -17,7 +17,9 @@ import json
 import math
 import os
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 
 from coco import PREPARE, open_picture
+from distributed import from_main, is_main, rank, share, silence, wait, world
 from files import BadInput, make_room, write_json
 
 CHUNK = 32                  # pictures per pass through the network, and lost at most by a kill
@@ -75,10 +78,11 @@ def cached_features(backbone, transform, split, views=1, cache=None):
                 "transform": asdict(transform), "views": views,
                 "pictures": [identity(picture) for picture in split.pictures]}
     path = Path(cache or CACHE) / "features" / f"{name_of(manifest)}.npy"
-    if not path.exists():
-        write_json(path.with_suffix(".json"), manifest)
-        with FileLock(path.with_suffix(".lock")):
-            if not path.exists():           # by now: another process may have had the lock
+    if not from_main(path.exists()):
+        if is_main():
+            write_json(path.with_suffix(".json"), manifest)
+        with FileLock(path.with_suffix(".lock")) if is_main() else nullcontext():
+            if not from_main(path.exists()):    # by now: another run may have had the lock
                 compute(path, backbone, transform, split, views)
     return np.load(path, mmap_mode="r")
 
@@ -101,17 +105,23 @@ def state(file):
 
 
 def compute(path, backbone, transform, split, views):
-    """Write the array at `path` chunk by chunk, going on where an interrupted pass stopped."""
-    part = path.with_name(f"{path.name}.part")
+    """Write the array at `path` chunk by chunk, going on where an interrupted pass stopped.
+
+    Of several processes each writes its share of the rows to a part; the main one joins them.
+    """
     shape = (views, len(split.pictures), *output_shape(backbone, transform))
-    head, row = npy_head(shape), 2 * math.prod(shape[2:])
-    todo = [(picture, view) for view in range(views) for picture in split.pictures]
+    head, row = npy_head(shape) if is_main() else b"", 2 * math.prod(shape[2:])
+    first, end = share(views * len(split.pictures))
+    todo = [(picture, view) for view in range(views) for picture in split.pictures][first:end]
+    part = part_of(path, rank())
     begin = max(0, part.stat().st_size - len(head)) // row if part.exists() else 0
+    begin = min(begin, len(todo))           # more of it: killed while the parts were joined
     begin -= begin % CHUNK                  # the same batches as without a break: the same bits
-    make_room(path.parent, (len(todo) - begin) * row,
-              f"encoding {split.name} once, {len(split.pictures)} pictures x {views} views")
+    if is_main():
+        make_room(path.parent, math.prod(shape) * 2 - begin * row,
+                  f"encoding {split.name} once, {shape[1]} pictures x {views} views")
     with open(part, "r+b" if begin else "wb") as file, tqdm(
-            total=len(todo), initial=begin, unit="picture", leave=False) as bar:
+            total=len(todo), initial=begin, unit="picture", leave=False, **silence()) as bar:
         file.write(head)
         file.seek(len(head) + begin * row)
         file.truncate()
@@ -119,7 +129,27 @@ def compute(path, backbone, transform, split, views):
             file.write(found.astype("<f2").tobytes())
             file.flush()
             bar.update(len(found))
-    os.replace(part, path)
+    wait()
+    if is_main():
+        join(path)
+    wait()
+
+
+def part_of(path, number):
+    """Where process `number` of `world()` writes its rows of the array at `path`."""
+    return path.with_name(f"{path.name}.{number}-of-{world()}.part")
+
+
+def join(path):
+    """Append the other processes' parts to the main one's, which then is the array."""
+    others = [part_of(path, number) for number in range(1, world())]
+    with open(part_of(path, 0), "ab") as file:
+        for other in others:
+            with open(other, "rb") as rows:
+                shutil.copyfileobj(rows, file)
+    os.replace(part_of(path, 0), path)
+    for other in others:
+        other.unlink()
 
 
 def npy_head(shape):

@@ -1,11 +1,13 @@
-"""The few figures that more than one notebook draws: pictures with sentences, and curves."""
+"""The few figures that more than one page draws: pictures with sentences, and curves."""
 
 import textwrap
 
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from coco import open_picture
+from files import whole_file
 
 ACCENT, QUIET = "#c44e52", "#8c8c8c"
 
@@ -43,3 +45,11 @@ def plot_history(history, axes):
     axes[1].plot(epochs, [row["perplexity"] for row in history], ".-", color=ACCENT)
     axes[2].plot(epochs, [row["CIDEr"] for row in history], ".-", color=ACCENT)
     axes[2].set_ylim(bottom=0)
+
+
+def save_curves(history, path):
+    """Draw `plot_history` into a PNG file, without a window and beside any other figure."""
+    figure = Figure(figsize=(10, 2.6), layout="constrained")
+    plot_history(history, figure.subplots(1, 3))
+    with whole_file(path) as beside:
+        figure.savefig(beside, format="png", dpi=100)

@@ -24,15 +24,22 @@ class BadInput(ValueError):
 
 @contextmanager
 def whole_file(path):
-    """Give a temporary path beside `path`; rename it to `path` only if the block succeeds."""
+    """Give a temporary path beside `path`; rename it to `path` only if the block succeeds.
+
+    Raises `BadInput` if the disk is full or may not be written; what was at `path` stays.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.part-{os.getpid()}")
     try:
-        yield beside
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield beside
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written ({error.strerror or error}): make room, or "
+                       "choose a folder you may write to, and start again") from None
 
 
 def write_json(path, value, indent=None):
@@ -66,8 +73,8 @@ def content_hash(path):
 
 def make_room(folder, needed, what):
     """Say how much disk `what` needs; raises `BadInput` if `folder`'s has less than that free."""
-    folder = Path(folder).absolute()
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    whole = Path(folder).absolute()
+    there = next(path for path in (whole, *whole.parents) if path.exists())
     free = shutil.disk_usage(there).free
     print(f"{what}: needs {amount(needed)} in {folder}, {amount(free)} are free")
     if needed > free:
@@ -92,6 +99,9 @@ def run_command(main):
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:     # whoever read our lines has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         if error.errno not in DISK:
             raise

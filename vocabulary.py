@@ -11,21 +11,26 @@ masked by their lengths.
 import codecs
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
-
-from nltk.tokenize import NLTKWordTokenizer
 
 from files import BadInput, read_json, writable, write_json
 
 START_ID, END_ID, UNK_ID = 0, 1, 2
 START_WORD, END_WORD, UNK_WORD = "<start>", "<end>", "<unk>"
 
-_tokenizer = NLTKWordTokenizer()  # word_tokenize would first ask for a download, punkt_tab
-
 
 def tokenize(sentence):
     """Split a sentence into lower-case words and punctuation, as the vocabulary counts them."""
-    return _tokenizer.tokenize(str(sentence).lower())
+    return tokenizer().tokenize(str(sentence).lower())
+
+
+@cache
+def tokenizer():
+    """NLTK's, imported when first asked for: whoever only writes captions never waits for it."""
+    from nltk.tokenize import NLTKWordTokenizer
+
+    return NLTKWordTokenizer()  # word_tokenize would first ask for a download, punkt_tab
 
 
 def join(words):

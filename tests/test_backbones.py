@@ -253,6 +253,24 @@ def test_each_network_has_the_transform_it_was_trained_with():
         torch.testing.assert_close(grey, torch.tensor([-127, 0, 128]) / 128)
 
 
+@pytest.mark.parametrize("name", [*backbones.RESNETS, *backbones.EFFICIENTNETS, "inception_v3"])
+def test_a_network_has_the_channels_its_classifier_reads(name):
+    options = {"init_weights": False} if name == "inception_v3" else {}
+    with torch.device("meta"):
+        network = getattr(torchvision.models, name)(weights=None, **options)
+    classifier = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    assert backbones.CHANNELS[name] == classifier.in_features
+
+
+@pytest.mark.parametrize("name", ["resnet50", "efficientnet_lite0"])
+def test_pixels_are_torchvisions_bit_for_bit(name):
+    transform, functional = transform_of(name), torchvision.transforms.functional
+    pixels = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    seen, theirs = transform(Image.fromarray(pixels)), functional.to_tensor(pixels)
+    assert torch.equal(seen, functional.normalize(theirs, transform.mean, transform.std))
+    assert seen.is_contiguous()
+
+
 def test_a_picture_of_the_right_size_is_only_normalised():
     bytes_ = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     mean, deviation = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)

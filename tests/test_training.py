@@ -114,35 +114,6 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(settings, 
     assert not equal(weights(tmp_path / "a"), weights(tmp_path / "c"))
 
 
-@pytest.mark.parametrize("stop", [1, 6, 9])
-def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(settings, tmp_path,
-                                                                          monkeypatch, stop):
-    train(settings, tmp_path / "whole")
-    monkeypatch.setattr(training, "SAVE_EVERY", -1)         # the state is saved before every step
-    steps = 0
-
-    def interrupted(run, one):
-        nonlocal steps
-        steps += 1
-        if steps == stop:
-            raise KeyboardInterrupt
-        return step(run, one)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training, "step", interrupted)
-        train(settings, tmp_path / "broken")
-    history = train(settings, tmp_path / "broken")
-    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
-    assert history == training.read_history(tmp_path / "whole") and len(history) == 3
-
-
-def test_a_finished_run_started_again_changes_nothing(settings, tmp_path):
-    train(replace(settings, epochs=1), tmp_path)
-    before = (tmp_path / "state.safetensors").read_bytes()
-    assert len(train(replace(settings, epochs=1), tmp_path)) == 1
-    assert (tmp_path / "state.safetensors").read_bytes() == before
-
-
 def test_a_folder_with_other_settings_is_refused_with_the_difference(settings, tmp_path):
     train(replace(settings, epochs=1), tmp_path)
     with pytest.raises(BadInput, match="dropout was 0.3, is 0.1"):
@@ -215,29 +186,6 @@ def test_validation_is_per_word_without_dropout_and_of_the_encoder_as_it_is(sett
     with torch.no_grad():
         run.captioner.encoder.backbone.stages[8][0].weight.neg_()
     assert validate(run)["val_loss"] != pytest.approx(scores["val_loss"], abs=1e-6)
-
-
-@pytest.mark.parametrize("epoch", [1, 2])
-def test_a_run_killed_while_an_epoch_is_written_ends_as_if_it_had_not_been(settings, tmp_path,
-                                                                           monkeypatch, epoch):
-    settings = replace(settings, epochs=2)
-    whole = train(settings, tmp_path / "whole")
-    save = Run.save
-
-    def killed(run):                    # history and best are on disk, the state is not
-        if run.position["epoch"] == epoch:
-            raise KeyboardInterrupt
-        save(run)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Run, "save", killed)
-        train(settings, tmp_path / "broken")
-    assert train(settings, tmp_path / "broken") == whole
-    lines = (tmp_path / "broken" / "history.jsonl").read_text().splitlines()
-    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
-    for name in ("state.safetensors", "best.safetensors"):
-        one, other = (load_file(tmp_path / folder / name) for folder in ("whole", "broken"))
-        assert equal(one, other), name
 
 
 def command(*options):

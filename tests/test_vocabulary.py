@@ -132,6 +132,6 @@ def test_a_vocabulary_file_is_written_whole_or_not_at_all(vocab, tmp_path, monke
         raise OSError("No space left on device")
 
     monkeypatch.setattr(Path, "write_text", disk_full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(BadInput, match="No space"):
         Vocabulary.build([["other", "words"]], threshold=1).save(file)
     assert file.read_bytes() == before and list(tmp_path.iterdir()) == [file]

@@ -1,0 +1,135 @@
+"""Pack a run's captioner to be handed on, with a card that says what it is and what it cannot do.
+
+    run + report of evaluation.py --pack--> checkpoints/NAME.safetensors --card--> NAME.md
+
+    python card.py runs/flickr8k checkpoints/seed-flickr8k.safetensors \\
+        --report results/flickr8k-val.json --note "What the data is and may be used for."
+
+Everything the card says is in the checkpoint's header, so the card can be written again from the
+checkpoint alone, and no number in it is typed by hand.
+"""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from checkpoint import load_captioner, save_captioner
+from coco import read_split
+from files import BadInput, read_json, run_command, whole_file
+from settings import RECIPES, Settings
+
+METRICS = {"Bleu_1": "BLEU-1", "Bleu_2": "BLEU-2", "Bleu_3": "BLEU-3", "Bleu_4": "BLEU-4",
+           "METEOR": "METEOR", "ROUGE_L": "ROUGE-L", "CIDEr": "CIDEr-D"}
+CARD = """\
+# {name}
+
+{encoder} ({tuned}) and an LSTM of {hidden_size} that is fed the image at {inject} step; {words}
+words; {megabytes:.1f} MB, encoder included. A picture is {fit} to {side} x {side}.
+
+| | |
+| --- | --- |
+| trained on | {data}: {pictures} pictures, {sentences} sentences |
+| best after | epoch {epoch} of {epochs}, seed {seed} |
+| command | `{command}` |
+| commit | {commit} |
+| versions | torch {torch}, torchvision {torchvision} |
+
+## Scores
+
+{report[split]}: {report[pictures]} pictures, {report[references]} references, {report[distinct]}
+distinct captions; {report[search]}; {report[tokenizer]}. Scores x 100.
+
+| {metrics} |
+|{columns}
+| {scores} |
+
+## What it was trained on
+
+{note}
+
+## What it cannot do
+
+- It says what its training pictures were like, of every picture. It never answers that it does
+  not know, and a thing it has not seen becomes one that it has.
+- It sees one vector a picture: what is there, less well how many, where, and which has which
+  colour.
+- It reads no writing and knows no names of people or places.
+- It has inherited how people described other people, guesses of gender and age included. Nothing
+  that matters to a person should rest on its sentences.
+"""
+
+
+def pack(run, file, report, note):
+    """Write the best captioner of a run to `file` and its card beside it; the card's path.
+
+    report: a file that `evaluation.py --json` wrote.  note: what the training data is and may be
+    used for.
+    """
+    captioner = load_captioner(run)
+    settings = captioner.about["settings"]
+    train = read_split(settings["data"], "train")
+    about = {**captioner.about,
+             "settings": {**settings, "data": f"data/{Path(settings['data']).name}"},
+             "train": {"pictures": len(train.pictures), "sentences": len(train.sentences)},
+             "report": read_json(report, "make it with evaluation.py --json"), "note": note}
+    save_captioner(file, captioner, **about)
+    path = Path(file).with_suffix(".md")
+    with whole_file(path) as beside:
+        beside.write_text(card(file), encoding="utf-8")
+    return path
+
+
+def card(file):
+    """The card of a packed captioner as Markdown."""
+    captioner = load_captioner(file)
+    about, transform = captioner.about, captioner.transform
+    if not {"settings", "train", "val", "report", "note"} <= about.keys():
+        raise BadInput(f"{file} was not packed and has no card: pack a run with card.py")
+    settings, report = about["settings"], about["report"]
+    stage, decoder = settings["tune_from"], captioner.architecture["decoder"]
+    scores = {shown: report[name] for name, shown in METRICS.items() if name in report}
+    return CARD.format(
+        name=Path(file).stem, encoder=captioner.architecture["encoder"]["backbone"],
+        tuned="frozen" if stage is None else f"tuned from stage {stage} on",
+        hidden_size=decoder["hidden_size"],
+        inject={"first": "the first", "every": "every"}[decoder["inject"]],
+        words=len(captioner.vocab), megabytes=Path(file).stat().st_size / 1e6,
+        fit={"squash": "squashed", "crop": "cropped"}[transform.fit], side=transform.size,
+        data=Path(settings["data"]).name, **about["train"], epoch=about["val"]["epoch"],
+        epochs=settings["epochs"], seed=settings["seed"], command=training_command(settings),
+        commit=about.get("commit", "not recorded"), torch=about["torch"],
+        torchvision=about["torchvision"], report=report, note=about["note"],
+        metrics=" | ".join(scores), columns=" --- |" * len(scores),
+        scores=" | ".join(f"{100 * value:.1f}" for value in scores.values()))
+
+
+def training_command(settings):
+    """The command that trains with these settings, from the recipe that is nearest to them."""
+    def changes(recipe):
+        known = asdict(Settings(data=settings["data"], **RECIPES[recipe]))
+        return {name: value for name, value in settings.items() if known.get(name) != value}
+
+    recipe = min(RECIPES, key=lambda name: len(changes(name)))
+    command = ["python training.py", f"--data {settings['data']}",
+               f"--run runs/{Path(settings['data']).name}", f"--recipe {recipe}"]
+    for name, value in changes(recipe).items():
+        option = name.replace("_", "-")
+        command.append({True: f"--{option}", False: f"--no-{option}"}[value]
+                       if isinstance(value, bool) else f"--{option} {value}")
+    return " ".join(command)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Pack the best captioner of a run into one file "
+                                     "with a card beside it.")
+    parser.add_argument("run", help="a run's folder")
+    parser.add_argument("file", help="NAME.safetensors, to be written with NAME.md beside it")
+    parser.add_argument("--report", required=True, help="what evaluation.py --json wrote")
+    parser.add_argument("--note", required=True,
+                        help="what the training data is and may be used for, as Markdown")
+    options = parser.parse_args()
+    print(pack(options.run, options.file, options.report, options.note))
+
+
+if __name__ == "__main__":
+    run_command(main)

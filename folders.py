@@ -1,0 +1,91 @@
+"""The folder of a run: who may train in it, and what it tells.
+
+    settings.json, vocabulary.json   what the run is
+    history.jsonl, curves.png        a line and a point for every epoch
+    best.safetensors                 the captioner with the best CIDEr on val: to use
+    state.safetensors                weights, optimizer, position: to go on
+    status.json                      where it stands, for who watches
+    lock                             held by the process that trains, empty
+
+Only the main process writes, each file whole or not at all, the state last. A kill between two
+files is a kill before both: the run goes on from the older state and writes the same again.
+"""
+
+import itertools
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from files import BadInput, read_json
+
+PATIENCE = 10               # seconds: loader workers outlive a killed run by five, and its lock
+
+
+def read_history(folder):
+    """The epochs of a run's folder, one dict each; none if none is finished."""
+    path = Path(folder) / "history.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def claim(folder, settings, resume):
+    """Take a folder for a run; refuses one in use, with other settings, or not to be resumed.
+
+    Returns the lock, which lasts as long as something refers to it, and never beyond the process.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is a file: give --run a folder")
+    path = folder / "settings.json"
+    if path.exists():
+        if not resume:
+            raise BadInput(f"{folder} holds a run already: give another folder, or resume it")
+        before, now = read_json(path, "give another --run"), asdict(settings)
+        changed = [f"{key} was {before.get(key)!r}, is {now[key]!r}"
+                   for key in now if before.get(key) != now[key]]
+        if changed:
+            raise BadInput(f"{folder} holds a run with other settings ({'; '.join(changed)}): "
+                           "give another --run, or the same settings to go on")
+    # one object for a path, so that a notebook may make its Run again
+    lock = FileLock(folder / "lock", is_singleton=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=PATIENCE)
+        for left in folder.glob("*.part-*"):                # by a run that was killed
+            left.unlink()
+    except Timeout:
+        raise BadInput(f"another process trains in {folder}, perhaps a notebook left open: wait "
+                       "for it, stop it, or give another --run") from None
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be written ({error.strerror or error}): give --run a "
+                       "folder you may write to") from None
+    return lock
+
+
+def fresh_folder(folder):
+    """`folder`, or the first of folder-2, folder-3 ... where no run is yet."""
+    names = itertools.chain([str(folder)], (f"{folder}-{number}" for number in itertools.count(2)))
+    return next(name for name in names if not (Path(name) / "settings.json").exists())
+
+
+def newest_run(folder="runs"):
+    """The run under `folder` whose best captioner was written last."""
+    runs = [path.parent for path in Path(folder).glob("*/best.safetensors")]
+    if not runs:
+        raise BadInput(f"there is no trained run under {folder}/: run 2_Training.ipynb first, or "
+                       "python training.py")
+    return max(runs, key=lambda run: (run / "best.safetensors").stat().st_mtime)
+
+
+def in_use(folder):
+    """Whether a process trains in this folder now."""
+    path = Path(folder) / "lock"
+    try:
+        if path.exists():
+            FileLock(path).acquire(timeout=0).lock.release()
+    except Timeout:
+        return True
+    except OSError:                 # not ours to write, so not ours to ask
+        pass
+    return False

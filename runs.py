@@ -1,0 +1,229 @@
+"""The state of a training run: made from settings, saved at least once a minute, taken up again.
+
+    Settings, folder --Run--> epochs() -> batches(epoch) -> save()
+
+Order of batches, augmentation and dropout are functions of the seed and of the step. So a run that
+was killed and started again, from whichever state it had saved last, ends with the same weights as
+one that was not.
+"""
+
+import math
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from backbones import transform_of
+from checkpoint import Captioner, load_state, save_state
+from checkup import readable
+from coco import read_split
+from data_loader import CaptionData, tokenized
+from distributed import alone, any_of, is_main, main_first, rank, together, world
+from evaluation import tokenized_references
+from features import cached_features, encode_split
+from files import BadInput, write_json
+from folders import claim, read_history
+from vocabulary import Vocabulary, read_words
+from watching import warn_of_shared
+
+SAVE_EVERY = 45             # seconds between two saves of the state within an epoch
+READ_EVERY = 50             # steps between two looks at the losses, for which a GPU must be waited
+
+
+class Run:
+    """A training run: data, captioner, optimizer and how far it has come."""
+
+    def __init__(self, settings, folder, device="cpu", resume=True):
+        self.settings, self.folder, self.device = settings, Path(folder), device
+        with main_first():                                  # the others find the texts tokenised
+            train, val = read_split(settings.data, "train"), read_split(settings.data, "val")
+            self.lock = claim(self.folder, settings, resume) if is_main() else None
+            train, self.val_split = readable(train), readable(val.first(settings.val_pictures))
+            self.vocab = Vocabulary.build(tokenized(train), settings.vocab_threshold)
+            self.train = CaptionData(train, self.vocab)
+            self.val = CaptionData(self.val_split, self.vocab)
+        self.references = tokenized_references(self.val_split)
+        torch.manual_seed(settings.seed)
+        self.captioner = Captioner.build(
+            architecture(settings), self.vocab, transform_of(settings.encoder, settings.fit),
+            settings.weights, settings.tune_from).to(device)
+        backbone, self.train.transform = self.captioner.encoder.backbone, self.captioner.transform
+        if backbone.frozen:
+            self.train.features = cached_features(backbone, self.train.transform, train,
+                                                  settings.views)
+        if is_main():
+            warn_of_shared(train, self.val_split)
+        self.optimizer = build_optimizer(self.captioner, settings)
+        self.steps_per_epoch = len(self.train.order(
+            settings.batch_size, 0, 0, settings.one_per_picture))
+        self.begin(resume)
+
+    def begin(self, resume):
+        """Take the state from the folder, or write the first files into it."""
+        self.position = {"epoch": 0, "batch": 0, "best": -1.0, "best_epoch": 0, "loss": 0.0,
+                         "words": 0}
+        state, words = self.folder / "state.safetensors", self.folder / "vocabulary.json"
+        if resume and state.exists():
+            if read_words(words) != self.vocab.words:
+                raise BadInput(f"{words} is not of the captions that {self.settings.data} has now: "
+                               "give another --run, or the data that this one was begun with")
+            self.position = load_state(state, self.captioner, self.optimizer)
+        if is_main():
+            self.vocab.save(words)
+            write_json(self.folder / "settings.json", asdict(self.settings), indent=1)
+        encoder = self.captioner.encoder
+        self.model = together(Scores(encoder if self.train.features is None else encoder.embed,
+                                     self.captioner.decoder))
+        self.statistics = [one.clone() for one in encoder.backbone.buffers()]
+        self.pending, self.loss, self.seconds = [], math.nan, None
+        self.read_every = 1 if str(self.device) == "cpu" else READ_EVERY
+        self.saved = self.began = time.monotonic()
+        self.first = dict(self.position)
+
+    def val_features(self):
+        """The backbone's output for val: from the cache if it is frozen, else as it is now."""
+        encoder = self.captioner.encoder
+        if encoder.backbone.frozen:
+            return cached_features(encoder.backbone, self.captioner.transform, self.val_split)
+        return encode_split(encoder.backbone, self.captioner.transform, self.val_split)
+
+    def epochs(self):
+        """The epochs still to run; stops early when CIDEr has not risen for `patience` epochs."""
+        while not self.finished:
+            yield self.position["epoch"]
+
+    @property
+    def finished(self):
+        """True once all epochs are done or CIDEr has stopped rising."""
+        epoch, best = self.position["epoch"], self.position["best_epoch"]
+        return epoch >= self.settings.epochs or epoch - best >= self.settings.patience
+
+    def batches(self, epoch):
+        """The batches of an epoch still to come, on the run's device: of each, this process's part.
+
+        The state is saved every SAVE_EVERY seconds and at the end, since validation may take long.
+        Ctrl-C waits for the step in hand, then saves, then interrupts.
+        """
+        settings, position = self.settings, self.position
+        start = position["batch"] if epoch == position["epoch"] else 0
+        self.captioner.encoder.train()
+        self.captioner.decoder.train()
+        self.began, self.first = time.monotonic(), dict(position)
+        with interrupts() as asked:
+            for batch in self.train.batches(
+                    settings.batch_size, settings.seed, epoch, start, settings.one_per_picture,
+                    settings.workers, (rank(), world())):
+                self.stop_if(asked)
+                if time.monotonic() - self.saved > SAVE_EVERY:
+                    self.save()
+                yield [self.send(tensor) for tensor in batch]
+            self.save()
+            self.stop_if(asked)
+
+    def send(self, tensor):
+        """A tensor on the run's device; a GPU fetches it while the processor goes on."""
+        on_gpu = str(self.device).startswith("cuda")
+        return (tensor.pin_memory() if on_gpu else tensor).to(self.device, non_blocking=True)
+
+    def stop_if(self, asked):
+        """End here, with everything saved, if one of the processes was asked to."""
+        if any_of(bool(asked)):
+            self.save()
+            raise KeyboardInterrupt(
+                f"stopped in epoch {self.position['epoch'] + 1} after {self.position['batch']} of "
+                f"{self.steps_per_epoch} steps, and saved in {self.folder}: start again with the "
+                "same settings to go on (in the notebook, set RESUME = True)")
+
+    def tally(self):
+        """Add the losses of the steps since the last reading; a GPU must be waited for here.
+
+        Raises `BadInput` if one was no number. It is called before every save, so the state on
+        disk is always one from before that step.
+        """
+        pending, self.pending = self.pending, []
+        values = torch.stack([one for _, one in pending]).tolist() if pending else []
+        for (number, _), (loss, words, norm) in zip(pending, values, strict=True):
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                raise BadInput(f"the loss became {loss} at step {number}, its gradient {norm}: "
+                               "lower the learning rate, or look for broken features")
+            self.position["loss"] += loss
+            self.position["words"] += int(words)
+            self.loss = loss / words
+
+    def save(self):
+        """Write the state from which this run can go on."""
+        self.tally()
+        self.saved, done = time.monotonic(), self.position["batch"] - self.first["batch"]
+        if done > 0:
+            self.seconds = (self.saved - self.began) / done * self.steps_per_epoch
+        if is_main():
+            save_state(self.folder / "state.safetensors", self.captioner, self.optimizer,
+                       self.position)
+            write_json(self.folder / "status.json", {
+                **self.position, "steps_per_epoch": self.steps_per_epoch,
+                "seconds_per_epoch": self.seconds, "finished": self.finished})
+
+    def pace(self):
+        """The last loss and the speed of this epoch, for a progress bar."""
+        speed = (self.position["words"] - self.first["words"]) / (time.monotonic() - self.began)
+        return f"loss {self.loss:.3f}, {speed:.0f} words/s"
+
+    def history(self):
+        """One dict per finished epoch."""
+        return read_history(self.folder)[:self.position["epoch"]]
+
+
+class Scores(nn.Module):
+    """What a step asks, as one module, whose gradients several processes can share."""
+
+    def __init__(self, encoder, decoder):
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+
+    def forward(self, images, captions):
+        """Images (B, 3, S, S) or features (B, D), captions (B, T) -> scores (B, T, V)."""
+        return self.decoder(self.encoder(images), captions)
+
+
+@contextmanager
+def interrupts():
+    """Hold back Ctrl-C and Jupyter's stop button; gives a list that is not empty once one came.
+
+    A second one is not held back, except under torchrun, which sends it by itself.
+    """
+    asked = []
+
+    def note(number, frame):
+        asked.append(number)
+        if alone():
+            signal.signal(signal.SIGINT, before)
+
+    if threading.current_thread() is not threading.main_thread():   # no other may hear signals
+        yield asked
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def architecture(settings):
+    """The arguments of encoder and decoder that a checkpoint must know."""
+    return {"encoder": {"backbone": settings.encoder, "grid": False},
+            "decoder": {key: getattr(settings, key) for key in (
+                "embed_size", "hidden_size", "num_layers", "inject", "dropout")}}
+
+
+def build_optimizer(captioner, settings):
+    """AdamW over the decoder, the linear layer and, at its own rate, tuned encoder stages."""
+    tuned = [p for p in captioner.encoder.backbone.parameters() if p.requires_grad]
+    heads = [*captioner.encoder.embed.parameters(), *captioner.decoder.parameters()]
+    groups = [{"params": heads, "peak": settings.learning_rate}]
+    groups += [{"params": tuned, "peak": settings.encoder_rate}] if tuned else []
+    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay)

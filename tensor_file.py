@@ -1,0 +1,91 @@
+"""Tensors and a JSON header in one safetensors file, with a digest that finds every damage.
+
+    tensors, header --write--> file --read--> tensors, header, or BadInput in one sentence
+
+safetensors holds numbers and text, so reading one runs no code and takes no more memory than the
+file is long. The header is one entry: safetensors writes several in no fixed order, and equal runs
+shall give equal files. The digest finds a flipped bit or an edited score. It is no signature, so
+who reads a stranger's file also checks what it says.
+"""
+
+import hashlib
+import json
+import os
+from textwrap import shorten
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from files import BadInput, whole_file
+
+LONGEST_HEADER = 16 << 20   # bytes; a vocabulary of a million words fits
+
+
+def write(path, kind, version, tensors, header):
+    """Write `tensors` and `header`, a dict of plain values, whole or not at all."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header = {"kind": kind, "version": version, **header}
+    header["digest"] = digest(tensors, header)
+    with whole_file(path) as beside:
+        try:
+            save_file(tensors, beside, {"header": json.dumps(header)})
+        except SafetensorError as error:        # its name for a full disk
+            raise OSError(str(error)) from None
+
+
+def read(path, kind, version, remedy):
+    """The tensors, on the CPU and independent of the file, and the header given to `write`.
+
+    Raises `BadInput`, ending in `remedy`, for a file of another kind, another version, or damaged.
+    """
+    refuse_outsiders(path, remedy)
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads((file.metadata() or {}).get("header", "{}"))
+            names = file.keys()
+            mapped = {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise BadInput(f"{path} cannot be read as safetensors ({shorten(str(error), 120)}): "
+                       f"{remedy}") from None
+    refuse_others(path, header, kind, version, remedy)
+    tensors = {name: tensor.clone() for name, tensor in mapped.items()}
+    if header.pop("digest", None) != digest(tensors, header):
+        raise BadInput(f"{path} is damaged or was edited (its digest does not match): {remedy}")
+    return tensors, {key: header[key] for key in header.keys() - {"kind", "version"}}
+
+
+def refuse_outsiders(path, remedy):
+    """Look at the first bytes: a pickle is called one, and no vast header is ever read."""
+    try:
+        with open(path, "rb") as file:
+            length, opening = file.read(8), file.read(1)
+            size = os.fstat(file.fileno()).st_size
+    except FileNotFoundError:
+        raise BadInput(f"{path} is not there: {remedy}") from None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}): {remedy}") from None
+    if opening != b"{" and length.startswith((b"PK", b"\x80")):
+        raise BadInput(f"{path} is a pickle, which can run code and is never loaded: {remedy}")
+    if opening != b"{" or int.from_bytes(length, "little") > min(LONGEST_HEADER, size):
+        raise BadInput(f"{path} is cut short, or no safetensors file: {remedy}")
+
+
+def refuse_others(path, header, kind, version, remedy):
+    """Refuse another kind and another version before any tensor is touched."""
+    if not isinstance(header, dict) or header.get("kind") != kind:
+        raise BadInput(f"{path} is no {kind} of this program's: {remedy}")
+    found = header.get("version")
+    if found != version:
+        newer = isinstance(found, int) and found > version
+        raise BadInput(f"{path} has version {found!r} of the format, and this program reads "
+                       f"{version}: {'update the program' if newer else remedy}")
+
+
+def digest(tensors, header):
+    """SHA-256 over the header and every tensor's name, type, shape and bytes."""
+    found = hashlib.sha256(json.dumps(header).encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.flatten().view(torch.uint8).numpy())
+    return found.hexdigest()

@@ -1,0 +1,96 @@
+"""A card says what its checkpoint says, and every number in it comes from a file."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import card
+import training
+from card import pack, training_command
+from checkpoint import load_captioner, save_captioner
+from files import BadInput, run_command, write_json
+from settings import RECIPES, Settings
+
+SHIPPED = sorted(Path(__file__).parents[1].glob("checkpoints/*.safetensors"))
+
+
+@pytest.fixture(scope="module")
+def run(tiny_root, tmp_path_factory):
+    """The folder of a short run and a report of it."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    training.train(Settings(data=str(tiny_root), epochs=1, vocab_threshold=1, embed_size=8,
+                            hidden_size=8, views=1), folder)
+    report = {"split": "val", "pictures": 6, "references": 30, "search": "beam 3",
+              "tokenizer": "PTB", "Bleu_1": 0.5, "Bleu_4": 0.1234, "CIDEr": 1.5, "distinct": 4}
+    write_json(folder / "report.json", report)
+    return folder
+
+
+def packed(run, folder):
+    path = folder / "box" / "tiny.safetensors"
+    assert pack(run, path, run / "report.json", "Drawn for a test.") == path.with_suffix(".md")
+    return path
+
+
+def test_packing_changes_no_weight_and_no_word(run, tmp_path):
+    before, after = load_captioner(run), load_captioner(packed(run, tmp_path))
+    assert after.vocab.words == before.vocab.words
+    for name, tensor in before.tensors().items():
+        assert torch.equal(after.tensors()[name], tensor), name
+
+
+def test_a_card_has_the_numbers_of_the_run_and_of_the_report(run, tmp_path, tiny_root):
+    text = packed(run, tmp_path).with_suffix(".md").read_text(encoding="utf-8")
+    words = len(load_captioner(run).vocab)
+    for expected in ("# tiny\n", "efficientnet_lite0 (frozen) and an LSTM of 8", f"{words}\nwords",
+                     "| BLEU-1 | BLEU-4 | CIDEr-D |", "| 50.0 | 12.3 | 150.0 |", "epoch 1 of 1",
+                     "val: 6 pictures, 30 references, 4\ndistinct captions; beam 3; PTB",
+                     "12 pictures, 60 sentences", f"torch {torch.__version__}", "Drawn for a test"):
+        assert expected in text, expected
+    assert f"--data data/{tiny_root.name} --run" in text and str(tiny_root) not in text
+
+
+def test_the_command_on_a_card_gives_the_settings_of_the_run(monkeypatch):
+    for settings in (Settings(data="data/x"), Settings(data="data/x", **RECIPES["small"]),
+                     Settings(data="data/x", one_per_picture=True, tune_from=7, dropout=0.25)):
+        command = training_command(vars(settings))
+        monkeypatch.setattr(sys, "argv", command.split()[1:])
+        given = training.arguments()
+        recipe = RECIPES[given["recipe"]]
+        known = {name: value for name, value in given.items() if name in vars(settings)}
+        assert Settings(**{**recipe, **known}) == settings
+    assert command == ("python training.py --data data/x --run runs/x --recipe seed --tune-from 7 "
+                       "--one-per-picture --dropout 0.25")
+
+
+def test_a_checkpoint_that_was_not_packed_has_no_card(run, tmp_path):
+    with pytest.raises(BadInput, match="was not packed"):
+        card.card(run / "best.safetensors")
+    captioner = load_captioner(run)
+    save_captioner(tmp_path / "x.safetensors", captioner)
+    with pytest.raises(BadInput, match="was not packed"):
+        card.card(tmp_path / "x.safetensors")
+
+
+def test_the_command_packs_or_answers_with_one_sentence(run, tmp_path, monkeypatch, capsys):
+    for report, status in ((run / "report.json", 0), (run / "absent.json", 2)):
+        monkeypatch.setattr(sys, "argv", [
+            "card.py", str(run), str(tmp_path / f"{status}.safetensors"), "--report", str(report),
+            "--note", "Drawn."])
+        with pytest.raises(SystemExit) as end:
+            run_command(card.main)
+        assert (end.value.code or 0) == status
+        assert (tmp_path / f"{status}.md").exists() == (status == 0)
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_a_captioner_in_the_box_is_small_and_has_the_card_its_header_gives(file):
+    assert file.stat().st_size <= 25e6
+    text = file.with_suffix(".md").read_text(encoding="utf-8")
+    assert text == card.card(file)
+    assert "research" in text and re.search(r"\| CIDEr-D \|", text)
+    assert not re.search(r"(?<![\w.])/(?:home|root|work|tmp|Users)/|\.\./", text)

@@ -1,0 +1,139 @@
+"""One page that needs no other file, says nothing that was not said, and puts the worst first."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import pytest
+from PIL import Image
+
+import gallery
+from coco import read_split
+from evaluation import score, tokenized_references
+from files import BadInput, write_json
+from gallery import Gallery
+
+SENTENCES = ["a red picture", "nothing but green here", "a square of red paint", "a blue picture",
+             "all of it", "the picture is red"]
+
+
+@pytest.fixture(scope="module")
+def split(tiny_root):
+    return read_split(tiny_root, "val")
+
+
+@pytest.fixture
+def page(split, tiny_root, tmp_path):
+    """The text of a page of six pictures with references and one without."""
+    Image.new("RGB", (40, 900), "white").save(tmp_path / "tall <b> & 'quoted'.png")
+    made = Gallery(tmp_path / "pages" / "page.html",
+                   tiny_root / "annotations" / "captions_val.json")
+    made.add(tmp_path / "tall <b> & 'quoted'.png", ['<script>alert("x")</script>', "second best"])
+    for picture, sentence in zip(split.pictures, SENTENCES, strict=True):
+        made.add(picture.file, [sentence])
+    made.write("tiny.safetensors, beam 3")
+    return (tmp_path / "pages" / "page.html").read_text(encoding="utf-8")
+
+
+class Outline(HTMLParser):
+    """Every tag with its attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def test_the_worst_comes_first_by_the_official_score_and_what_has_none_last(page, split):
+    scores, each = score(SENTENCES, tokenized_references(split))
+    items = Outline(page).all("li")
+    assert [item.get("data-score") for item in items] == [f"{one:.4f}" for one in sorted(each)] + [
+        None]
+    order = sorted(range(6), key=lambda number: each[number])
+    assert [int(item["data-number"]) for item in items] == [number + 1 for number in order] + [0]
+    assert re.findall(r'class="caption">([^<]*)<', page)[:6] == [SENTENCES[k] for k in order]
+    assert f"CIDEr {100 * scores['CIDEr']:.1f} over the 6 with references" in page
+    assert "7 pictures described by tiny.safetensors, beam 3" in page
+
+
+def test_pictures_are_inside_small_and_described(page):
+    images = Outline(page).all("img")
+    assert len(images) == 7
+    for image in images:
+        kind, content = image["src"].split(",")
+        assert kind == "data:image/jpeg;base64"
+        with Image.open(io.BytesIO(base64.b64decode(content))) as opened:
+            assert opened.format == "JPEG" and max(opened.size) <= gallery.SIDE
+    assert {image["alt"] for image in images} == {*SENTENCES, '<script>alert("x")</script>'}
+
+
+def test_the_page_asks_nothing_of_any_server(page):
+    outline = Outline(page)
+    policy = next(meta["content"] for meta in outline.all("meta") if "http-equiv" in meta)
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"base64,[^\"]*", "", page))
+    assert not any({"src", "href"} & set(attributes) for tag, attributes in outline.tags
+                   if tag != "img")
+
+
+def test_what_a_captioner_or_a_file_name_says_is_text_and_never_markup(page):
+    assert len(Outline(page).all("script")) == 1 and "<b>" not in page
+    assert "&lt;script&gt;alert(&quot;x&quot;)" in page
+    assert "tall &lt;b&gt; &amp; &#x27;quoted&#x27;.png" in page and "second best" in page
+
+
+def test_it_is_readable_on_a_phone_in_the_dark_and_by_keyboard(page):
+    outline = Outline(page)
+    assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in outline.all(
+        "meta")
+    assert outline.all("html") == [{"lang": "en"}] and len(outline.all("h1")) == 1
+    assert "prefers-color-scheme: dark" in page and ":focus-visible" in page
+    assert re.search(r"<label>Order <select>", page)
+    assert [option["value"] for option in outline.all("option")] == ["worst", "best", "found",
+                                                                     "caption"]
+    assert len(outline.all("details")) == len(outline.all("summary")) == 6
+
+
+def test_without_references_pictures_stand_as_they_were_found_and_have_no_score(split, tmp_path):
+    made = Gallery(tmp_path / "page.html")
+    for picture in split.pictures[::-1]:
+        made.add(picture.file, ["a picture"])
+    made.write("tiny")
+    outline = Outline((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert [item["data-number"] for item in outline.all("li")] == list("012345")
+    assert not any("data-score" in item for item in outline.all("li"))
+    assert [option["value"] for option in outline.all("option")] == ["found", "caption"]
+
+
+def test_references_are_found_by_file_name_wherever_the_picture_lies(split, tmp_path):
+    write_json(tmp_path / "captions.json", {
+        "images": [{"id": 7, "file_name": f"train/{split.pictures[0].file.name}"}],
+        "annotations": [{"image_id": 7, "caption": "A red picture."}]})
+    made = Gallery(tmp_path / "page.html", tmp_path / "captions.json")
+    made.add(split.pictures[0].file, ["a red picture"])
+    assert made.scores()[0].keys() == {0}
+
+
+def test_entries_wait_on_disk_and_the_page_is_whole_or_absent(split, tmp_path, monkeypatch):
+    made = Gallery(tmp_path / "page.html")
+    made.add(split.pictures[0].file, ["a picture"])
+    kept = [len(value) for value in vars(made).values() if isinstance(value, list | dict)]
+    assert max(kept) == 1 and made.entries.tell() > 500
+    assert not (tmp_path / "page.html").exists()
+    monkeypatch.setattr(gallery, "opening", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        made.write("tiny")
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_described(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="page.html cannot be written .*give --gallery a file in"):
+        Gallery(tmp_path / "file" / "page.html")

@@ -1,0 +1,403 @@
+"""A run survives kills, Ctrl-C and a full disk, owns its folder, and says how it goes."""
+
+import argparse
+import itertools
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import types
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing import active_children
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import features
+import files
+import folders
+import runs
+import training
+from coco import read_split
+from files import BadInput
+from settings import Settings, add_options
+from training import Run, finish_epoch, read_history, step, train, validate
+from watching import status, tensorboard, warn_of_shared, write_scalars
+
+HERE = Path(__file__).parents[1]
+SEEN = {"val_loss": 1.0, "perplexity": 2.7, "CIDEr": 0.1, "distinct": 3, "sentence": "A dog."}
+
+
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch):
+    """They take longer than an epoch of these runs."""
+    monkeypatch.setattr(training, "save_curves", lambda history, path: None)
+
+
+@pytest.fixture(scope="module")
+def settings(tiny_root):
+    return Settings(data=str(tiny_root), epochs=2, batch_size=16, embed_size=8, hidden_size=8,
+                    vocab_threshold=1, warmup=2, val_pictures=6, dropout=0.3, learning_rate=0.05)
+
+
+@pytest.fixture(scope="module")
+def whole(settings, tmp_path_factory):
+    """The folder of a run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    train(settings, folder)
+    return folder
+
+
+def weights(folder, name="state.safetensors"):
+    return load_file(folder / name)
+
+
+def same(one, other):
+    """Whether two folders hold the same weights, the same best captioner and the same history."""
+    pairs = [(weights(one, name), weights(other, name))
+             for name in ("state.safetensors", "best.safetensors")]
+    return read_history(one) == read_history(other) and all(
+        a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a) for a, b in pairs)
+
+
+class Kill(BaseException):
+    """Nothing handles it, as nothing handles SIGKILL."""
+
+
+def test_a_kill_between_any_two_writes_changes_nothing(settings, whole, tmp_path, monkeypatch):
+    for last in itertools.count():
+        folder, writes = tmp_path / str(last), itertools.count()
+
+        def killed(beside, path, writes=writes, last=last):
+            if next(writes) == last:
+                raise Kill
+            os.replace(beside, path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "os", types.SimpleNamespace(replace=killed, getpid=os.getpid))
+            try:
+                train(settings, folder)
+                break
+            except Kill:
+                pass
+        train(settings, folder)
+        assert same(folder, whole), last
+    assert last >= 12       # vocabulary, settings; state, status, history, state, status; ...
+
+
+@pytest.mark.parametrize("stop", [1, 4, 7])
+def test_a_kill_in_mid_epoch_repeats_the_steps_since_the_last_save(settings, whole, tmp_path,
+                                                                   monkeypatch, stop):
+    monkeypatch.setattr(runs, "SAVE_EVERY", -1)             # the state is saved before every step
+    steps = []
+
+    def killed(run, batch):
+        steps.append(dict(run.position))
+        if len(steps) == stop:
+            raise Kill
+        return step(run, batch)
+
+    monkeypatch.setattr(training, "step", killed)
+    with pytest.raises(Kill):
+        train(settings, tmp_path)
+    train(settings, tmp_path)
+    assert steps[stop] == steps[stop - 1] and same(tmp_path, whole)
+
+
+def test_ctrl_c_ends_after_the_step_and_says_how_to_go_on(settings, whole, tmp_path, monkeypatch):
+    def interrupted(run, batch):
+        if run.position["batch"] == 2:
+            signal.raise_signal(signal.SIGINT)
+        return step(run, batch)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as stop:
+        patch.setattr(training, "step", interrupted)
+        train(settings, tmp_path)
+    assert f"epoch 1 after 3 of 4 steps, and saved in {tmp_path}" in str(stop.value)
+    assert json.loads((tmp_path / "status.json").read_text())["batch"] == 3
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    train(settings, tmp_path)
+    assert same(tmp_path, whole)
+
+
+def test_a_loop_on_a_page_that_was_stopped_goes_on_from_the_run_in_memory(settings, whole,
+                                                                          tmp_path):
+    run = Run(settings, tmp_path)
+
+    def loop(stop):
+        for epoch in run.epochs():
+            for batch in run.batches(epoch):
+                step(run, batch)
+                if run.position["batch"] == stop:
+                    signal.raise_signal(signal.SIGINT)
+            finish_epoch(run, validate(run))
+
+    for stop in (2, 4):
+        with pytest.raises(KeyboardInterrupt, match="RESUME"):
+            loop(stop)
+    loop(None)
+    assert same(tmp_path, whole)
+
+
+def test_a_second_ctrl_c_does_not_wait(settings, tmp_path):
+    run = Run(settings, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        for _ in run.batches(0):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("the second was held back as well")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a worker there has a console of its own")
+def test_ctrl_c_in_a_terminal_does_not_end_the_loader_s_workers(settings, tmp_path):
+    run = Run(replace(settings, tune_from=8, workers=2, one_per_picture=True, batch_size=1),
+              tmp_path)
+    batches = run.batches(0)
+    next(batches)
+    for _ in range(2):                      # a forked one has its parent's handler for the first
+        for worker in active_children():
+            os.kill(worker.pid, signal.SIGINT)
+        time.sleep(0.1)
+    assert len(list(batches)) == run.steps_per_epoch - 1
+
+
+def test_a_loss_that_is_no_number_is_never_saved(settings, tmp_path):
+    run = Run(settings, tmp_path)
+    run.read_every = 100                                        # as on a GPU
+    run.save()
+    before = (tmp_path / "state.safetensors").read_bytes()
+    batches = run.batches(0)
+    with pytest.raises(BadInput, match="loss became nan at step 1"):
+        for number, (images, captions, lengths) in enumerate(batches):
+            step(run, (images * (float("nan") if number == 1 else 1.0), captions, lengths))
+    assert (tmp_path / "state.safetensors").read_bytes() == before
+
+
+def test_when_losses_are_read_changes_no_number(settings, whole, tmp_path, monkeypatch):
+    begin = Run.begin
+
+    def seldom(run, resume):
+        begin(run, resume)
+        run.read_every = 3
+
+    monkeypatch.setattr(Run, "begin", seldom)
+    train(settings, tmp_path)
+    assert same(tmp_path, whole)
+
+
+def test_a_clock_set_back_changes_nothing(settings, whole, tmp_path, monkeypatch):
+    clock = iter(range(10**9, 0, -3600))
+    monkeypatch.setattr(time, "time", lambda: float(next(clock)))
+    train(settings, tmp_path)
+    assert same(tmp_path, whole)
+
+
+def test_a_folder_is_refused_to_a_second_process_until_the_first_is_killed(settings, tmp_path,
+                                                                           monkeypatch):
+    tmp_path.joinpath("run").mkdir()
+    holder = subprocess.Popen([sys.executable, "-c", "import sys, time, filelock; "
+                               "lock = filelock.FileLock(sys.argv[1]); lock.acquire(); "
+                               "print('held', flush=True); time.sleep(60)",
+                               str(tmp_path / "run" / "lock")], stdout=subprocess.PIPE)
+    try:
+        holder.stdout.readline()
+        with monkeypatch.context() as patch:
+            patch.setattr(folders, "PATIENCE", 0.1)
+            with pytest.raises(BadInput, match="another process trains in"):
+                Run(settings, tmp_path / "run")
+        assert folders.in_use(tmp_path / "run")
+    finally:
+        holder.kill()
+        holder.wait()
+    Run(settings, tmp_path / "run")
+
+
+def test_a_page_may_make_its_run_again_and_a_finished_run_holds_no_folder(settings, tmp_path):
+    run = Run(settings, tmp_path)
+    again = Run(settings, tmp_path)
+    assert folders.in_use(tmp_path) and again.lock is run.lock
+    train(settings, tmp_path)
+    assert not folders.in_use(tmp_path)
+
+
+DISK = """
+import subprocess, sys
+from pathlib import Path
+from settings import Settings
+from files import BadInput
+from training import train
+
+disk, settings = Path(sys.argv[1]), Settings(**eval(sys.argv[2]))
+
+def attempt():
+    try:
+        train(settings, disk / "run")
+        print("done")
+    except BadInput as error:
+        print(error)
+
+with open(disk / "filling", "wb") as file:
+    file.truncate(0)
+    file.write(bytes(int(sys.argv[3])))
+attempt()                                       # full before the first state
+(disk / "filling").write_bytes(bytes(int(sys.argv[4])))
+attempt()                                       # full at the second, which is written beside it
+(disk / "filling").unlink()
+subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+attempt()                                       # read-only
+subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+attempt()
+subprocess.run(["cp", "-r", disk / "run", sys.argv[5]], check=True)
+"""
+
+
+def can_mount():
+    """Whether this process may mount a small disk that only it sees."""
+    return sys.platform == "linux" and shutil.which("unshare") and subprocess.run(
+        ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], check=False,
+        capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs the right to mount a disk")
+def test_a_full_or_read_only_disk_is_one_sentence_and_nothing_is_lost(settings, whole, tmp_path):
+    disk, mb = tmp_path / "disk", 10**6
+    disk.mkdir()
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=40m tmpfs "$1" && shift && "$@"', "",
+         disk, sys.executable, "-c", DISK, disk, repr(vars(settings)), str(30 * mb), str(14 * mb),
+         tmp_path / "copy"], capture_output=True, text=True, cwd=HERE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"})
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("epoch")]
+    assert len(lines) == 4, done.stdout + done.stderr
+    assert "No space left on device" in lines[0] and "state.safetensors" in lines[0]
+    assert "No space left on device" in lines[1]
+    assert "Read-only file system" in lines[2]
+    assert lines[3] == "done" and same(tmp_path / "copy", whole)
+
+
+def test_features_that_do_not_fit_on_the_disk_are_refused_before_they_are_computed(
+        settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(features.shutil, "disk_usage", lambda path: types.SimpleNamespace(free=99))
+    with pytest.raises(BadInput, match="need 0 MB and .* set CAPTION_CACHE"):
+        Run(settings, tmp_path / "run")
+
+
+def test_status_says_where_a_run_stands(settings, tmp_path):
+    run = Run(settings, tmp_path)
+    assert "nothing is saved yet\nbegin with: python training.py" in status(tmp_path)
+    for batch in run.batches(0):
+        step(run, batch)
+        if run.position["batch"] == 3:
+            run.save()
+            break
+    mean = run.position["loss"] / run.position["words"]
+    assert "0 of 2 epochs done, and 3 of 4 steps" in status(tmp_path)
+    assert f"last loss {mean:.3f}" in status(tmp_path) and "s an epoch" in status(tmp_path)
+    assert "running now" in status(tmp_path)
+    for epoch, cider in ((1, 0.5), (2, 0.25)):
+        row = finish_epoch(run, {**SEEN, "CIDEr": cider})
+        assert f"{epoch} of 2 epochs done\nbest CIDEr on val 0.500, after" in status(tmp_path)
+        run.position.update(loss=3.0, words=2)
+    assert f"last loss {row['train_loss']:.3f} per word, 1.000 on val" in status(tmp_path)
+    assert status(tmp_path).endswith(f"evaluation.py {tmp_path} --data {settings.data}")
+
+
+def test_the_command_that_status_gives_means_the_same_settings(settings, tmp_path):
+    settings = replace(settings, data=settings.data + " x", one_per_picture=True, tune_from=3)
+    (tmp_path / "settings.json").write_text(json.dumps(vars(settings)))
+    words = shlex.split(status(tmp_path).split("begin with: ")[1])
+    assert words[:4] == ["python", "training.py", "--run", str(tmp_path)]
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    assert Settings(**vars(parser.parse_args(words[4:]))) == settings
+
+
+def test_the_command_answers_status_alone(settings, whole, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["training.py", "--status", str(whole)])
+    with pytest.raises(SystemExit) as end:
+        training.main()
+    assert end.value.code == 0 and "2 of 2 epochs done" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["training.py", "--status", str(whole / "nowhere")])
+    with pytest.raises(BadInput, match="give a run's folder"):
+        training.main()
+
+
+@contextmanager
+def epoch_of(settings, folder, **scores):
+    """A run whose first epoch is done, and is written when the block ends."""
+    run = Run(settings, folder)
+    run.position.update(batch=4, loss=100.0, words=100)
+    yield run
+    finish_epoch(run, {**SEEN, **scores})
+
+
+def test_nothing_is_warned_of_without_a_reason(settings, tmp_path, capsys):
+    with epoch_of(settings, tmp_path):
+        pass
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_one_caption_for_every_picture_is_named(settings, tmp_path, capsys):
+    with epoch_of(settings, tmp_path, distinct=1):
+        pass
+    assert "warning: every picture got the same caption, 'A dog.': " in capsys.readouterr().err
+
+
+def test_a_diverging_loss_is_named(settings, tmp_path, capsys):
+    with epoch_of(settings, tmp_path) as run:
+        pass
+    run.position.update(batch=4, loss=150.0, words=100)
+    finish_epoch(run, SEEN)
+    assert "warning: the loss rose to 1.500, so training diverges" in capsys.readouterr().err
+
+
+def test_an_encoder_left_in_train_mode_is_named(settings, tmp_path, capsys):
+    with epoch_of(replace(settings, tune_from=8), tmp_path) as run:
+        torch.nn.Module.train(run.captioner.encoder.backbone.stages)
+        run.captioner.encoder(torch.randn(2, 3, 64, 64))
+    assert "warning: the encoder's batch-norm statistics moved" in capsys.readouterr().err
+
+
+def test_val_pictures_that_are_also_train_pictures_are_named(write_root, tmp_path, capsys):
+    root = write_root(tmp_path / "root", {"train": 4, "val": 3})
+    train_split, val = read_split(root, "train"), read_split(root, "val")
+    warn_of_shared(train_split, val)
+    assert not capsys.readouterr().err
+    shutil.copy(train_split.pictures[2].file, val.pictures[1].file)
+    warn_of_shared(train_split, val)
+    assert "warning: 1 of 3 val pictures are also train pictures" in capsys.readouterr().err
+
+
+def test_curves_and_history_are_written_after_every_epoch(settings, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.undo()
+    monkeypatch.setattr(training, "warn_of_epoch", lambda history, run: drawn.append(
+        plt.imread(tmp_path / "curves.png").shape))
+    train(settings, tmp_path)
+    assert len(drawn) == 2 and drawn[0][:2] == (260, 1000) and not plt.get_fignums()
+    assert [row["epoch"] for row in read_history(tmp_path)] == [1, 2]
+
+
+def test_tensorboard_is_one_sentence_if_it_is_not_installed(settings, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(BadInput, match="pip install tensorboard"):
+        train(settings, tmp_path, scalars=True)
+
+
+def test_tensorboard_gets_every_number_of_an_epoch(tmp_path, monkeypatch):
+    sent = {}
+    writer = types.SimpleNamespace(flush=lambda: None, add_scalar=lambda name, value, epoch:
+                                   sent.update({name: (value, epoch)}))
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(
+        SummaryWriter=lambda folder, purge_step: writer))
+    write_scalars(tensorboard(tmp_path, 0), {"epoch": 3, "CIDEr": 0.5, "sentence": "A dog."})
+    assert sent == {"CIDEr": (0.5, 3)}
