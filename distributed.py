@@ -30,6 +30,7 @@ def processes(device):
     distributed.init_process_group(backend, timeout=PATIENCE)
     try:
         yield device
+        wait()                      # none leaves while another still listens to it
     finally:
         distributed.destroy_process_group()
 

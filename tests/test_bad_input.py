@@ -18,6 +18,8 @@ from PIL import Image
 
 import checkpoint
 import files
+import runs
+import tensor_file
 import training
 from backbones import Backbone, Transform
 from coco import Picture, open_picture, read_split
@@ -316,9 +318,9 @@ def train(root, run, *more):
 @pytest.fixture
 def small_encoder(monkeypatch):
     """Training with an encoder of random weights and small pictures."""
-    build = training.Captioner.build
-    monkeypatch.setattr(training, "transform_of", lambda *_: TINY)
-    monkeypatch.setattr(training.Captioner, "build", lambda architecture, vocab, transform, _,
+    build = runs.Captioner.build
+    monkeypatch.setattr(runs, "transform_of", lambda *_: TINY)
+    monkeypatch.setattr(runs.Captioner, "build", lambda architecture, vocab, transform, _,
                         tuned: build(architecture, vocab, transform, None, tuned))
 
 
@@ -393,14 +395,14 @@ def test_what_the_disk_refuses_is_said_and_the_file_of_before_stays(tmp_path, mo
     monkeypatch.setattr(Path, "write_text", refuse)
     status, error = outcome(lambda: write_json(tmp_path / "x.json", "after"))
     assert status == 2 and snapshot(tmp_path) == {tmp_path / "x.json": b'"before"'}
-    assert_one_sentence(error, ["x.json", "make room or give yourself the right"])
+    assert_one_sentence(error, ["x.json", "make room, or choose a folder you may write to"])
 
 
 def test_a_checkpoint_for_which_the_disk_has_no_room_is_refused(tmp_path, monkeypatch, outcome):
     def refuse(*_):
-        raise checkpoint.SafetensorError("I/O error: No space left on device (os error 28)")
+        raise tensor_file.SafetensorError("I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr(checkpoint, "save_file", refuse)
+    monkeypatch.setattr(tensor_file, "save_file", refuse)
 
     class Nothing:
         tensors = staticmethod(dict)

@@ -178,7 +178,7 @@ def test_processes_that_share_the_work_write_what_one_writes(checkpoint, photos,
     (("--references", "x.json"), "add --gallery"),
     (("--checkpoint", "absent.safetensors"), "absent.safetensors is not there"),
     (("--gallery", "a.jpg/page.html"), "cannot be written"),
-    (("--gallery", "page.html", "--references", "absent.json"), "give another --references")])
+    (("--gallery", "page.html", "--references", "absent.json"), "absent.json is not there")])
 def test_the_command_answers_bad_input_with_one_sentence(checkpoint, photos, options, answer,
                                                          monkeypatch, capsys):
     monkeypatch.chdir(photos)

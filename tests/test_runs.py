@@ -21,7 +21,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import features
 import files
 import folders
 import runs
@@ -281,14 +280,6 @@ def test_a_full_or_read_only_disk_is_one_sentence_and_nothing_is_lost(settings, 
     assert "No space left on device" in lines[1]
     assert "Read-only file system" in lines[2]
     assert lines[3] == "done" and same(tmp_path / "copy", whole)
-
-
-def test_features_that_do_not_fit_on_the_disk_are_refused_before_they_are_computed(
-        settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(features, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(features.shutil, "disk_usage", lambda path: types.SimpleNamespace(free=99))
-    with pytest.raises(BadInput, match="need 0 MB and .* set CAPTION_CACHE"):
-        Run(settings, tmp_path / "run")
 
 
 def test_status_says_where_a_run_stands(settings, tmp_path):
