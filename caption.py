@@ -24,8 +24,7 @@ from tqdm import tqdm
 from checkpoint import load_captioner
 from coco import open_picture
 from distributed import is_main, processes, rank, to_main, world
-from evaluation import caption_batch
-from features import encode
+from evaluation import describe_images
 from files import BadInput, run_command
 from gallery import Gallery
 from search import Search
@@ -83,14 +82,6 @@ def describe_files(captioner, files, settings=None):
             for file, image in zip(files[start:start + AT_ONCE], images, strict=True):
                 broken = isinstance(image, str)
                 yield Described(file, [], image) if broken else Described(file, next(sentences))
-
-
-def describe_images(captioner, images, settings):
-    """Sentences for transformed pictures, a list of (3, S, S): a list of them for each."""
-    if not images:
-        return []
-    features = encode(captioner.encoder.backbone.eval(), torch.stack(images))
-    return caption_batch(captioner, features, settings)
 
 
 def shared_out(captioner, files, settings):

@@ -64,11 +64,18 @@ def caption_features(captioner, features, settings=None):
             for sentences in caption_batch(captioner, features[start:start + AT_ONCE], settings)]
 
 
+def describe_images(captioner, images, settings=None):
+    """Sentences for transformed pictures, a list of (3, S, S): best first, one list per picture."""
+    if not images:
+        return []
+    features = encode(captioner.encoder.backbone.eval(), torch.stack(images))
+    return caption_batch(captioner, features, settings)
+
+
 def describe(captioner, pictures, settings=None):
     """Sentences for opened pictures (PIL), whatever their size: the best one of each."""
-    images = torch.stack([captioner.transform(picture.convert("RGB")) for picture in pictures])
-    features = encode(captioner.encoder.backbone.eval(), images)
-    return [found[0] for found in caption_features(captioner, features, settings)]
+    images = [captioner.transform(picture.convert("RGB")) for picture in pictures]
+    return [found[0] for found in describe_images(captioner, images, settings)]
 
 
 def score(candidates, references, meteor=False):

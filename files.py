@@ -23,6 +23,16 @@ class BadInput(ValueError):
 
 
 @contextmanager
+def writing(path):
+    """Around whatever writes to `path`: a full disk or a locked folder is raised as `BadInput`."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written ({error.strerror or error}): make room, or "
+                       "choose a folder you may write to, and start again") from None
+
+
+@contextmanager
 def whole_file(path):
     """Give a temporary path beside `path`; rename it to `path` only if the block succeeds.
 
@@ -30,16 +40,13 @@ def whole_file(path):
     """
     path = Path(path)
     beside = path.with_name(f"{path.name}.part-{os.getpid()}")
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield beside
             os.replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be written ({error.strerror or error}): make room, or "
-                       "choose a folder you may write to, and start again") from None
 
 
 def write_json(path, value, indent=None):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from coco import open_picture, read_captions
 from evaluation import score, tokens
-from files import BadInput, whole_file
+from files import whole_file, writing
 
 SIDE = 320                  # pixels of a picture's longer side
 QUALITY = 70                # of its JPEG: about 12 KB
@@ -71,18 +71,16 @@ class Gallery:
         self.places, self.candidates, self.truth = [], [], []
         captions = read_captions(references) if references else []
         self.references = {Path(name).name: sentences for _, name, sentences in captions}
-        try:
+        with writing(path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.entries = tempfile.TemporaryFile(dir=self.path.parent)     # noqa: SIM115
-        except OSError as error:
-            raise BadInput(f"{path} cannot be written ({error.strerror}): give --gallery a file in "
-                           "a folder you may write to") from None
 
     def add(self, file, sentences):
         """Keep a picture and its sentences, best first."""
         references = self.references.get(Path(file).name, ())
         begin = self.entries.seek(0, io.SEEK_END)
-        self.entries.write(entry(file, sentences, references).encode("utf-8", "replace"))
+        with writing(self.path):
+            self.entries.write(entry(file, sentences, references).encode("utf-8", "replace"))
         self.places.append((begin, self.entries.tell() - begin))
         self.candidates.append(sentences[0])
         self.truth.append([tokens(sentence) for sentence in references])

@@ -363,3 +363,14 @@ def test_a_header_comes_back_as_json_gives_it(tmp_path):
     assert found == json.loads(json.dumps(header))
     assert read.keys() == tensors.keys()
     assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
+
+
+@pytest.mark.parametrize("edit", [(b'"x":', b'"y":'), (b'"I16"', b'"F16"'), (b"[2,3]", b"[3,2]")])
+def test_a_tensor_of_another_name_type_or_shape_is_found(tmp_path, edit):
+    path = tmp_path / "x.safetensors"
+    tensor_file.write(path, "test", 1, {"x": torch.ones(2, 3, dtype=torch.int16)}, {})
+    content = path.read_bytes()
+    assert content.count(edit[0]) == 1
+    path.write_bytes(content.replace(*edit))
+    with pytest.raises(BadInput, match="damaged or was edited"):
+        tensor_file.read(path, "test", 1, "")

@@ -1,6 +1,7 @@
 """One page that needs no other file, says nothing that was not said, and puts the worst first."""
 
 import base64
+import errno
 import io
 import re
 from html.parser import HTMLParser
@@ -135,5 +136,18 @@ def test_entries_wait_on_disk_and_the_page_is_whole_or_absent(split, tmp_path, m
 
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_described(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(BadInput, match="page.html cannot be written .*give --gallery a file in"):
+    with pytest.raises(BadInput, match="page.html cannot be written .*choose a folder you may"):
         Gallery(tmp_path / "file" / "page.html")
+
+
+class FullDisk(io.BytesIO):
+    def write(self, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_disk_that_fills_up_is_named(split, tmp_path):
+    made = Gallery(tmp_path / "page.html")
+    made.entries.close()
+    made.entries = FullDisk()
+    with pytest.raises(BadInput, match="page.html cannot be written .No space left"):
+        made.add(split.pictures[0].file, ["a picture"])
