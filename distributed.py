@@ -6,6 +6,7 @@ Every function here also works, and does nothing, in a process that is alone. Th
 the same folders: the main one, of rank 0, writes, and the others read what it wrote.
 """
 
+import gc
 import os
 from contextlib import contextmanager
 from datetime import timedelta
@@ -32,6 +33,7 @@ def processes(device):
         yield device
         wait()                      # none leaves while another still listens to it
     finally:
+        gc.collect()                # models in cycles hold on to threads, which must end first
         distributed.destroy_process_group()
 
 
