@@ -41,7 +41,7 @@ def mini(write_root, tmp_path_factory):
                   "bbox": [0, 0, 9, 9], "segmentation": [[0, 0, 9, 0, 9, 9]]} for image in images]
         write_json(root / "annotations" / f"instances_{split}.json", {
             "images": images, "annotations": boxes, "categories": [{"id": 1, "name": "paint"}],
-            "licenses": [{"id": images[0]["id"], "name": "none"}]})
+            "licenses": [{"id": 10 ** 6, "name": "none"}]})
     return root
 
 
@@ -97,7 +97,8 @@ def test_a_subset_has_as_many_pictures_as_asked_for_and_annotations_cut_to_them(
         ids = [picture.id for picture in split.pictures]
         assert [image["id"] for image in instances["images"]] == ids
         assert [one["image_id"] for one in instances["annotations"]] == ids
-        assert len(instances["categories"]) == len(instances["licenses"]) == 1
+        assert instances["categories"] == [{"id": 1, "name": "paint"}]
+        assert instances["licenses"] == [{"id": 10 ** 6, "name": "none"}]
 
 
 def test_a_subset_is_random_by_its_seed_and_grows_without_fetching_twice(get, server):
