@@ -11,6 +11,7 @@ beginning of one fixed random order, so a larger one keeps what a smaller one fe
 
 import hashlib
 import json
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -84,8 +85,8 @@ def refuse_other(root, year, subset):
 
 def room_for(root, archive, year, subset, host):
     """Bytes still to be taken up at the worst moment, when an archive stands beside its content."""
-    size = size_of(f"{host}/annotations/{archive.name}")
-    worst = kept = size + JSON * size - taken(archive)
+    size = taken(archive) if archive.exists() else size_of(f"{host}/annotations/{archive.name}")
+    worst = kept = size + JSON * size - taken(archive) - taken(root / "annotations")
     for split, count in splits(year, subset):
         if count:
             worst += max(0, count * PICTURE - taken(root / split))
@@ -147,15 +148,22 @@ def picture_fault(path):
 def images_in(archive, split):
     """The entries of the pictures of a split; raises `BadInput` if they are not COCO's."""
     content = archives.read(archive, f"annotations/captions_{split}.json")
-    try:
+    with understood(archive, f"captions_{split}.json"):
         images = [{key: image[key] for key in ("id", "file_name", "coco_url")}
                   for image in json.loads(content)["images"]]
         if not images or not all(inside(image["file_name"]) for image in images):
             raise ValueError("no pictures, or names that lead out of their folder")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"{archive} has no COCO captions of {split} ({error}): delete it and look "
-                       "where it came from") from None
-    return images
+        return images
+
+
+@contextmanager
+def understood(archive, name):
+    """Raise `BadInput` for JSON that is damaged or not as COCO's."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BadInput(f"{archive} has in {name} what is not COCO's ({type(error).__name__}: "
+                       f"{error}): delete it and look where it came from") from None
 
 
 def choose(images, count, seed):
@@ -178,7 +186,8 @@ def write_annotations(root, archive, name, wanted):
         image_id = entry.get("image_id", entry["id"] if "file_name" in entry else None)
         return entry if image_id is None or image_id in wanted else None
 
-    cut = json.loads(content, object_hook=keep)
-    for part in ("images", "annotations"):
-        cut[part] = [entry for entry in cut[part] if entry is not None]
+    with understood(archive, name):
+        cut = json.loads(content, object_hook=keep)
+        for part in ("images", "annotations"):
+            cut[part] = [entry for entry in cut[part] if entry is not None]
     write_json(path, cut)

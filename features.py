@@ -70,8 +70,8 @@ def cached_features(backbone, transform, split, views=1, cache=None):
     """Features of a whole split, computed if they are not on disk yet.
 
     Returns a read-only memory-mapped float16 array (views, pictures, D), or (views, pictures, L, D)
-    for a grid, in the order of `split.pictures`. Raises `BadInput` for a picture that
-    cannot be read: `checkup.readable` leaves such out.
+    for a grid, in the order of `split.pictures`. Raises `BadInput` for a picture that cannot be
+    read: `checkup.readable` leaves such out.
     """
     backbone.eval().to(memory_format=torch.channels_last)       # a quarter faster on a CPU
     manifest = {"backbone": backbone.name, "weights": backbone.fingerprint(),
@@ -79,10 +79,11 @@ def cached_features(backbone, transform, split, views=1, cache=None):
                 "pictures": [identity(picture) for picture in split.pictures]}
     path = Path(cache or CACHE) / "features" / f"{name_of(manifest)}.npy"
     if not from_main(path.exists()):
-        if is_main():
-            write_json(path.with_suffix(".json"), manifest)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")) if is_main() else nullcontext():
             if not from_main(path.exists()):    # by now: another run may have had the lock
+                if is_main():
+                    write_json(path.with_suffix(".json"), manifest)
                 compute(path, backbone, transform, split, views)
     return np.load(path, mmap_mode="r")
 

@@ -52,7 +52,8 @@ def whole_file(path):
 def write_json(path, value, indent=None):
     """Write `value` to `path` as UTF-8 JSON, whole or not at all."""
     with whole_file(path) as beside:
-        beside.write_text(json.dumps(value, indent=indent, ensure_ascii=False), encoding="utf-8")
+        text = json.dumps(value, indent=indent, ensure_ascii=False)
+        beside.write_text(text, encoding="utf-8", errors="replace")     # half an emoji: a ?
 
 
 def read_json(path, remedy):

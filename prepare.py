@@ -46,7 +46,7 @@ def alone(root):
 def draw_scenes(options):
     try:
         scenes.draw(options.root, seed=options.seed)
-    except FileExistsError as error:
+    except (FileExistsError, ValueError) as error:
         raise BadInput(str(error)) from None
 
 
@@ -123,7 +123,8 @@ def main(arguments=None):
     else:
         with alone(options.root):
             options.run(options)
-    print(f"next: python training.py --data {options.root} --run runs/{Path(options.root).name}")
+    name = Path(options.root).resolve().name
+    print(f"next: python training.py --data {options.root} --run runs/{name}")
     return 0
 
 

@@ -116,7 +116,7 @@ class Handler(BaseHTTPRequestHandler):
         """Write piece after piece for as long as the other end takes them."""
         with contextlib.suppress(OSError):
             for begin in range(0, len(body), PIECE):
-                self.record[3] += len(body[begin:begin + PIECE])    # before the other end knows
+                self.record[3] += len(body[begin:begin + PIECE])    # before a test can look
                 self.wfile.write(body[begin:begin + PIECE])
                 time.sleep(self.server.pace)
 

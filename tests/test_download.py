@@ -216,6 +216,15 @@ def test_one_file_that_keeps_breaking_off_stops_the_others_soon(server, tmp_path
     assert len(server.asked) == asked
 
 
+def test_nobody_waits_for_a_busy_server_once_another_file_has_failed(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "PAUSE", 60)
+    server.faults[PATH] = 503
+    began = time.monotonic()
+    with pytest.raises(BadInput, match="ftp://x"):
+        fetch_all([(server.url + PATH, tmp_path / "a"), ("ftp://x", tmp_path / "b")])
+    assert time.monotonic() - began < 10
+
+
 def test_the_size_of_a_file_is_told_without_fetching_it(server):
     assert size_of(server.url + PATH) == len(CONTENT)
     assert server.asked == []

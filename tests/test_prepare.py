@@ -1,11 +1,13 @@
 """One command brings a dataset onto disk, whole, whatever the server does; the next one says so."""
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+import zipfile
 
 import pytest
 
@@ -39,7 +41,7 @@ def mini(write_root, tmp_path_factory):
                   "bbox": [0, 0, 9, 9], "segmentation": [[0, 0, 9, 0, 9, 9]]} for image in images]
         write_json(root / "annotations" / f"instances_{split}.json", {
             "images": images, "annotations": boxes, "categories": [{"id": 1, "name": "paint"}],
-            "licenses": [{"id": images[0]["id"], "name": "none"}]})
+            "licenses": [{"id": 10 ** 6, "name": "none"}]})
     return root
 
 
@@ -95,7 +97,8 @@ def test_a_subset_has_as_many_pictures_as_asked_for_and_annotations_cut_to_them(
         ids = [picture.id for picture in split.pictures]
         assert [image["id"] for image in instances["images"]] == ids
         assert [one["image_id"] for one in instances["annotations"]] == ids
-        assert len(instances["categories"]) == len(instances["licenses"]) == 1
+        assert instances["categories"] == [{"id": 1, "name": "paint"}]
+        assert instances["licenses"] == [{"id": 10 ** 6, "name": "none"}]
 
 
 def test_a_subset_is_random_by_its_seed_and_grows_without_fetching_twice(get, server):
@@ -111,6 +114,12 @@ def test_a_subset_is_random_by_its_seed_and_grows_without_fetching_twice(get, se
 def test_one_picture_is_the_smallest_subset(get):
     root = get("--subset", "1")
     assert len(pictures(root, "train")) == len(pictures(root, "val")) == 1
+
+
+def test_a_whole_root_needs_no_network(get, server):
+    before = tree(get())
+    server.files.clear()
+    assert tree(get()) == before
 
 
 @pytest.mark.parametrize("fault", ["breaks off", "stalls", "redirects", "ignores ranges", 503])
@@ -220,18 +229,30 @@ def test_a_disk_that_refuses_is_one_sentence_and_the_same_command_goes_on(error,
 @pytest.mark.parametrize("content, reason", [
     (b"<html>", "no whole zip archive"), (zipped({}), "holds no annotations/captions_val2017.json"),
     (zipped({"../../x": b"bad"}), "would write outside its folder"),
-    (zipped({"annotations/captions_val2017.json": b'{"images": [{"id": 1, "file'}), "no COCO"),
-    (zipped({"annotations/captions_val2017.json": b'{"images": []}'}), "no COCO"),
-    (zipped({"annotations/captions_val2017.json": b"[]"}), "no COCO"),
+    (zipped({"annotations/captions_val2017.json": b'{"images": [{"id": 1, "file'}), "not COCO's"),
+    (zipped({"annotations/captions_val2017.json": b'{"images": []}'}), "not COCO's"),
+    (zipped({"annotations/captions_val2017.json": b"[]"}), "not COCO's"),
+    (zipped({"annotations/captions_val2017.json": b"[" * 5000}), "not COCO's"),
     (zipped({"annotations/captions_val2017.json": json.dumps({"images": [{
         "id": 1, "file_name": "../x.jpg", "coco_url": "http://x/y"}]}).encode()}), "lead out"),
     (zipped({"annotations/captions_val2017.json": b'{"images": [{"id": 1, "file_name": 2}]}'}),
-     "no COCO")])
+     "not COCO's")])
 def test_annotations_that_are_none_are_one_sentence(content, reason, coco_refused, server,
                                                     tmp_path):
     server.files[ARCHIVE] = content
     assert reason in coco_refused("--subset", "4")[0]
     assert set(os.listdir(tmp_path)) <= {"coco"}
+
+
+@pytest.mark.parametrize("damage", [
+    lambda text: text[:-9], lambda text: text.replace('"image_id": ', '"image_id": {}, "x": '),
+    lambda text: text.replace('"images"', '"pictures"'), lambda text: "[]"])
+def test_instances_that_are_none_are_one_sentence(damage, coco_refused, server):
+    with zipfile.ZipFile(io.BytesIO(server.files[ARCHIVE])) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = "annotations/instances_val2017.json"
+    server.files[ARCHIVE] = zipped(members | {name: damage(members[name].decode())})
+    assert "has in instances_val2017.json what is not COCO's" in coco_refused("--subset", "4")[0]
 
 
 def test_pictures_that_would_land_elsewhere_are_refused(coco_refused, server, tmp_path):
@@ -299,6 +320,12 @@ def test_karpathys_split_has_his_pictures_and_restval_joins_train(split, mini):
                                   + read_split(mini, "val").sentences)
 
 
+def test_a_sentence_with_half_an_emoji_is_written_all_the_same(split, split_file):
+    content = split_file.read_text(encoding="utf-8").replace("A red picture.", "Red \\ud83d.")
+    split_file.write_text(content, encoding="utf-8")
+    assert "Red ?." in read_split(split(), "train").sentences
+
+
 def test_pictures_are_linked_or_else_copied(split, mini, tmp_path, monkeypatch, capsys):
     linked = read_split(split(), "val").pictures[0].file
     assert linked.samefile(mini / "val2017" / linked.name)
@@ -343,8 +370,8 @@ def test_pictures_that_the_coco_folder_lacks_are_left_out(split, mini, tmp_path,
 
 
 @pytest.mark.parametrize("key, value", [
-    ("split", "validation"), ("cocoid", "1"), ("filename", "../x.jpg"), ("filepath", None),
-    ("sentences", [{"raw": 1, "sentid": 1}]), ("sentences", None)])
+    ("split", "validation"), ("split", ["val"]), ("cocoid", "1"), ("filename", "../x.jpg"),
+    ("filepath", None), ("sentences", [{"raw": 1, "sentid": 1}]), ("sentences", None)])
 def test_a_split_file_that_is_none_is_one_sentence(key, value, split, split_file, server, capsys):
     content = read_json(split_file, "")
     content["images"][3][key] = value
@@ -368,6 +395,21 @@ def test_scenes_are_drawn_or_one_sentence_says_why_not(server, capsys, tmp_path,
         f"next: python training.py --data {root} --run runs/scenes\n")
     error, _ = refused(capsys, server, "scenes", "--root", root, "--seed", "1")
     assert "holds something else" in error
+
+
+def test_flickr8k_is_converted_and_a_check_says_what_is_wrong(mini, tmp_path, capsys):
+    names = sorted(path.name for path in (mini / "train2017").iterdir())
+    (tmp_path / "captions.txt").write_text("image,caption\n" + "".join(
+        f"{name},A sentence .\n{name},Another sentence .\n" for name in names))
+    root = tmp_path / "flickr8k"
+    prepare.main(["flickr8k", str(mini / "train2017"), str(tmp_path / "captions.txt"),
+                  "--val", "0.25", "--root", str(root)])
+    assert len(pictures(root, "val")) == TRAIN / 4
+    assert not prepare.main(["check", str(root)])
+    assert capsys.readouterr().out.endswith(f"--data {root} --run runs/flickr8k\n")
+    next((root / "train").iterdir()).unlink()
+    assert prepare.main(["check", str(root)]) == 1
+    assert "next" not in capsys.readouterr().out
 
 
 def train_and_score(root, monkeypatch):
