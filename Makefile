@@ -1,13 +1,14 @@
 # make notebooks   set up, draw the embedded dataset, run the four notebooks in order
 # make test        set up, run the tests
 # make check       what is slower: lint, the notebooks in smoke mode, the README's commands
+# make gpu-check   for whoever has a GPU: nothing waits for it, its captions are the CPU's, speed
 # make figures     draw the figures in images/ again
 
 PYTHON ?= python3
 PY := .venv/bin/python
 NOTEBOOKS := 0_Dataset 1_Preliminaries 2_Training 3_Inference
 
-.PHONY: notebooks test check figures clean
+.PHONY: notebooks test check gpu-check figures clean
 
 notebooks: .venv/installed
 	$(PY) scenes.py data/scenes
@@ -20,6 +21,10 @@ check: .venv/installed-dev
 	$(PY) -m ruff check
 	$(PY) tests/check_readme.py
 	$(PY) notebooks.py --smoke $(NOTEBOOKS:=.ipynb)
+	$(PY) -m tests.check_kills_training
+
+gpu-check: .venv/installed
+	$(PY) -m tests.check_gpu
 
 figures: .venv/installed
 	$(PY) -m images.draw
