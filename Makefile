@@ -1,13 +1,14 @@
 # make notebooks   set up, draw the embedded dataset, run the four notebooks in order
 # make test        set up, run the tests
-# make check       what is slower: lint, the README's commands, kills, the notebooks in smoke mode
+# make check       what is slower: lint, README, kills, memory, notebooks in smoke mode
+# make gpu-check   for whoever has a GPU: nothing waits for it, its captions are the CPU's, speed
 # make figures     draw the figures in images/ again
 
 PYTHON ?= python3
 PY := .venv/bin/python
 NOTEBOOKS := 0_Dataset 1_Preliminaries 2_Training 3_Inference
 
-.PHONY: notebooks test check figures clean
+.PHONY: notebooks test check gpu-check figures clean
 
 notebooks: .venv/installed
 	$(PY) scenes.py data/scenes
@@ -19,8 +20,15 @@ test: .venv/installed-dev
 check: .venv/installed-dev
 	$(PY) -m ruff check
 	$(PY) tests/check_readme.py
-	$(PY) -m tests.check_kills
 	$(PY) notebooks.py --smoke $(NOTEBOOKS:=.ipynb)
+	$(PY) -m tests.check_kills
+	$(PY) -m tests.check_kills_training
+	$(PY) tests/check_memory.py
+	$(PY) tests/check_caption_memory.py --pictures 1000
+	$(PY) tests/check_cold_start.py
+
+gpu-check: .venv/installed
+	$(PY) -m tests.check_gpu
 
 figures: .venv/installed
 	$(PY) -m images.draw
