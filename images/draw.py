@@ -12,6 +12,7 @@ import skimage.data
 from matplotlib.patches import FancyBboxPatch
 from PIL import Image
 
+from caption import SHIPPED
 from checkpoint import load_captioner
 from coco import open_picture, read_split
 from evaluation import describe
@@ -19,7 +20,7 @@ from figures import ACCENT, QUIET, plot_history, wrap
 from training import read_history
 
 HERE = Path(__file__).parent
-SCENES, PHOTOS = Path("runs/scenes"), Path("runs/flickr8k")
+SCENES, PHOTOS = Path("runs/scenes"), SHIPPED
 WORDS = ("<start>", "a", "red", "car", "<end>")
 
 

@@ -17,7 +17,7 @@ WORDS = (600, 1200)
 SMALLER = {"scenes.py": "--train 60 --val 12 --test 12 --novel 12",
            "training.py": "--epochs 1 --embed-size 32 --hidden-size 32 --views 1",
            "evaluation.py": "--limit 8"}
-ELSEWHERE = ("shared", "coco", "flickr8k")      # data that a checkout does not have
+ELSEWHERE = ("shared", "coco", "flickr8k", "mine", "photo.jpg")     # what a checkout does not have
 
 
 def commands():
