@@ -58,10 +58,11 @@ def fetch(url, path, md5=None, check=None, progress=True, stop=None):
     off; what has come by then is kept.
     """
     path, stop = Path(path), stop or threading.Event()
+    part = path.with_name(path.name + ".part")
     if path.exists():
+        about(part).unlink(missing_ok=True)     # left if a kill came right after the renaming
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
     with tqdm(desc=path.name, unit="B", unit_scale=True, leave=False, disable=not progress) as bar:
         patiently(lambda: receive(url, part, bar), url, stop, lambda: length(part), bar)
     verify(url, part, md5, check)

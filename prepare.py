@@ -38,6 +38,9 @@ def alone(root):
         raise BadInput(f"another command is preparing {root}: wait until it ends, or give another "
                        "--root") from None
     try:
+        for pattern in ("*.part-[0-9]*", "*/*.part-[0-9]*"):    # half files that a kill left
+            for file in Path(root).glob(pattern):
+                file.unlink()
         yield
     finally:
         lock.release()

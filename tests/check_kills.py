@@ -136,7 +136,10 @@ def check(context, job, source, folder, limit, unit):
         hit, before = kill(context, rng.uniform(0, 0.9 * whole), job, source, target, log)
         hits += hit
         repeated.append(before + finish(context, job, source, target, log)[1] - once)
-        assert tree(target) == tree(folder / "whole"), f"{job.__name__} ended otherwise"
+        found, wanted = tree(target), tree(folder / "whole")
+        differ = [str(name) for name in found.keys() | wanted.keys()
+                  if found.get(name) != wanted.get(name)]
+        assert not differ, f"{job.__name__} ended otherwise, in {', '.join(sorted(differ))}"
     print(f"{job.__name__}: killed {hits} times; every next run ended whole and byte-identical and "
           f"repeated {np.mean(repeated):.0f} {unit} on average, {max(repeated)} at most, {limit} "
           "being allowed", flush=True)
@@ -151,6 +154,7 @@ def main():
     os.environ["PYTHONWARNINGS"] = "ignore:resource_tracker"    # what is killed cannot clean up
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["TMPDIR"] = folder           # for locks
         folder = Path(folder)
         write_coco(folder / "coco")
         with Server(coco_files(folder / "coco"), pace=0.002) as server:

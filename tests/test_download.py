@@ -127,6 +127,12 @@ def test_a_file_that_became_shorter_unnoticed_is_begun_again(get, server):
     assert [status for _, _, status, _ in server.asked][-2:] == [416, 200]
 
 
+def test_a_kill_right_after_the_renaming_leaves_nothing_for_good(get, tmp_path):
+    get()
+    (tmp_path / "a.zip.part.json").write_text("{}")
+    assert get() == (CONTENT, ["a.zip"])
+
+
 def test_a_part_that_only_lacks_its_new_name_is_not_asked_for_again(get, server, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(download, "verify", lambda *given: 1 / 0)

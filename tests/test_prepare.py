@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 
@@ -26,9 +27,11 @@ ARCHIVE = "/annotations/annotations_trainval2017.zip"
 
 
 @pytest.fixture(autouse=True)
-def hasty(monkeypatch):
+def hasty(monkeypatch, tmp_path_factory):
     monkeypatch.setattr(download, "PAUSE", 0.001)
     monkeypatch.setattr(download, "TIMEOUT", 0.3)
+    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("locks")))
+    monkeypatch.setattr(tempfile, "tempdir", None)      # to be looked up again
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +117,14 @@ def test_a_subset_is_random_by_its_seed_and_grows_without_fetching_twice(get, se
 def test_one_picture_is_the_smallest_subset(get):
     root = get("--subset", "1")
     assert len(pictures(root, "train")) == len(pictures(root, "val")) == 1
+
+
+def test_half_files_that_a_kill_left_are_cleared_away(get):
+    before = tree(get("--subset", "4"))
+    root = get("--subset", "4")
+    for name in ("annotations/captions_train2017.json", "train2017.zip.part.json"):
+        (root / f"{name}.part-4711").write_text("[")
+    assert tree(get("--subset", "4")) == before
 
 
 def test_a_whole_root_needs_no_network(get, server):
