@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import training
 from files import BadInput, run_command
@@ -186,6 +187,38 @@ def test_validation_is_per_word_without_dropout_and_of_the_encoder_as_it_is(sett
     with torch.no_grad():
         run.captioner.encoder.backbone.stages[8][0].weight.neg_()
     assert validate(run)["val_loss"] != pytest.approx(scores["val_loss"], abs=1e-6)
+
+
+class NoReading(TorchDispatchMode):
+    """Refuses to tell a tensor's value, for which a GPU would have to be waited for."""
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        assert not any(name in str(function) for name in ("local_scalar", "nonzero"))
+        return function(*arguments, **(options or {}))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_step_asks_for_no_value_until_losses_are_read(settings, tmp_path, monkeypatch, precision):
+    run = Run(replace(settings, precision=precision), tmp_path)
+    run.read_every = 3
+    run.optimizer.step = lambda: None       # counts its steps in tensors that are never on a GPU
+    batches = list(run.batches(0))
+    with monkeypatch.context() as patch, NoReading():
+        patch.delattr(torch.Tensor, "tolist")
+        for batch in batches[:2]:
+            step(run, batch)
+    assert run.position["words"] == 0
+    step(run, batches[2])
+    assert run.position["words"] > 0
+
+
+def test_bfloat16_is_for_the_steps_alone(settings, tmp_path):
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        run = Run(replace(settings, precision=precision), tmp_path / precision)
+        losses[precision] = step(run, next(run.batches(0)))[0].item()
+        assert all(one.dtype != torch.bfloat16 for one in run.captioner.tensors().values())
+    assert losses["float32"] != losses["bfloat16"] == pytest.approx(losses["float32"], rel=1e-2)
 
 
 def command(*options):
