@@ -1,6 +1,6 @@
 # make notebooks   set up, draw the embedded dataset, run the four notebooks in order
 # make test        set up, run the tests
-# make check       what is slower: lint, the notebooks in smoke mode, the README's commands
+# make check       what is slower: lint, notebooks in smoke mode, the README's commands, kills
 # make gpu-check   for whoever has a GPU: nothing waits for it, its captions are the CPU's, speed
 # make figures     draw the figures in images/ again
 
