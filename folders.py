@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from files import BadInput, read_json
+from files import BadInput, read_json, writing
 
 PATIENCE = 10               # seconds: loader workers outlive a killed run by five, and its lock
 
@@ -49,17 +49,15 @@ def claim(folder, settings, resume):
                            "give another --run, or the same settings to go on")
     # one object for a path, so that a notebook may make its Run again
     lock = FileLock(folder / "lock", is_singleton=True)
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=PATIENCE)
+        try:
+            lock.acquire(timeout=PATIENCE)
+        except Timeout:
+            raise BadInput(f"another process trains in {folder}, perhaps a notebook left open: "
+                           "wait for it, stop it, or give another --run") from None
         for left in folder.glob("*.part-*"):                # by a run that was killed
             left.unlink()
-    except Timeout:
-        raise BadInput(f"another process trains in {folder}, perhaps a notebook left open: wait "
-                       "for it, stop it, or give another --run") from None
-    except OSError as error:
-        raise BadInput(f"{folder} cannot be written ({error.strerror or error}): give --run a "
-                       "folder you may write to") from None
     return lock
 
 

@@ -86,10 +86,15 @@ class Run:
         self.first = dict(self.position)
 
     def val_features(self):
-        """The backbone's output for val: from the cache if it is frozen, else as it is now."""
+        """The backbone's output for val: from the cache if it is frozen, else as it is now.
+
+        All processes fill the cache; what is not kept there, only the main one computes.
+        """
         encoder = self.captioner.encoder
         if encoder.backbone.frozen:
             return cached_features(encoder.backbone, self.captioner.transform, self.val_split)
+        if not is_main():
+            return None
         return encode_split(encoder.backbone, self.captioner.transform, self.val_split)
 
     def epochs(self):

@@ -117,8 +117,6 @@ def finish_epoch(run, scores):
     row = {"epoch": position["epoch"] + 1, "train_loss": position["loss"] / position["words"],
            **scores}
     better = scores["CIDEr"] > position["best"]
-    if better:
-        position.update(best=scores["CIDEr"], best_epoch=row["epoch"])
     if is_main():
         history = [*run.history(), row]
         with whole_file(run.folder / "history.jsonl") as beside:
@@ -129,6 +127,8 @@ def finish_epoch(run, scores):
                            settings=asdict(run.settings), val=row)
         save_curves(history, run.folder / "curves.png")
         warn_of_epoch(history, run)
+    if better:                          # not before it is written: a page may be stopped, and go on
+        position.update(best=scores["CIDEr"], best_epoch=row["epoch"])
     position.update(epoch=row["epoch"], batch=0, loss=0.0, words=0)
     run.save()
     if run.finished and is_main():

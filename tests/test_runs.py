@@ -146,6 +146,19 @@ def test_a_loop_on_a_page_that_was_stopped_goes_on_from_the_run_in_memory(settin
     assert same(tmp_path, whole)
 
 
+def test_a_page_stopped_while_it_writes_its_best_captioner_writes_it_again(settings, tmp_path,
+                                                                             monkeypatch):
+    def stopped(*arguments, **about):
+        raise KeyboardInterrupt
+
+    with epoch_of(settings, tmp_path, CIDEr=0.5) as run:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(training, "save_captioner", stopped)
+            finish_epoch(run, {**SEEN, "CIDEr": 0.5})
+        assert not (tmp_path / "best.safetensors").exists()
+    assert (tmp_path / "best.safetensors").exists()
+
+
 def test_a_second_ctrl_c_does_not_wait(settings, tmp_path):
     run = Run(settings, tmp_path)
     with pytest.raises(KeyboardInterrupt):
