@@ -75,7 +75,8 @@ def cache(coco, folder, log):
         return encode(backbone, images)
 
     features.encode = noted
-    features.cached_features(Backbone("resnet18", weights=None), Transform(32, (0.5,), (0.5,)),
+    half = (0.5, 0.5, 0.5)
+    features.cached_features(Backbone("resnet18", weights=None), Transform(32, half, half),
                              read_split(coco, "train"), cache=folder)
 
 
