@@ -28,7 +28,6 @@ MD5 = {"annotations_trainval2017.zip": "f4bbac642086de4f52a3fdda2de5fa2c",
        "train2017.zip": "cced6f7f71b7629ddf16f17bbcfab6b2",
        "val2017.zip": "442b8da7639aecaf257c1dceb8ba8c80",
        "annotations_trainval2014.zip": "0a379cfc70b0e71301e0f377548639bd",
-       "train2014.zip": "0da8c0bd3d6becc4dcb32757491aca88",
        "val2014.zip": "a3d79f5ed8d289b7a7554ce06a5782b3"}
 PICTURE = 165_000           # bytes of one of COCO's pictures, on average
 JSON = 2.5                  # times the annotations archive that its captions and instances take
