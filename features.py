@@ -83,6 +83,8 @@ def cached_features(backbone, transform, split, views=1, cache=None):
         with FileLock(path.with_suffix(".lock")) if is_main() else nullcontext():
             if not from_main(path.exists()):    # by now: another run may have had the lock
                 if is_main():
+                    for left in path.parent.glob(f"{path.stem}.json.part-*"):   # by a kill
+                        left.unlink()
                     write_json(path.with_suffix(".json"), manifest)
                 compute(path, backbone, transform, split, views)
     return np.load(path, mmap_mode="r")

@@ -242,6 +242,16 @@ def test_of_two_passes_at_once_the_second_waits_and_takes_what_the_first_made(
     assert np.array_equal(one[:1], encode_split(backbone, SMALL, split))
 
 
+def test_half_a_manifest_that_a_kill_left_is_cleared_away(backbone, split, tmp_path):
+    cached_features(backbone, SMALL, split, cache=tmp_path)
+    (array,) = tmp_path.rglob("*.npy")
+    before = sorted(array.parent.iterdir())
+    array.unlink()
+    array.with_name(f"{array.stem}.json.part-4711").write_text("{")
+    cached_features(backbone, SMALL, split, cache=tmp_path)
+    assert sorted(array.parent.iterdir()) == before
+
+
 def test_pictures_keep_their_place(backbone, split, tmp_path):
     straight = cached_features(backbone, SMALL, split, 2, tmp_path)
     turned = cached_features(backbone, SMALL, Split("x", split.pictures[::-1]), 2, tmp_path)
