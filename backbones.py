@@ -123,7 +123,7 @@ class Backbone(nn.Module):
         with torch.no_grad():
             cells = self.stages[:self.tune_from](images)
         cells = self.stages[self.tune_from:](cells).flatten(2).transpose(1, 2)  # (B, L, D)
-        return cells if self.grid else cells.mean(1)
+        return cells if self.grid else cells.mean(1, dtype=torch.float32)
 
     def train(self, mode=True):
         super().train(mode)

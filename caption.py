@@ -2,8 +2,8 @@
 
     paths --find_pictures--> files --describe_files--> Described, one by one --> lines, gallery
 
-Pictures are read ahead and described a batch at a time, and what is known of one is written before
-the next batch begins: ten thousand take no more memory than a hundred. A picture that cannot be
+Pictures are described a batch at a time, and what is known of one is written as soon as it is its
+turn: ten thousand take no more memory than a hundred. A picture that cannot be
 read is reported and the others go on. Under torchrun every process takes its share of the pictures
 and the first one writes, in order, what all have found.
 """
@@ -13,7 +13,6 @@ import glob
 import json
 import re
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +23,8 @@ from tqdm import tqdm
 from checkpoint import load_captioner
 from coco import open_picture
 from distributed import is_main, processes, rank, to_main, world
-from evaluation import describe_images
+from encoding import encode, fast, in_order
+from evaluation import caption_batch
 from files import BadInput, run_command
 from gallery import Gallery
 from search import Search
@@ -62,26 +62,30 @@ def pictures_in(folder):
 
 
 def describe_files(captioner, files, settings=None):
-    """Yield a `Described` for every file, in order, reading ahead by a batch."""
-    def read(file):
-        try:
-            return captioner.transform(open_picture(file, "replace it, or leave it out"))
-        except BadInput as error:
-            return str(error)
+    """Yield a `Described` for every file, in order; each core works on some of its own."""
+    network = fast(captioner.encoder.backbone)
+    captioner.decoder.eval()                        # before the threads: they would take turns
 
-    def begin(start):
-        return [pool.submit(read, file) for file in files[start:start + AT_ONCE]]
+    def work(start):
+        some = files[start:start + AT_ONCE]
+        images = [read(captioner, file) for file in some]
+        whole = [image for image in images if not isinstance(image, str)]
+        sentences = iter(caption_batch(captioner, encode(network, torch.stack(whole)), settings)
+                         if whole else [])
+        return [Described(file, [], image) if isinstance(image, str)
+                else Described(file, next(sentences))
+                for file, image in zip(some, images, strict=True)]
 
-    with ThreadPoolExecutor(4) as pool:
-        ahead = begin(0)
-        for start in range(0, len(files), AT_ONCE):
-            images = [image.result() for image in ahead]
-            ahead = begin(start + AT_ONCE)
-            sentences = iter(describe_images(
-                captioner, [image for image in images if not isinstance(image, str)], settings))
-            for file, image in zip(files[start:start + AT_ONCE], images, strict=True):
-                broken = isinstance(image, str)
-                yield Described(file, [], image) if broken else Described(file, next(sentences))
+    for found in in_order(work, range(0, len(files), AT_ONCE)):
+        yield from found
+
+
+def read(captioner, file):
+    """A file as the captioner's input (3, S, S), or why it cannot be read."""
+    try:
+        return captioner.transform(open_picture(file, "replace it, or leave it out"))
+    except BadInput as error:
+        return str(error)
 
 
 def shared_out(captioner, files, settings):

@@ -29,7 +29,7 @@ class SameConv2d(nn.Conv2d):
             total = max((math.ceil(size / step) - 1) * step + kernel - size, 0)
             pads += [total // 2, total - total // 2]
         if pads[0] == pads[1] == pads[2] == pads[3]:
-            return functional.conv2d(images, self.weight, None, self.stride, pads[0],
+            return functional.conv2d(images, self.weight, self.bias, self.stride, pads[0],
                                      groups=self.groups)
         return super().forward(functional.pad(images, pads))
 

@@ -26,7 +26,8 @@ import ptb
 from checkpoint import load_captioner
 from checkup import readable
 from coco import read_split
-from features import cached_features, encode
+from encoding import encode, fast
+from features import cached_features
 from files import BadInput, run_command, write_json
 from search import Search, search
 
@@ -64,18 +65,13 @@ def caption_features(captioner, features, settings=None):
             for sentences in caption_batch(captioner, features[start:start + AT_ONCE], settings)]
 
 
-def describe_images(captioner, images, settings=None):
-    """Sentences for transformed pictures, a list of (3, S, S): best first, one list per picture."""
-    if not images:
-        return []
-    features = encode(captioner.encoder.backbone.eval(), torch.stack(images))
-    return caption_batch(captioner, features, settings)
-
-
 def describe(captioner, pictures, settings=None):
     """Sentences for opened pictures (PIL), whatever their size: the best one of each."""
-    images = [captioner.transform(picture.convert("RGB")) for picture in pictures]
-    return [found[0] for found in describe_images(captioner, images, settings)]
+    if not pictures:
+        return []
+    images = torch.stack([captioner.transform(picture.convert("RGB")) for picture in pictures])
+    features = encode(fast(captioner.encoder.backbone), images)
+    return [found[0] for found in caption_batch(captioner, features, settings)]
 
 
 def score(candidates, references, meteor=False):

@@ -18,7 +18,6 @@ import math
 import os
 import re
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -30,9 +29,9 @@ from tqdm.auto import tqdm
 
 from coco import PREPARE, open_picture
 from distributed import from_main, is_main, rank, share, silence, wait, world
+from encoding import AT_ONCE, encode, fast, in_order
 from files import BadInput, make_room, write_json
 
-CHUNK = 32                  # pictures per pass through the network, and lost at most by a kill
 SMALLEST_CROP = 0.85        # of the area: what a sentence names stays in the picture
 CACHE = Path(os.environ.get("CAPTION_CACHE", "cache"))
 
@@ -73,8 +72,9 @@ def cached_features(backbone, transform, split, views=1, cache=None):
     for a grid, in the order of `split.pictures`. Raises `BadInput` for a picture that cannot be
     read: `checkup.readable` leaves such out.
     """
-    backbone.eval().to(memory_format=torch.channels_last)       # a quarter faster on a CPU
+    network = fast(backbone)
     manifest = {"backbone": backbone.name, "weights": backbone.fingerprint(),
+                "precision": str(next(network.parameters()).dtype),
                 "transform": asdict(transform), "views": views,
                 "pictures": [identity(picture) for picture in split.pictures]}
     path = Path(cache or CACHE) / "features" / f"{name_of(manifest)}.npy"
@@ -86,7 +86,7 @@ def cached_features(backbone, transform, split, views=1, cache=None):
                     for left in path.parent.glob(f"{path.stem}.json.part-*"):   # by a kill
                         left.unlink()
                     write_json(path.with_suffix(".json"), manifest)
-                compute(path, backbone, transform, split, views)
+                compute(path, network, transform, split, views)
     return np.load(path, mmap_mode="r")
 
 
@@ -107,19 +107,19 @@ def state(file):
         return None
 
 
-def compute(path, backbone, transform, split, views):
+def compute(path, network, transform, split, views):
     """Write the array at `path` chunk by chunk, going on where an interrupted pass stopped.
 
     Of several processes each writes its share of the rows to a part; the main one joins them.
     """
-    shape = (views, len(split.pictures), *output_shape(backbone, transform))
+    shape = (views, len(split.pictures), *output_shape(network, transform))
     head, row = npy_head(shape) if is_main() else b"", 2 * math.prod(shape[2:])
     first, end = share(views * len(split.pictures))
     todo = [(picture, view) for view in range(views) for picture in split.pictures][first:end]
     part = part_of(path, rank())
     begin = max(0, part.stat().st_size - len(head)) // row if part.exists() else 0
     begin = min(begin, len(todo))           # more of it: killed while the parts were joined
-    begin -= begin % CHUNK                  # the same batches as without a break: the same bits
+    begin -= begin % AT_ONCE                #  the same batches as without a break: the same bits
     if is_main():
         make_room(path.parent, math.prod(shape) * 2 - begin * row,
                   f"encoding {split.name} once, {shape[1]} pictures x {views} views")
@@ -128,7 +128,7 @@ def compute(path, backbone, transform, split, views):
         file.write(head)
         file.seek(len(head) + begin * row)
         file.truncate()
-        for found in encoded(backbone, transform, todo[begin:]):
+        for found in encoded(network, transform, todo[begin:]):
             file.write(found.astype("<f2").tobytes())
             file.flush()
             bar.update(len(found))
@@ -166,31 +166,18 @@ def npy_head(shape):
 def encode_split(backbone, transform, split):
     """Features of a split, kept nowhere: array (1, pictures, D) or (1, pictures, L, D)."""
     todo = [(picture, 0) for picture in split.pictures]
-    return np.concatenate(list(encoded(backbone, transform, todo)))[None]
+    return np.concatenate(list(encoded(fast(backbone), transform, todo)))[None]
 
 
-def encoded(backbone, transform, todo):
-    """Yield the features of (picture, view) pairs, CHUNK at a time, reading ahead by a chunk."""
-    def read(start):
-        return [pool.submit(load, picture, transform, view)
-                for picture, view in todo[start:start + CHUNK]]
+def encoded(network, transform, todo):
+    """Yield the features of (picture, view) pairs, in order, AT_ONCE at a time."""
+    def work(start):
+        pairs = todo[start:start + AT_ONCE]
+        return encode(network, torch.stack([load(one, transform, view) for one, view in pairs]))
 
-    with ThreadPoolExecutor(4) as pool:
-        ahead = read(0)
-        for start in range(CHUNK, len(todo) + CHUNK, CHUNK):
-            images = torch.stack([image.result() for image in ahead])
-            ahead = read(start)
-            yield encode(backbone, images)
+    yield from in_order(work, range(0, len(todo), AT_ONCE))
 
 
-def encode(backbone, images):
-    """Images (B, 3, S, S) -> features (B, D) or (B, L, D), float16 on the CPU."""
-    device = next(backbone.parameters()).device
-    with torch.no_grad():
-        features = backbone(images.to(device, memory_format=torch.channels_last))
-    return features.half().cpu().numpy()
-
-
-def output_shape(backbone, transform):
+def output_shape(network, transform):
     """The shape of one picture's features, (D,) or (L, D)."""
-    return encode(backbone, torch.zeros(1, 3, transform.size, transform.size)).shape[1:]
+    return encode(network, torch.zeros(1, 3, transform.size, transform.size)).shape[1:]

@@ -70,9 +70,9 @@ def cache(coco, folder, log):
     torch.manual_seed(0)
     encode = features.encode
 
-    def noted(backbone, images):
+    def noted(network, images):
         note(log, len(images))
-        return encode(backbone, images)
+        return encode(network, images)
 
     features.encode = noted
     half = (0.5, 0.5, 0.5)
@@ -160,8 +160,9 @@ def main():
         write_coco(folder / "coco")
         with Server(coco_files(folder / "coco"), pace=0.002) as server:
             check(context, download, server.url, folder / "downloads", CHUNK, "bytes")
-        check(context, cache, folder / "coco", folder / "caches",
-              features.CHUNK + 1, "pictures")       # 1: a blank one that tells the features' shape
+        # what was in hand and what lay ready, and a blank one that tells the features' shape
+        check(context, cache, folder / "coco", folder / "caches", 3 * features.AT_ONCE + 1,
+              "pictures")
     print(f"took {time.monotonic() - began:.0f} s")
 
 
