@@ -38,6 +38,24 @@ class EncoderCNN(nn.Module):
         return self.embed(self.backbone(images))
 
 
+class Dropout(nn.Module):
+    """`nn.Dropout` with the share rounded to 1/256: a random byte a number, not a random double.
+
+    On a CPU the doubles of a whole batch take as long as a matrix product.
+    """
+
+    def __init__(self, share):
+        super().__init__()
+        self.bound = round(256 * share)
+
+    def forward(self, values):
+        if not self.training or self.bound == 0:
+            return values
+        eights = torch.empty(values.numel() // 8 + 1, dtype=torch.int64, device=values.device)
+        random = eights.random_(-2**63, None).view(torch.uint8)[:values.numel()]
+        return values * (random.view(values.shape) >= self.bound) * (256 / (256 - self.bound))
+
+
 class DecoderRNN(nn.Module):
     """An LSTM that writes a caption, given the image's feature at the first step or at every step.
 
@@ -55,7 +73,7 @@ class DecoderRNN(nn.Module):
         self.words = nn.Embedding(vocab_size, embed_size)
         self.lstm = nn.LSTM(embed_size * (2 if inject == "every" else 1), hidden_size, num_layers,
                             batch_first=True, dropout=dropout if num_layers > 1 else 0.0)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.scores = nn.Linear(hidden_size, vocab_size)
         # Word vectors have size 1 an entry; an image much fainter than they are, heard only once,
         # is learned epochs later. Nor may a forget gate that starts half shut lose it on the way.
@@ -66,9 +84,16 @@ class DecoderRNN(nn.Module):
 
     def forward(self, features, captions):
         """features (B, E), captions (B, T) -> scores (B, T, V), the whole sequence at once."""
+        return self.score(self.hidden(features, captions))
+
+    def hidden(self, features, captions):
+        """features (B, E), captions (B, T) -> the LSTM's outputs (B, T, H)."""
         image = self.norm(features.flatten(1)).unsqueeze(1)            # (B, 1, E)
         words = self.words(captions[:, :-1])                           # (B, T-1, E)
-        hidden, _ = self.lstm(self.inputs(image, words))               # (B, T, H)
+        return self.lstm(self.inputs(image, words))[0]
+
+    def score(self, hidden):
+        """The LSTM's outputs (..., H) -> scores (..., V) of the word that comes next."""
         return self.scores(self.drop(hidden))
 
     def inputs(self, image, words):
@@ -93,8 +118,7 @@ class DecoderRNN(nn.Module):
             inputs = torch.cat([inputs, image.unsqueeze(1)], dim=2)
         lstm_state = (hidden.transpose(0, 1).contiguous(), cell.transpose(0, 1).contiguous())
         output, (hidden, cell) = self.lstm(inputs, lstm_state)
-        scores = self.scores(self.drop(output[:, 0]))                  # (B, V)
-        return scores, (hidden.transpose(0, 1), cell.transpose(0, 1), image)
+        return self.score(output[:, 0]), (hidden.transpose(0, 1), cell.transpose(0, 1), image)
 
     def sample(self, features, states=None, max_len=20):
         """Greedy caption of one image: features (1, 1, E) -> at most `max_len` ids, both ends in.

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from backbones import transform_of
 from checkpoint import Captioner, load_state, save_state
@@ -24,6 +25,7 @@ from checkup import readable
 from coco import read_split
 from data_loader import CaptionData, tokenized
 from distributed import alone, any_of, is_main, main_first, rank, together, world
+from encoding import precision_of
 from evaluation import tokenized_references
 from features import cached_features, encode_split
 from files import BadInput, write_json
@@ -40,6 +42,9 @@ class Run:
 
     def __init__(self, settings, folder, device="cpu", resume=True):
         self.settings, self.folder, self.device = settings, Path(folder), device
+        self.precision = settings.precision
+        if self.precision == "auto":
+            self.precision = str(precision_of(device)).removeprefix("torch.")
         with main_first():                                  # the others find the texts tokenised
             train, val = read_split(settings.data, "train"), read_split(settings.data, "val")
             self.lock = claim(self.folder, settings, resume) if is_main() else None
@@ -77,8 +82,8 @@ class Run:
             self.vocab.save(words)
             write_json(self.folder / "settings.json", asdict(self.settings), indent=1)
         encoder = self.captioner.encoder
-        self.model = together(Scores(encoder if self.train.features is None else encoder.embed,
-                                     self.captioner.decoder))
+        self.model = together(Loss(encoder if self.train.features is None else encoder.embed,
+                                   self.captioner.decoder))
         self.statistics = [one.clone() for one in encoder.backbone.buffers()]
         self.pending, self.loss, self.seconds = [], math.nan, None
         self.read_every = 1 if str(self.device) == "cpu" else READ_EVERY
@@ -183,16 +188,29 @@ class Run:
         return read_history(self.folder)[:self.position["epoch"]]
 
 
-class Scores(nn.Module):
+class Loss(nn.Module):
     """What a step asks, as one module, whose gradients several processes can share."""
 
     def __init__(self, encoder, decoder):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
 
-    def forward(self, images, captions):
-        """Images (B, 3, S, S) or features (B, D), captions (B, T) -> scores (B, T, V)."""
-        return self.decoder(self.encoder(images), captions)
+    def forward(self, images, captions, lengths):
+        """Images (B, 3, S, S) or features (B, D), captions (B, T), lengths (B,): `word_loss`."""
+        hidden = self.decoder.hidden(self.encoder(images), captions)
+        return word_loss(self.decoder.score(hidden[:, 1:]), captions, lengths)
+
+
+def word_loss(scores, captions, lengths):
+    """Cross-entropy summed over the words that count, and how many these are.
+
+    scores (B, T-1, V): of `captions[:, 1:]`.  captions (B, T), lengths (B,).
+    """
+    place = torch.arange(1, captions.shape[1], device=captions.device)
+    counts = place < lengths[:, None]                                          # (B, T-1)
+    targets = captions[:, 1:].masked_fill(~counts, -100)
+    loss = functional.cross_entropy(scores.flatten(0, 1), targets.flatten(), reduction="sum")
+    return loss, counts.sum()
 
 
 @contextmanager
@@ -231,4 +249,4 @@ def build_optimizer(captioner, settings):
     heads = [*captioner.encoder.embed.parameters(), *captioner.decoder.parameters()]
     groups = [{"params": heads, "peak": settings.learning_rate}]
     groups += [{"params": tuned, "peak": settings.encoder_rate}] if tuned else []
-    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)

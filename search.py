@@ -141,28 +141,47 @@ def sample(decoder, features, settings):
 
 
 def beam_search(decoder, features, settings):
-    """Keep the K best beginnings of every picture: captions (B, K, T), log-probabilities (B, K)."""
-    pictures, width, device = len(features), settings.beam, features.device
-    captions, totals = blank(pictures * width, settings, device)
-    row = torch.arange(pictures * width, device=device)
-    totals[row % width > 0] = FORBIDDEN             # all beams begin alike: only one may count
-    state = reorder(decoder.begin(features), row // width)                 # B rows become N
+    """Keep the K best beginnings of every picture: captions (B, K, T), log-probabilities (B, K).
+
+    A picture whose beams have all ended takes no further part: what follows counts only the P
+    pictures that are still growing, in rows of K.
+    """
+    width, device = settings.beam, features.device
+    captions, totals = blank(len(features) * width, settings, device)
+    captions, totals = captions.view(-1, width, settings.max_length), totals.view(-1, width)
+    totals[:, 1:] = FORBIDDEN                       # all beams begin alike: only one may count
+    growing = torch.arange(len(features), device=device)
+    state = reorder(decoder.begin(features), growing.repeat_interleave(width))  # B rows become N
     for position in range(1, settings.max_length):
-        scores, state = decoder.step(captions[:, position - 1], state)     # (N, V)
-        allowed = restrict(log_probabilities(scores), captions, position, settings)
-        gains, words = continuations(allowed, captions[:, position - 1] == END_ID, width)
-        sums = totals[:, None] + gains                                     # (N, k)
-        lengths = (captions != END_ID).sum(dim=1, keepdim=True)            # START stands for END
-        ranks = sums / lengths**settings.length_penalty     # ended and growing ones compete
-        best = ranks.view(pictures, -1).topk(width).indices                # (B, K), below K * k
-        source = (row[::width, None] + best // gains.shape[1]).flatten()   # (N,) what each extends
-        captions = captions[source]
-        captions[:, position] = words.view(pictures, -1).gather(1, best).flatten()
-        totals = sums.view(pictures, -1).gather(1, best).flatten()
-        if ((captions[:, position] == END_ID) | (totals == FORBIDDEN)).all():
+        beams, sums = captions[growing], totals[growing]                   # (P, K, T), (P, K)
+        scores, state = decoder.step(beams[:, :, position - 1].flatten(), state)
+        beams, sums, source = extend(beams, sums, log_probabilities(scores), position, settings)
+        captions[growing], totals[growing] = beams, sums
+        goes_on = ((beams[:, :, position] != END_ID) & (sums > FORBIDDEN)).any(dim=1)
+        if not goes_on.any():
             break
-        state = reorder(state, source)
-    return captions.view(pictures, width, -1), totals.view(pictures, width)
+        growing, state = growing[goes_on], reorder(state, source[goes_on].flatten())
+    return captions, totals
+
+
+def extend(beams, sums, likely, position, settings):
+    """The K best of all beams (P, K, T) with one word more, their sums and the rows they extend.
+
+    likely: log-probabilities (P * K, V) of the word at `position`.
+    """
+    pictures, width = sums.shape
+    rows = beams.view(pictures * width, -1)
+    allowed = restrict(likely, rows, position, settings)
+    gains, words = continuations(allowed, rows[:, position - 1] == END_ID, width)  # (P * K, k)
+    sums = sums.view(-1, 1) + gains                                        # (P * K, k)
+    lengths = (rows != END_ID).sum(dim=1, keepdim=True)                    # START stands for END
+    ranks = sums / lengths**settings.length_penalty     # ended and growing ones compete
+    best = ranks.view(pictures, -1).topk(width).indices                    # (P, K), below K * k
+    first = torch.arange(pictures, device=best.device)[:, None] * width
+    source = first + best // gains.shape[1]                                # (P, K), rows
+    beams = rows[source]
+    beams[:, :, position] = words.view(pictures, -1).gather(1, best)
+    return beams, sums.view(pictures, -1).gather(1, best), source
 
 
 METHODS = {"greedy": greedy, "beam": beam_search, "sample": sample}

@@ -44,14 +44,15 @@ class Settings:
     val_pictures: int = dial(1000, "pictures of val captioned and scored after each epoch")
     seed: int = dial(0, "of weights, order, views and dropout")
     workers: int = dial(0, "processes that read pictures where features are not cached")
-    precision: str = dial("float32", "of the steps: float32, or bfloat16, faster on a GPU")
+    precision: str = dial("auto", "of the steps: float32, bfloat16, or auto, the device's fastest")
 
     def __post_init__(self):
         rules = {
             "encoder must be one of " + ", ".join(NAMES): self.encoder in NAMES,
             "fit must be squash or crop": self.fit in ("squash", "crop"),
             "inject must be first or every": self.inject in ("first", "every"),
-            "precision must be float32 or bfloat16": self.precision in ("float32", "bfloat16"),
+            "precision must be auto, float32 or bfloat16":
+                self.precision in ("auto", "float32", "bfloat16"),
             "tune_from must be a stage, 0 or more": self.tune_from is None or self.tune_from >= 0,
             "dropout must be at least 0 and below 1": 0 <= self.dropout < 1,
             "learning_rate, encoder_rate and clip must be above 0":

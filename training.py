@@ -17,7 +17,6 @@ import sys
 from dataclasses import asdict
 
 import torch
-from torch.nn import functional
 from tqdm.auto import tqdm
 
 from checkpoint import save_captioner
@@ -26,7 +25,7 @@ from evaluation import caption_features, score
 from figures import save_curves
 from files import run_command, whole_file
 from folders import fresh_folder, newest_run, read_history
-from runs import Run
+from runs import Run, word_loss
 from settings import RECIPES, Settings, add_options
 from watching import status, tensorboard, warn_of_epoch, write_scalars
 
@@ -40,11 +39,7 @@ def caption_loss(scores, captions, lengths):
     scores (B, T, V), captions (B, T), lengths (B,).  `<start>` is given, not predicted, and what
     lies past a caption's length is filling: neither counts. `<end>` does.
     """
-    place = torch.arange(captions.shape[1], device=captions.device)
-    counts = (place > 0) & (place < lengths[:, None])                          # (B, T)
-    targets = captions.masked_fill(~counts, -100)
-    loss = functional.cross_entropy(scores.flatten(0, 1), targets.flatten(), reduction="sum")
-    return loss, counts.sum()
+    return word_loss(scores[:, 1:], captions, lengths)
 
 
 def rate_at(step, settings, steps):
@@ -69,8 +64,8 @@ def step(run, batch):
     for group in run.optimizer.param_groups:
         group["lr"] = group["peak"] * rate_at(number, settings,
                                               settings.epochs * run.steps_per_epoch)
-    with torch.autocast(device, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-        loss, words = caption_loss(run.model(images, captions), captions, lengths)
+    with torch.autocast(device, torch.bfloat16, enabled=run.precision == "bfloat16"):
+        loss, words = run.model(images, captions, lengths)
     all_loss, all_words = total(torch.stack([loss.detach(), words]))
     run.optimizer.zero_grad()
     (loss * world() / all_words).backward()         # processes average their gradients

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from model import DecoderRNN, EncoderCNN
+from model import DecoderRNN, Dropout, EncoderCNN
 from search import Search, search
 from vocabulary import END_ID, START_ID, UNK_ID
 
@@ -222,3 +222,18 @@ def test_the_encoder_ends_in_a_trained_linear_layer_over_what_is_cached():
         assert torch.equal(features, encoder.embed(encoder.backbone(images)))
         trained = [name for name, p in encoder.named_parameters() if p.requires_grad]
         assert isinstance(encoder.embed, nn.Linear) and trained == ["embed.weight", "embed.bias"]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_dropout_silences_its_share_and_keeps_the_mean(share):
+    drop, ones = Dropout(share), torch.ones(401, 499)           # a number of no eights
+    torch.manual_seed(0)
+    first = drop(ones)
+    silenced = (first == 0).float()
+    assert silenced.mean().item() == pytest.approx(share, abs=0.01)
+    assert first.mean().item() == pytest.approx(1, abs=0.05)
+    for shifted in (silenced.roll(1, 1), silenced.roll(1, 0)):  # neighbours do not follow it
+        assert (silenced * shifted).mean().item() == pytest.approx(share ** 2, abs=0.01)
+    torch.manual_seed(0)
+    assert torch.equal(drop(ones), first) and not torch.equal(drop(ones), first)
+    assert drop.eval()(ones) is ones

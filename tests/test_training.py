@@ -148,7 +148,7 @@ def test_a_tuned_encoder_trains_from_pictures(settings, tmp_path):
 
 
 def test_a_step_follows_the_mean_over_words_clipped_to_its_norm(settings, tmp_path):
-    settings = replace(settings, dropout=0.0)
+    settings = replace(settings, dropout=0.0, precision="float32")
     for clip in (1e9, 0.01):
         run = Run(replace(settings, clip=clip), tmp_path / str(clip))
         heads = run.optimizer.param_groups[0]["params"]
@@ -165,6 +165,18 @@ def test_a_step_follows_the_mean_over_words_clipped_to_its_norm(settings, tmp_pa
             torch.testing.assert_close(parameter.grad, shrunk * gradient, rtol=1e-4, atol=1e-7)
             assert not torch.equal(parameter, old)
         assert shrunk < 1 or clip == 1e9
+
+
+def test_a_step_in_bfloat16_has_the_loss_and_nearly_the_direction_of_float32(settings, tmp_path):
+    found = []
+    for precision in ("float32", "bfloat16"):
+        run = Run(replace(settings, dropout=0.0, precision=precision), tmp_path / precision)
+        loss, _ = step(run, run.train.batch(np.arange(12)))
+        heads = run.optimizer.param_groups[0]["params"]
+        found.append((loss.item(), torch.cat([one.grad.flatten() for one in heads])))
+    (plain, gradient), (fast, other) = found
+    assert fast == pytest.approx(plain, rel=5e-3)
+    assert torch.cosine_similarity(gradient, other, dim=0) > 0.99
 
 
 def test_the_seed_draws_the_first_weights(settings, tmp_path):
