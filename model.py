@@ -59,8 +59,8 @@ class Dropout(nn.Module):
 class DecoderRNN(nn.Module):
     """An LSTM that writes a caption, given the image's feature at the first step or at every step.
 
-    inject: "first" feeds the image as if it were the word before `<start>`; "every" also joins it
-    to each word after that.  dropout: share of word vectors and outputs silenced in training; the
+    inject: "first" feeds the image as if it were the word before `<start>`; "every" also adds it to
+    each word after that.  dropout: share of word vectors and outputs silenced in training; the
     image is spared, since what is silenced of it is missing from the whole caption.
     """
 
@@ -71,8 +71,8 @@ class DecoderRNN(nn.Module):
             raise ValueError(f"inject is 'first' or 'every', not {inject!r}")
         self.inject = inject
         self.words = nn.Embedding(vocab_size, embed_size)
-        self.lstm = nn.LSTM(embed_size * (2 if inject == "every" else 1), hidden_size, num_layers,
-                            batch_first=True, dropout=dropout if num_layers > 1 else 0.0)
+        self.lstm = nn.LSTM(embed_size, hidden_size, num_layers, batch_first=True,
+                            dropout=dropout if num_layers > 1 else 0.0)
         self.drop = Dropout(dropout)
         self.scores = nn.Linear(hidden_size, vocab_size)
         # Word vectors have size 1 an entry; an image much fainter than they are, heard only once,
@@ -98,10 +98,10 @@ class DecoderRNN(nn.Module):
 
     def inputs(self, image, words):
         """What the LSTM reads: the image (B, 1, E), then the words (B, T-1, E)."""
-        inputs = torch.cat([image, self.drop(words)], dim=1)           # (B, T, E)
+        words = self.drop(words)
         if self.inject == "every":
-            inputs = torch.cat([inputs, image.expand_as(inputs)], dim=2)
-        return inputs
+            words = words + image
+        return torch.cat([image, words], dim=1)                        # (B, T, E)
 
     def begin(self, features, states=None):
         """features (B, E) -> state after the image: hidden and cell (B, N, H), image (B, E)."""
@@ -113,9 +113,7 @@ class DecoderRNN(nn.Module):
     def step(self, words, state):
         """words (B,), state -> scores (B, V) of the next word, state: every tensor batch first."""
         hidden, cell, image = state
-        inputs = self.drop(self.words(words)).unsqueeze(1)             # (B, 1, E)
-        if self.inject == "every":
-            inputs = torch.cat([inputs, image.unsqueeze(1)], dim=2)
+        inputs = self.inputs(image.unsqueeze(1), self.words(words).unsqueeze(1))[:, 1:]
         lstm_state = (hidden.transpose(0, 1).contiguous(), cell.transpose(0, 1).contiguous())
         output, (hidden, cell) = self.lstm(inputs, lstm_state)
         return self.score(output[:, 0]), (hidden.transpose(0, 1), cell.transpose(0, 1), image)
