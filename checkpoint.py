@@ -16,21 +16,23 @@ from pathlib import Path
 import torch
 from torch.overrides import TorchFunctionMode
 
+import decoders
 import tensor_file
 from backbones import NAMES, Transform
+from decoders import build_decoder
 from files import BadInput
-from model import DecoderRNN, EncoderCNN
+from model import EncoderCNN
 from vocabulary import END_WORD, START_WORD, UNK_WORD, Vocabulary
 
-FORMAT = 2                  # of both files; raised when an older program could not read them
+FORMAT = 3                  # of both files; raised when an older program could not read them
 LARGEST = 1 << 16           # embed_size and hidden_size
 NUMBER = (int, float)
 FIELDS = {                  # of a captioner's header, and the types that each may have
     "about": (dict,), "words": (list,),
     "architecture": {
         "encoder": {"backbone": (str,), "grid": (bool,)},
-        "decoder": {"embed_size": (int,), "hidden_size": (int,), "num_layers": (int,),
-                    "inject": (str,), "dropout": NUMBER}},
+        "decoder": {"name": (str,), "embed_size": (int,), "hidden_size": (int,),
+                    "num_layers": (int,), "dropout": NUMBER}},
     "transform": {"size": (int,), "mean": [NUMBER] * 3, "std": [NUMBER] * 3, "fit": (str,)},
 }
 
@@ -59,7 +61,7 @@ class Captioner:
         """An untrained captioner: `architecture` has the arguments of both networks by name."""
         encoder = EncoderCNN(architecture["decoder"]["embed_size"], weights=weights,
                              tune_from=tune_from, **architecture["encoder"])
-        decoder = DecoderRNN(vocab_size=len(vocab), **architecture["decoder"])
+        decoder = build_decoder(vocab_size=len(vocab), **architecture["decoder"])
         return cls(encoder, decoder, vocab, transform, architecture, {})
 
     def to(self, device):
@@ -147,11 +149,12 @@ def refuse_unsound(header):
     encoder, decoder = header["architecture"]["encoder"], header["architecture"]["decoder"]
     rules = {
         "its backbone is unknown": encoder["backbone"] in NAMES,
-        "its decoder reads one vector and its encoder gives a grid": not encoder["grid"],
+        "its decoder is unknown": decoder["name"] in decoders.NAMES,
+        "its decoder and its encoder disagree on whether there is a grid":
+            encoder["grid"] == (decoder["name"] in decoders.GRIDS),
         "its sizes are absurd": all(1 <= decoder[key] <= LARGEST
                                     for key in ("embed_size", "hidden_size")),
         "its number of layers is absurd": 1 <= decoder["num_layers"] <= 64,
-        "its image is fed neither first nor at every step": decoder["inject"] in ("first", "every"),
         "its dropout is no share": 0 <= decoder["dropout"] < 1,
         "its vocabulary is no list of different words": all(isinstance(w, str) for w in words)
             and len(set(words)) == len(words),
@@ -213,17 +216,21 @@ def origin():
     return {**found, "commit": git.stdout.strip()} if git.returncode == 0 else found
 
 
-def save_state(path, captioner, optimizer, position):
-    """Write everything a killed run needs to go on; `position` is a dict of plain values."""
+def save_state(path, captioner, optimizer, position, average=()):
+    """Write everything a killed run needs to go on.
+
+    position: a dict of plain values.  average: tensors, of the averaged weights.
+    """
     tensors = {f"weights.{name}": tensor for name, tensor in captioner.tensors().items()}
+    tensors |= {f"average.{number}": tensor for number, tensor in enumerate(average)}
     for number, values in optimizer.state_dict()["state"].items():
         for key, value in values.items():
             tensors[f"optimizer.{number}.{key}"] = value
     tensor_file.write(path, "training state", FORMAT, tensors, {"position": position})
 
 
-def load_state(path, captioner, optimizer):
-    """Put a saved state back into `captioner` and `optimizer` and return its position."""
+def load_state(path, captioner, optimizer, average=()):
+    """Put a saved state back where it came from and return its position."""
     tensors, header = tensor_file.read(path, "training state", FORMAT,
                                        "delete the run's folder and train again")
     weights, moments = {}, {}
@@ -231,6 +238,8 @@ def load_state(path, captioner, optimizer):
         kind, rest = name.split(".", 1)
         if kind == "weights":
             weights[rest] = tensor
+        elif kind == "average":
+            average[int(rest)].copy_(tensor)
         else:
             number, key = rest.split(".")
             moments.setdefault(int(number), {})[key] = tensor

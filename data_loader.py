@@ -68,45 +68,68 @@ class CaptionData:
     def __len__(self):
         return len(self.captions)
 
-    def order(self, batch_size, seed, epoch, one_per_picture=False):
-        """The captions of each batch of an epoch: a list of index arrays."""
+    def order(self, batch_size, seed, epoch, one_per_picture=False, together=0):
+        """The captions of each batch of an epoch: a list of index arrays.
+
+        together: so many captions of each picture stand side by side, so that what depends on the
+        picture alone is computed once for them; a picture with more gives a part of them, one with
+        fewer gives some twice. 0: each caption stands by itself, among others of its length.
+        """
         random = np.random.default_rng([seed, epoch])
         order = random.permutation(len(self))
         if one_per_picture:
             order = order[np.sort(np.unique(self.picture[order], return_index=True)[1])]
-        order = order[np.argsort(self.lengths.numpy()[order], kind="stable")]
-        batches = [order[start:start + batch_size] for start in range(0, len(order), batch_size)]
+        groups = self.side_by_side(order, together) if together else order[:, None]
+        longest = self.lengths.numpy()[groups].max(axis=1)
+        groups = groups[np.argsort(longest, kind="stable")]
+        size = max(1, batch_size // groups.shape[1])
+        batches = [groups[start:start + size].flatten() for start in range(0, len(groups), size)]
         return [batches[index] for index in random.permutation(len(batches))]
 
-    def share(self, index, part):
+    def side_by_side(self, order, together):
+        """(pictures, together): captions of each picture, in the order of `order`."""
+        order = order[np.argsort(self.picture[order], kind="stable")]
+        counts = np.bincount(self.picture[order])
+        counts, begin = counts[counts > 0], np.cumsum(counts)[counts > 0] - counts[counts > 0]
+        return order[begin[:, None] + np.arange(together) % counts[:, None]]
+
+    def share(self, index, part, together=0):
         """One process's captions of the batch `index`, and their lengths; part: (rank, world)."""
-        mine = index[part[0]::part[1]]
+        groups = index.reshape(-1, max(1, together))
+        mine = groups[part[0]::part[1]].flatten()
         if len(mine):
             return mine, self.lengths[mine]
-        return index[:1], torch.ones(1, dtype=torch.long)       # a caption of which no word counts
+        # captions of which no word counts
+        return groups[0], torch.ones(len(groups[0]), dtype=torch.long)
 
-    def batch(self, index, seed=0, epoch=0, part=(0, 1)):
+    def batch(self, index, seed=0, epoch=0, part=(0, 1), together=0):
         """The captions `index` with their features, one view drawn per picture and epoch."""
-        index, lengths = self.share(index, part)
+        index, lengths = self.share(index, part, together)
         captions = self.captions[index, :int(lengths.max())]
-        pictures = self.picture[index]
+        pictures = self.picture[index[::max(1, together)]]
         views = np.random.default_rng([seed, epoch, 1]).integers(
             len(self.features), size=len(self.split.pictures))
         features = torch.from_numpy(self.features[views[pictures], pictures]).float()
         return features, captions, lengths
 
     def batches(self, batch_size, seed=0, epoch=0, start=0, one_per_picture=False, workers=0,
-                part=(0, 1)):
+                part=(0, 1), together=0, numbers=False):
         """Yield (features or images, captions, lengths) of one epoch, from batch `start` on.
 
-        part: (rank, world), where `world` processes share each batch out among them.
+        part: (rank, world), where `world` processes share each batch out among them.  together: see
+        `order`; there is then one picture for so many captions.  numbers: give those of the
+        pictures (P,) in place of captions and lengths.
         """
-        order = self.order(batch_size, seed, epoch, one_per_picture)[start:]
+        order = self.order(batch_size, seed, epoch, one_per_picture, together)[start:]
         if self.features is not None:
-            yield from (self.batch(index, seed, epoch, part) for index in order)
+            found = (self.batch(index, seed, epoch, part, together) for index in order)
         else:
-            yield from DataLoader(PictureBatches(self, order, seed, epoch, part), batch_size=None,
-                                  num_workers=workers, worker_init_fn=work_through_interrupts)
+            pictures = PictureBatches(self, order, seed, epoch, part, together)
+            found = DataLoader(pictures, batch_size=None, num_workers=workers,
+                               worker_init_fn=work_through_interrupts)
+        for index, batch in zip(order, found, strict=True):
+            mine, _ = self.share(index, part, together)
+            yield (batch[0], torch.from_numpy(self.picture[mine])) if numbers else batch
 
 
 def work_through_interrupts(_):
@@ -120,17 +143,18 @@ class PictureBatches(Dataset):
     The augmentation depends on seed, epoch and picture, never on which worker reads it.
     """
 
-    def __init__(self, data, order, seed, epoch, part=(0, 1)):
-        self.data, self.order, self.seed, self.epoch, self.part = data, order, seed, epoch, part
+    def __init__(self, data, order, seed, epoch, part=(0, 1), together=0):
+        self.data, self.order, self.seed, self.epoch = data, order, seed, epoch
+        self.part, self.together = part, together
 
     def __len__(self):
         return len(self.order)
 
     def __getitem__(self, number):
         data = self.data
-        index, lengths = data.share(self.order[number], self.part)
+        index, lengths = data.share(self.order[number], self.part, self.together)
         images = [load(data.split.pictures[picture], data.transform, self.epoch + 1, self.seed)
-                  for picture in data.picture[index]]
+                  for picture in data.picture[index[::max(1, self.together)]]]
         return torch.stack(images), data.captions[index, :int(lengths.max())], lengths
 
 

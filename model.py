@@ -87,8 +87,12 @@ class DecoderRNN(nn.Module):
         return self.score(self.hidden(features, captions))
 
     def hidden(self, features, captions):
-        """features (B, E), captions (B, T) -> the LSTM's outputs (B, T, H)."""
-        image = self.norm(features.flatten(1)).unsqueeze(1)            # (B, 1, E)
+        """features (P, E), captions (B, T) -> the LSTM's outputs (B, T, H).
+
+        Where B is a multiple of P, each picture has as many captions, one after the other.
+        """
+        image = self.norm(features.flatten(1)).unsqueeze(1)            # (P, 1, E)
+        image = image.repeat_interleave(len(captions) // len(image), dim=0)
         words = self.words(captions[:, :-1])                           # (B, T-1, E)
         return self.lstm(self.inputs(image, words))[0]
 

@@ -19,18 +19,23 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+import attention
+from attention import SoftAttention
+from averaging import Average
 from backbones import transform_of
-from checkpoint import Captioner, load_state, save_state
+from checkpoint import Captioner, load_captioner, load_state, save_state
 from checkup import readable
 from coco import read_split
 from data_loader import CaptionData, tokenized
+from decoders import GRIDS
 from distributed import alone, any_of, is_main, main_first, rank, together, world
 from encoding import precision_of
 from evaluation import tokenized_references
 from features import cached_features, encode_split
 from files import BadInput, write_json
 from folders import claim, read_history
-from vocabulary import Vocabulary, read_words
+from self_critical import Rewards, SelfCritical
+from vocabulary import UNK_ID, Vocabulary, read_words
 from watching import warn_of_shared
 
 SAVE_EVERY = 45             # seconds between two saves of the state within an epoch
@@ -64,8 +69,13 @@ class Run:
         if is_main():
             warn_of_shared(train, self.val_split)
         self.optimizer = build_optimizer(self.captioner, settings)
+        self.average = Average([parameter for group in self.optimizer.param_groups
+                                for parameter in group["params"]], settings.average)
+        if settings.start:
+            take_over(self.captioner, settings.start)
+            self.average.reset()
         self.steps_per_epoch = len(self.train.order(
-            settings.batch_size, 0, 0, settings.one_per_picture))
+            settings.batch_size, 0, 0, settings.one_per_picture, settings.together))
         self.begin(resume)
 
     def begin(self, resume):
@@ -77,18 +87,26 @@ class Run:
             if read_words(words) != self.vocab.words:
                 raise BadInput(f"{words} is not of the captions that {self.settings.data} has now: "
                                "give another --run, or the data that this one was begun with")
-            self.position = load_state(state, self.captioner, self.optimizer)
+            self.position = load_state(state, self.captioner, self.optimizer, self.average.values)
         if is_main():
             self.vocab.save(words)
             write_json(self.folder / "settings.json", asdict(self.settings), indent=1)
         encoder = self.captioner.encoder
-        self.model = together(Loss(encoder if self.train.features is None else encoder.embed,
-                                   self.captioner.decoder))
+        self.model = together(self.objective(encoder if self.train.features is None
+                                             else encoder.embed, self.captioner.decoder))
         self.statistics = [one.clone() for one in encoder.backbone.buffers()]
         self.pending, self.loss, self.seconds = [], math.nan, None
         self.read_every = 1 if str(self.device) == "cpu" else READ_EVERY
         self.saved = self.began = time.monotonic()
         self.first = dict(self.position)
+
+    def objective(self, encoder, decoder):
+        """What the steps minimise: cross-entropy, or the rewards of samples."""
+        settings = self.settings
+        if settings.samples:
+            return SelfCritical(encoder, decoder, Rewards(self.train.split, self.vocab),
+                                settings.samples)
+        return Loss(encoder, decoder, settings.label_smoothing, settings.word_dropout)
 
     def val_features(self):
         """The backbone's output for val: from the cache if it is frozen, else as it is now.
@@ -127,7 +145,8 @@ class Run:
         with interrupts() as asked:
             for batch in self.train.batches(
                     settings.batch_size, settings.seed, epoch, start, settings.one_per_picture,
-                    settings.workers, (rank(), world())):
+                    settings.workers, (rank(), world()), settings.together,
+                    bool(settings.samples)):
                 self.stop_if(asked)
                 if time.monotonic() - self.saved > SAVE_EVERY:
                     self.save()
@@ -173,7 +192,7 @@ class Run:
             self.seconds = (self.saved - self.began) / done * self.steps_per_epoch
         if is_main():
             save_state(self.folder / "state.safetensors", self.captioner, self.optimizer,
-                       self.position)
+                       self.position, self.average.values)
             write_json(self.folder / "status.json", {
                 **self.position, "steps_per_epoch": self.steps_per_epoch,
                 "seconds_per_epoch": self.seconds, "finished": self.finished})
@@ -189,28 +208,44 @@ class Run:
 
 
 class Loss(nn.Module):
-    """What a step asks, as one module, whose gradients several processes can share."""
+    """What a step asks, as one module, whose gradients several processes can share.
 
-    def __init__(self, encoder, decoder):
+    smoothing: share of each target's probability spread over all words.  word_dropout: share of the
+    words read that become `<unk>`, so that the image has to be looked at.
+    """
+
+    def __init__(self, encoder, decoder, smoothing=0.0, word_dropout=0.0):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
+        self.smoothing, self.word_dropout = smoothing, word_dropout
 
     def forward(self, images, captions, lengths):
-        """Images (B, 3, S, S) or features (B, D), captions (B, T), lengths (B,): `word_loss`."""
-        hidden = self.decoder.hidden(self.encoder(images), captions)
-        return word_loss(self.decoder.score(hidden[:, 1:]), captions, lengths)
+        """The objective, the cross-entropy in it, and the number of words: sums over the words.
+
+        images (P, 3, S, S) or features (P, D) or (P, L, D), captions (B, T), lengths (B,).
+        """
+        counts = counted(captions, lengths)
+        read = captions.where(torch.rand(captions.shape, device=captions.device)
+                              >= self.word_dropout, UNK_ID) if self.word_dropout else captions
+        hidden, penalty = hidden_of(self.decoder, self.encoder(images), read, counts)
+        scores = self.decoder.score(hidden[:, 1:][counts]).float()             # (words, V)
+        logs = scores.log_softmax(dim=1)
+        loss = functional.nll_loss(logs, captions[:, 1:][counts], reduction="sum")
+        even = -logs.mean(dim=1).sum() if self.smoothing else loss
+        return loss + self.smoothing * (even - loss) + penalty, loss.detach(), counts.sum()
 
 
-def word_loss(scores, captions, lengths):
-    """Cross-entropy summed over the words that count, and how many these are.
+def counted(captions, lengths):
+    """Which of `captions[:, 1:]` are words and not filling, (B, T-1)."""
+    return torch.arange(1, captions.shape[1], device=captions.device) < lengths[:, None]
 
-    scores (B, T-1, V): of `captions[:, 1:]`.  captions (B, T), lengths (B,).
-    """
-    place = torch.arange(1, captions.shape[1], device=captions.device)
-    counts = place < lengths[:, None]                                          # (B, T-1)
-    targets = captions[:, 1:].masked_fill(~counts, -100)
-    loss = functional.cross_entropy(scores.flatten(0, 1), targets.flatten(), reduction="sum")
-    return loss, counts.sum()
+
+def hidden_of(decoder, features, captions, counts):
+    """A decoder's hidden states (B, T, H), and what its own rules charge for them."""
+    if not isinstance(decoder, SoftAttention):
+        return decoder.hidden(features, captions), 0
+    hidden, weights = decoder.attended(features, captions)
+    return hidden, len(captions) * attention.penalty(weights[:, 1:], counts)
 
 
 @contextmanager
@@ -236,11 +271,20 @@ def interrupts():
         signal.signal(signal.SIGINT, before)
 
 
+def take_over(captioner, start):
+    """Begin with the weights of another run's best captioner, of the same build and words."""
+    other = load_captioner(start)
+    if (other.architecture, other.vocab.words) != (captioner.architecture, captioner.vocab.words):
+        raise BadInput(f"{start} is another kind of captioner, or of other words: give the same "
+                       "encoder, decoder, sizes and data as it was trained with")
+    captioner.load_tensors(other.tensors())
+
+
 def architecture(settings):
     """The arguments of encoder and decoder that a checkpoint must know."""
-    return {"encoder": {"backbone": settings.encoder, "grid": False},
-            "decoder": {key: getattr(settings, key) for key in (
-                "embed_size", "hidden_size", "num_layers", "inject", "dropout")}}
+    sizes = ("embed_size", "hidden_size", "num_layers", "dropout")
+    return {"encoder": {"backbone": settings.encoder, "grid": settings.decoder in GRIDS},
+            "decoder": {"name": settings.decoder, **{key: getattr(settings, key) for key in sizes}}}
 
 
 def build_optimizer(captioner, settings):
@@ -249,4 +293,4 @@ def build_optimizer(captioner, settings):
     heads = [*captioner.encoder.embed.parameters(), *captioner.decoder.parameters()]
     groups = [{"params": heads, "peak": settings.learning_rate}]
     groups += [{"params": tuned, "peak": settings.encoder_rate}] if tuned else []
-    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
+    return torch.optim.AdamW(groups, weight_decay=0.0, fused=True)

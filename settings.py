@@ -7,6 +7,7 @@ run's folder.
 import argparse
 from dataclasses import MISSING, dataclass, field, fields
 
+import decoders
 from backbones import NAMES
 from files import BadInput
 
@@ -28,17 +29,22 @@ class Settings:
     views: int = dial(2, "cached views of a training picture: 1 is as it is, more are augmented")
     vocab_threshold: int = dial(5, "occurrences in train below which a word is <unk>")
     one_per_picture: bool = dial(False, "an epoch has one caption a picture instead of all")
+    decoder: str = dial("lstm_every", "decoder, see decoders.NAMES")
     embed_size: int = dial(512, "size of image and word vectors")
     hidden_size: int = dial(512, "size of the LSTM's state")
     num_layers: int = dial(1, "LSTM layers")
-    inject: str = dial("every", "the image enters at the first step or at every step")
     dropout: float = dial(0.5, "share of word vectors and of the LSTM's outputs silenced")
     epochs: int = dial(8, "passes over the captions at most")
     batch_size: int = dial(64, "captions a step")
     learning_rate: float = dial(2e-3, "peak rate of AdamW")
     encoder_rate: float = dial(1e-5, "peak rate of tuned encoder stages")
     warmup: int = dial(200, "steps of linear rise, before a cosine fall to 0")
-    weight_decay: float = dial(0.0, "AdamW's, a step and unit of learning rate")
+    label_smoothing: float = dial(0.0, "share of a target's probability spread over all words")
+    word_dropout: float = dial(0.0, "share of the words read that become <unk>")
+    average: float = dial(0.0, "decay a step of the averaged weights that are used; 0 is off")
+    start: str | None = dial(None, "run or checkpoint whose weights the training begins with")
+    samples: int = dial(0, "self-critical: captions sampled of a picture; 0 is cross-entropy")
+    together: int = dial(0, "captions of a picture in one batch; 0 mixes captions by length")
     clip: float = dial(5.0, "largest norm of the gradient")
     patience: int = dial(3, "epochs without a better CIDEr before stopping")
     val_pictures: int = dial(1000, "pictures of val captioned and scored after each epoch")
@@ -50,15 +56,19 @@ class Settings:
         rules = {
             "encoder must be one of " + ", ".join(NAMES): self.encoder in NAMES,
             "fit must be squash or crop": self.fit in ("squash", "crop"),
-            "inject must be first or every": self.inject in ("first", "every"),
+            "decoder must be one of " + ", ".join(decoders.NAMES): self.decoder in decoders.NAMES,
             "precision must be auto, float32 or bfloat16":
                 self.precision in ("auto", "float32", "bfloat16"),
             "tune_from must be a stage, 0 or more": self.tune_from is None or self.tune_from >= 0,
-            "dropout must be at least 0 and below 1": 0 <= self.dropout < 1,
+            "dropout, label_smoothing, word_dropout and average must be at least 0 and below 1":
+                all(0 <= share < 1 for share in (self.dropout, self.label_smoothing,
+                                                 self.word_dropout, self.average)),
             "learning_rate, encoder_rate and clip must be above 0":
                 min(self.learning_rate, self.encoder_rate, self.clip) > 0,
-            "warmup, weight_decay, workers and seed must not be negative":
-                min(self.warmup, self.weight_decay, self.workers, self.seed) >= 0,
+            "samples must be 0, or 2 or more with one_per_picture":
+                self.samples == 0 or self.samples > 1 and self.one_per_picture,
+            "warmup, together, workers and seed must not be negative":
+                min(self.warmup, self.together, self.workers, self.seed) >= 0,
         }
         whole = ("views", "vocab_threshold", "embed_size", "hidden_size", "num_layers", "epochs",
                  "batch_size", "patience", "val_pictures")

@@ -17,6 +17,7 @@ import sys
 from dataclasses import asdict
 
 import torch
+from torch.nn import functional
 from tqdm.auto import tqdm
 
 from checkpoint import save_captioner
@@ -25,7 +26,7 @@ from evaluation import caption_features, score
 from figures import save_curves
 from files import run_command, whole_file
 from folders import fresh_folder, newest_run, read_history
-from runs import Run, word_loss
+from runs import Run, counted
 from settings import RECIPES, Settings, add_options
 from watching import status, tensorboard, warn_of_epoch, write_scalars
 
@@ -39,7 +40,10 @@ def caption_loss(scores, captions, lengths):
     scores (B, T, V), captions (B, T), lengths (B,).  `<start>` is given, not predicted, and what
     lies past a caption's length is filling: neither counts. `<end>` does.
     """
-    return word_loss(scores[:, 1:], captions, lengths)
+    targets = captions[:, 1:].masked_fill(~counted(captions, lengths), -100)
+    loss = functional.cross_entropy(scores[:, 1:].flatten(0, 1), targets.flatten(),
+                                    reduction="sum")
+    return loss, (targets >= 0).sum()
 
 
 def rate_at(step, settings, steps):
@@ -51,12 +55,11 @@ def rate_at(step, settings, steps):
 
 
 def step(run, batch):
-    """One optimizer step on (features or images, captions, lengths): loss per word, words.
+    """One optimizer step on a batch of `run.batches`: loss per word, words.
 
     Nothing here waits for a GPU, so both are tensors, and a loss that is no number is noticed some
     steps later, by `run.tally`; on a CPU at once, before it spoils the weights.
     """
-    images, captions, lengths = batch
     settings, position, device = run.settings, run.position, torch.device(run.device).type
     number = position["epoch"] * run.steps_per_epoch + position["batch"]
     # dropout: a function of the step, and another in every process
@@ -65,16 +68,17 @@ def step(run, batch):
         group["lr"] = group["peak"] * rate_at(number, settings,
                                               settings.epochs * run.steps_per_epoch)
     with torch.autocast(device, torch.bfloat16, enabled=run.precision == "bfloat16"):
-        loss, words = run.model(images, captions, lengths)
-    all_loss, all_words = total(torch.stack([loss.detach(), words]))
+        objective, loss, words = run.model(*batch)
+    all_loss, all_words = total(torch.stack([loss, words]))
     run.optimizer.zero_grad()
-    (loss * world() / all_words).backward()         # processes average their gradients
+    (objective * world() / all_words).backward()         # processes average their gradients
     norm = torch.nn.utils.clip_grad_norm_(
         [p for group in run.optimizer.param_groups for p in group["params"]], settings.clip)
     run.pending.append((number, torch.stack([all_loss, all_words, norm])))
     if len(run.pending) >= run.read_every:
         run.tally()
     run.optimizer.step()
+    run.average.update(number)
     position["batch"] += 1
     return all_loss / all_words, all_words
 
@@ -87,8 +91,9 @@ def validate(run):
     """
     run.captioner.encoder.eval()
     run.captioner.decoder.eval()
-    run.val.features = run.val_features()
-    return from_main(measure(run) if is_main() else None)
+    with run.average.in_use():
+        run.val.features = run.val_features()
+        return from_main(measure(run) if is_main() else None)
 
 
 def measure(run):
@@ -118,8 +123,9 @@ def finish_epoch(run, scores):
             beside.write_text("".join(json.dumps(line) + "\n" for line in history),
                               encoding="utf-8")
         if better:
-            save_captioner(run.folder / "best.safetensors", run.captioner,
-                           settings=asdict(run.settings), val=row)
+            with run.average.in_use():
+                save_captioner(run.folder / "best.safetensors", run.captioner,
+                               settings=asdict(run.settings), val=row)
         save_curves(history, run.folder / "curves.png")
         warn_of_epoch(history, run)
     if better:                          # not before it is written: a page may be stopped, and go on

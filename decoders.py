@@ -1,0 +1,22 @@
+"""The decoders by name, as settings and checkpoints call them.
+
+All have one interface: `forward` and `hidden` for a whole caption, `begin` and `step` for a word at
+a time. Those of GRIDS look at the cells of the feature map, the others at their mean.
+"""
+
+from functools import partial
+
+from attention import AdaptiveAttention, SoftAttention, UpDown
+from model import DecoderRNN
+from transformer import ObjectTransformer, Transformer
+
+GRIDS = {"soft": SoftAttention, "adaptive": AdaptiveAttention, "updown": UpDown,
+         "transformer": Transformer, "objects": ObjectTransformer}
+DECODERS = {"lstm_first": partial(DecoderRNN, inject="first"),
+            "lstm_every": partial(DecoderRNN, inject="every"), **GRIDS}
+NAMES = tuple(DECODERS)
+
+
+def build_decoder(name, vocab_size, **sizes):
+    """An untrained decoder; `sizes` are embed_size, hidden_size, num_layers and dropout."""
+    return DECODERS[name](vocab_size=vocab_size, **sizes)

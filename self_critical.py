@@ -1,0 +1,89 @@
+"""Self-critical training: the captions a model samples are rewarded by their CIDEr-D.
+
+    features (P, ...) --sample--> n captions a picture --CIDEr-D--> rewards (P, n)
+    objective = - sum over samples of (reward - mean reward of the picture's other samples)
+                                    * log-probability of the sample
+
+Cross-entropy teaches the next word after a true beginning; what is judged are whole sentences after
+the model's own beginnings. Rennie et al. 2017 (arXiv:1612.00563) train for the judgement itself, by
+REINFORCE. Their baseline is the greedy caption; the mean of the other samples (Luo 2020,
+arXiv:2003.09971) needs no decoding of its own and is better.
+
+`<end>` counts as a word, in samples and references: otherwise "a man on a" would score better than
+the whole sentence. The words are those that the scorer counts, without punctuation.
+
+Shape letters:  P pictures   n samples of each   T tokens   V vocabulary
+"""
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pad_sequence
+
+import ptb
+from scores import CiderD
+from search import Search, search
+from vocabulary import END_ID, END_WORD
+
+
+class Rewards:
+    """CIDEr-D of sampled captions against the training captions of their pictures."""
+
+    def __init__(self, split, vocab):
+        self.vocab = vocab
+        self.scorer = CiderD([[self.counted(sentence) for sentence in picture.sentences]
+                              for picture in split.pictures])
+
+    def counted(self, sentence, ended=True):
+        """What of a sentence counts: its words and, if it was ended and not cut off, `<end>`."""
+        return (*ptb.tokenize(sentence), *([END_WORD] if ended else []))
+
+    def of(self, captions, pictures, longest):
+        """Rewards (N,) of captions, lists of ids, and the number of each one's picture.
+
+        longest: ids at which a caption is cut off; an `<end>` that stands there was not its own.
+        """
+        counted = [self.counted(self.vocab.decode(caption), len(caption) < longest)
+                   for caption in captions]
+        return torch.as_tensor(self.scorer.scores(counted, pictures), dtype=torch.float32)
+
+
+class SelfCritical(nn.Module):
+    """The objective of a step, as `runs.Loss` is that of cross-entropy."""
+
+    def __init__(self, encoder, decoder, rewards, samples):
+        super().__init__()
+        self.encoder, self.decoder, self.rewards, self.samples = encoder, decoder, rewards, samples
+
+    def forward(self, images, pictures):
+        """The objective, minus the mean reward times the words, and the number of words.
+
+        images (P, 3, S, S) or features (P, D) or (P, L, D); pictures (P,): their numbers in train.
+        """
+        self.decoder.eval()             # what is judged is what will be used: without dropout
+        features = self.encoder(images)
+        captions, places = self.draw(features.detach(), pictures)
+        given = pad_sequence([torch.tensor(one) for one in captions], True, END_ID)
+        given = given.to(features.device)
+        rewards = self.rewards.of(captions, places, self.settings().max_length)
+        rewards = rewards.view(-1, self.samples)
+        others = (rewards.sum(dim=1, keepdim=True) - rewards) / (self.samples - 1)
+        advantage = (rewards - others).flatten().to(features.device)
+
+        lengths = torch.tensor([len(one) for one in captions], device=features.device)
+        counts = torch.arange(1, given.shape[1], device=features.device) < lengths[:, None]
+        hidden = self.decoder.hidden(features, given)[:, 1:]                   # (P * n, T-1, H)
+        logs = self.decoder.score(hidden[counts]).float().log_softmax(dim=1)   # (words, V)
+        likely = logs.gather(1, given[:, 1:][counts][:, None]).squeeze(1)
+        objective = -(advantage[:, None].expand_as(counts)[counts] * likely).sum()
+        return objective, -rewards.mean().to(features.device) * counts.sum(), counts.sum()
+
+    def settings(self):
+        """How captions are sampled: freely, by a seed that differs from step to step."""
+        return Search(method="sample", captions=self.samples, suppress_unk=False, max_length=24,
+                      seed=torch.initial_seed())
+
+    def draw(self, features, pictures):
+        """Samples, lists of ids, and each one's picture; the samples of a picture side by side."""
+        found = search(self.decoder, features, self.settings())
+        return ([one.words for samples in found for one in samples],
+                [picture for picture in pictures.tolist() for _ in range(self.samples)])

@@ -1,0 +1,1 @@
+from attention import AdaptiveAttention as Transformer, AdaptiveAttention as ObjectTransformer
