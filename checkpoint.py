@@ -16,21 +16,23 @@ from pathlib import Path
 import torch
 from torch.overrides import TorchFunctionMode
 
+import decoders
 import tensor_file
 from backbones import NAMES, Transform
+from decoders import build_decoder
 from files import BadInput
-from model import DecoderRNN, EncoderCNN
+from model import EncoderCNN
 from vocabulary import END_WORD, START_WORD, UNK_WORD, Vocabulary
 
-FORMAT = 2                  # of both files; raised when an older program could not read them
+FORMAT = 3                  # of both files; raised when an older program could not read them
 LARGEST = 1 << 16           # embed_size and hidden_size
 NUMBER = (int, float)
 FIELDS = {                  # of a captioner's header, and the types that each may have
     "about": (dict,), "words": (list,),
     "architecture": {
         "encoder": {"backbone": (str,), "grid": (bool,)},
-        "decoder": {"embed_size": (int,), "hidden_size": (int,), "num_layers": (int,),
-                    "inject": (str,), "dropout": NUMBER}},
+        "decoder": {"name": (str,), "embed_size": (int,), "hidden_size": (int,),
+                    "num_layers": (int,), "dropout": NUMBER}},
     "transform": {"size": (int,), "mean": [NUMBER] * 3, "std": [NUMBER] * 3, "fit": (str,)},
 }
 
@@ -59,7 +61,7 @@ class Captioner:
         """An untrained captioner: `architecture` has the arguments of both networks by name."""
         encoder = EncoderCNN(architecture["decoder"]["embed_size"], weights=weights,
                              tune_from=tune_from, **architecture["encoder"])
-        decoder = DecoderRNN(vocab_size=len(vocab), **architecture["decoder"])
+        decoder = build_decoder(vocab_size=len(vocab), **architecture["decoder"])
         return cls(encoder, decoder, vocab, transform, architecture, {})
 
     def to(self, device):
@@ -151,7 +153,7 @@ def refuse_unsound(header):
         "its sizes are absurd": all(1 <= decoder[key] <= LARGEST
                                     for key in ("embed_size", "hidden_size")),
         "its number of layers is absurd": 1 <= decoder["num_layers"] <= 64,
-        "its image is fed neither first nor at every step": decoder["inject"] in ("first", "every"),
+        "its decoder is unknown": decoder["name"] in decoders.NAMES,
         "its dropout is no share": 0 <= decoder["dropout"] < 1,
         "its vocabulary is no list of different words": all(isinstance(w, str) for w in words)
             and len(set(words)) == len(words),

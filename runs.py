@@ -239,8 +239,8 @@ def interrupts():
 def architecture(settings):
     """The arguments of encoder and decoder that a checkpoint must know."""
     return {"encoder": {"backbone": settings.encoder, "grid": False},
-            "decoder": {key: getattr(settings, key) for key in (
-                "embed_size", "hidden_size", "num_layers", "inject", "dropout")}}
+            "decoder": {"name": settings.decoder, **{key: getattr(settings, key) for key in (
+                "embed_size", "hidden_size", "num_layers", "dropout")}}}
 
 
 def build_optimizer(captioner, settings):

@@ -7,6 +7,7 @@ run's folder.
 import argparse
 from dataclasses import MISSING, dataclass, field, fields
 
+import decoders
 from backbones import NAMES
 from files import BadInput
 
@@ -28,10 +29,10 @@ class Settings:
     views: int = dial(2, "cached views of a training picture: 1 is as it is, more are augmented")
     vocab_threshold: int = dial(5, "occurrences in train below which a word is <unk>")
     one_per_picture: bool = dial(False, "an epoch has one caption a picture instead of all")
+    decoder: str = dial("lstm_every", "decoder, see decoders.NAMES")
     embed_size: int = dial(512, "size of image and word vectors")
     hidden_size: int = dial(512, "size of the LSTM's state")
     num_layers: int = dial(1, "LSTM layers")
-    inject: str = dial("every", "the image enters at the first step or at every step")
     dropout: float = dial(0.5, "share of word vectors and of the LSTM's outputs silenced")
     epochs: int = dial(8, "passes over the captions at most")
     batch_size: int = dial(64, "captions a step")
@@ -50,7 +51,7 @@ class Settings:
         rules = {
             "encoder must be one of " + ", ".join(NAMES): self.encoder in NAMES,
             "fit must be squash or crop": self.fit in ("squash", "crop"),
-            "inject must be first or every": self.inject in ("first", "every"),
+            "decoder must be one of " + ", ".join(decoders.NAMES): self.decoder in decoders.NAMES,
             "precision must be auto, float32 or bfloat16":
                 self.precision in ("auto", "float32", "bfloat16"),
             "tune_from must be a stage, 0 or more": self.tune_from is None or self.tune_from >= 0,

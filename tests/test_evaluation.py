@@ -42,7 +42,7 @@ def captioner(split):
     torch.manual_seed(3)
     architecture = {"encoder": {"backbone": "efficientnet_lite0", "grid": False},
                     "decoder": {"embed_size": 12, "hidden_size": 12, "num_layers": 1,
-                                "inject": "every", "dropout": 0.5}}
+                                "name": "lstm_every", "dropout": 0.5}}
     vocab = Vocabulary.build(map(tokenize, split.sentences), threshold=1)
     made = Captioner.build(architecture, vocab, transform_of("efficientnet_lite0"))
     with torch.no_grad():
