@@ -96,7 +96,7 @@ def score(candidates, references, meteor=False):
 
 def meteor_score(candidates, references):
     """METEOR 1.5 by its own jar, which must not write numbers with a decimal comma."""
-    from pycocoevalcap.meteor.meteor import Meteor  # here, for it is all that is used of it
+    from pycocoevalcap.meteor.meteor import Meteor  # needed for METEOR alone
 
     truth, result = dict(enumerate(references)), {k: [one] for k, one in enumerate(candidates)}
     before = os.environ.get("JAVA_TOOL_OPTIONS")
