@@ -92,7 +92,7 @@ def card(file):
         name=Path(file).stem, encoder=captioner.architecture["encoder"]["backbone"],
         tuned="frozen" if stage is None else f"tuned from stage {stage} on",
         hidden_size=decoder["hidden_size"],
-        inject={"first": "the first", "every": "every"}[decoder["inject"]],
+        inject={"lstm_first": "the first", "lstm_every": "every"}[decoder["name"]],
         words=len(captioner.vocab), megabytes=Path(file).stat().st_size / 1e6,
         fit={"squash": "squashed", "crop": "cropped"}[transform.fit], side=transform.size,
         data=Path(settings["data"]).name, **about["train"], epoch=about["val"]["epoch"],

@@ -14,8 +14,6 @@ import hashlib
 import json
 import os
 import signal
-import sys
-from array import array
 from pathlib import Path
 
 import numpy as np
@@ -23,24 +21,52 @@ import torch
 from pycocotools.coco import COCO
 from torch.utils.data import BatchSampler, DataLoader, Dataset, SubsetRandomSampler
 
-from coco import captions_by_image, open_picture, read_annotations, says_something
-from features import CACHE, load
-from files import BadInput, whole_file
-from vocabulary import END_ID, END_WORD, START_WORD, UNK_WORD, Vocabulary, tokenize
+import tensor_file
+from coco import CACHE, captions_by_image, open_picture, read_annotations, says_something
+from features import load
+from files import BadInput
+from vocabulary import (
+    END_ID,
+    END_WORD,
+    START_ID,
+    START_WORD,
+    UNK_WORD,
+    Tokens,
+    Vocabulary,
+    tokenize,
+)
 
 LONGEST = 50                # ids; one caption of 10,000 words must not set the size of a batch
 
 
 def tokenized(split, cache=None):
-    """The words of every sentence of a split, tokenised once and kept on disk as plain text."""
+    """The words of every sentence of a split as `Tokens`: tokenised once and kept on disk."""
     sentences = split.sentences
     name = hashlib.sha256(json.dumps(sentences).encode()).hexdigest()[:20]
-    path = Path(cache or CACHE) / "tokens" / f"{name}.txt"
+    path = Path(cache or CACHE) / "tokens" / f"{name}.safetensors"
     if not path.exists():
-        with whole_file(path) as beside, open(beside, "w", encoding="utf-8") as file:
-            file.writelines(" ".join(tokenize(sentence)) + "\n" for sentence in sentences)
-    with open(path, encoding="utf-8") as file:
-        return [list(map(sys.intern, line.split())) for line in file]   # a word is kept once
+        tokens = Tokens.of(sentences)
+        words = np.array(bytearray(" ".join(tokens.words), "utf-8", "surrogatepass"))
+        arrays = {"words": words, "ids": tokens.ids, "lengths": tokens.lengths}
+        tensor_file.write(path, "tokens", 1, {
+            name: torch.from_numpy(array) for name, array in arrays.items()}, {})
+    tensors, _ = tensor_file.read(path, "tokens", 1, "delete it, and it is made again")
+    words, ids, lengths = (tensors[name].numpy() for name in ("words", "ids", "lengths"))
+    return Tokens(bytes(words).decode("utf-8", "surrogatepass").split(), ids, lengths)
+
+
+def as_captions(tokens, vocab):
+    """Tokens -> captions (sentences, T) filled with `<end>`, and their lengths (sentences,)."""
+    lengths = np.minimum(tokens.lengths + 2, LONGEST).astype(np.int64)
+    captions = np.full((len(lengths), lengths.max()), END_ID, np.int64)
+    captions[:, 0] = START_ID
+    known = np.array([vocab(word) for word in tokens.words], np.int64)
+    first = np.cumsum(tokens.lengths) - tokens.lengths      # where in `ids` a sentence begins
+    rows = np.arange(len(lengths))
+    for place in range(captions.shape[1] - 1):
+        rows = rows[tokens.lengths[rows] > place]
+        captions[rows, place + 1] = known[tokens.ids[first[rows] + place]]
+    return torch.from_numpy(captions), torch.from_numpy(lengths)
 
 
 class CaptionData:
@@ -53,15 +79,7 @@ class CaptionData:
 
     def __init__(self, split, vocab, features=None, transform=None):
         self.split, self.features, self.transform = split, features, transform
-        lengths, ids = [], array("q")       # no list of lists: COCO has 590,000 captions
-        for words in tokenized(split):
-            caption = vocab.encode(words)[:LONGEST]
-            lengths.append(len(caption))
-            ids.extend(caption)
-        self.lengths = torch.tensor(lengths)
-        self.captions = torch.full((len(lengths), max(lengths)), END_ID)
-        filled = torch.arange(max(lengths)) < self.lengths[:, None]
-        self.captions.masked_scatter_(filled, torch.frombuffer(ids, dtype=torch.int64))
+        self.captions, self.lengths = as_captions(tokenized(split), vocab)
         self.picture = np.repeat(np.arange(len(split.pictures)),
                                  [len(picture.sentences) for picture in split.pictures])
 

@@ -1,12 +1,13 @@
 """Captions for a split -> COCO result file -> BLEU, METEOR, ROUGE-L, CIDEr-D.
 
-    features --search--> sentences --ptb.tokenize--> official coco-caption scorers --> report
+    features --search--> sentences --ptb.tokenize--> words --scores.py--> report
 
 A score here is always of free-running captions against all references of a named split, over the
-whole corpus, by coco-caption's own code, on its scale (0 to 1, CIDEr 0 to 10). Figures under
+whole corpus, equal to coco-caption's and on its scale (0 to 1, CIDEr 0 to 10). Figures under
 teacher forcing are called loss, perplexity or token accuracy, never BLEU.
 
-METEOR (Denkowski and Lavie 2014) needs Java and is left out where there is none.
+METEOR (Denkowski and Lavie 2014) is coco-caption's own program. It needs Java and is left out where
+there is none.
 """
 
 import argparse
@@ -14,12 +15,7 @@ import os
 import shutil
 import sys
 
-import numpy as np
 import torch
-from pycocoevalcap.bleu.bleu import Bleu
-from pycocoevalcap.cider.cider import Cider
-from pycocoevalcap.meteor.meteor import Meteor
-from pycocoevalcap.rouge.rouge import Rouge
 from tqdm.auto import tqdm
 
 import ptb
@@ -29,6 +25,7 @@ from coco import read_split
 from encoding import encode, fast
 from features import cached_features
 from files import BadInput, run_command, write_json
+from scores import CiderD, bleu, rouge_l
 from search import Search, search
 
 TOKENIZER = "PTB (coco-caption's, in Python)"
@@ -82,25 +79,30 @@ def score(candidates, references, meteor=False):
     `distinct` is the number of different sentences: a captioner that says one thing of every
     picture is broken however it scores.
     """
-    truth = dict(enumerate(references))
-    result = {number: [tokens(sentence)] for number, sentence in enumerate(candidates)}
-    bleu, _ = Bleu(4).compute_score(truth, result, verbose=0)
-    cider, each = Cider().compute_score(truth, result)
-    scores = {f"Bleu_{n}": value for n, value in enumerate(bleu, 1)}
-    scores["ROUGE_L"] = Rouge().compute_score(truth, result)[0]
-    scores["CIDEr"] = cider
+    tokenized = [tokens(sentence) for sentence in candidates]
+    words = [sentence.split() for sentence in tokenized]
+    truths = [[sentence.split() for sentence in sentences] for sentences in references]
+    scores = {f"Bleu_{n}": value for n, value in enumerate(bleu(words, truths), 1)}
+    # coco-caption's ROUGE-L alone takes "1 1/2", which has a hard space, for one word
+    scores["ROUGE_L"] = rouge_l([sentence.split(" ") for sentence in tokenized],
+                                [[sentence.split(" ") for sentence in sentences]
+                                 for sentences in references])
+    each = CiderD(truths).scores(words)
+    scores["CIDEr"] = float(each.mean())
     if meteor and shutil.which("java"):
-        scores["METEOR"] = meteor_score(truth, result)
-    scores = {name: float(value) for name, value in scores.items()}
-    return {**scores, "distinct": len(set(candidates))}, np.asarray(each)
+        scores["METEOR"] = meteor_score(tokenized, references)
+    return {**scores, "distinct": len(set(candidates))}, each
 
 
-def meteor_score(truth, result):
+def meteor_score(candidates, references):
     """METEOR 1.5 by its own jar, which must not write numbers with a decimal comma."""
+    from pycocoevalcap.meteor.meteor import Meteor  # needed for METEOR alone
+
+    truth, result = dict(enumerate(references)), {k: [one] for k, one in enumerate(candidates)}
     before = os.environ.get("JAVA_TOOL_OPTIONS")
     os.environ["JAVA_TOOL_OPTIONS"] = f"{before or ''} -Duser.language=en -Duser.country=US"
     try:
-        return Meteor().compute_score(truth, result)[0]
+        return float(Meteor().compute_score(truth, result)[0])
     finally:
         os.environ.pop("JAVA_TOOL_OPTIONS")
         if before is not None:
@@ -134,8 +136,8 @@ def table(report):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description="Caption a split and score it with the official "
-                                     "COCO code. Scores are printed x 100; files hold 0 to 1.")
+    parser = argparse.ArgumentParser(description="Caption a split and score it as coco-caption "
+                                     "does. Scores are printed x 100; files hold 0 to 1.")
     parser.add_argument("checkpoint", help="a run's folder or a .safetensors checkpoint")
     parser.add_argument("--data", required=True, help="dataset in COCO's layout")
     parser.add_argument("--split", default="val", help="train, val, test or another (val)")

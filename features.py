@@ -27,13 +27,12 @@ import torch
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from coco import PREPARE, open_picture
+from coco import CACHE, PREPARE, open_picture
 from distributed import from_main, is_main, rank, share, silence, wait, world
 from encoding import AT_ONCE, encode, fast, in_order
 from files import BadInput, make_room, write_json
 
 SMALLEST_CROP = 0.85        # of the area: what a sentence names stays in the picture
-CACHE = Path(os.environ.get("CAPTION_CACHE", "cache"))
 
 
 def may_flip(picture):

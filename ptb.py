@@ -19,6 +19,7 @@ Its oddities are kept on purpose, for published scores contain them: brackets su
 """
 
 import re
+from functools import lru_cache
 
 # --- shapes --------------------------------------------------------------------------------------
 
@@ -263,9 +264,11 @@ RULES = [
     (rf"{SPACE}+|[\n\u200b]|{anycase('&nbsp;')}", dropped),
 ]
 RULES = [(re.compile(pattern, re.DOTALL), spelling) for pattern, spelling in RULES]
-# Nearly every word of a caption: letters, then a space, of which no rule can make more.
-PLAIN = re.compile(r" *([A-Za-z]+)(?=,? )")
-DOUBLE = {"cannot", "gonna", "gotta", "wanna", "lemme", "gimme"}
+# Most of a caption: words of letters, each before a space or a comma and a space. No rule makes
+# more of such a word, but for these six, nor of its comma.
+DOUBLE = anycase("cannot|gonna|gotta|wanna|lemme|gimme")
+PLAIN = re.compile(rf" *(?:(?!{DOUBLE}[, ])[A-Za-z]+,? +)+")
+ENDING = 40     # characters
 
 
 def tokenize(sentence: str, following: str = "A ") -> list[str]:
@@ -279,22 +282,29 @@ def tokenize(sentence: str, following: str = "A ") -> list[str]:
     shape = (text + "\n" + following[:20] + "\n").translate(SHAPES)
     tokens, position, end = [], 0, len(text)
     while position < end:
-        plain = PLAIN.match(shape, position)
-        if plain and plain[1].lower() not in DOUBLE:
-            token, position = plain[1].lower(), plain.end()
-        else:
-            stop, spelling = longest(shape, position)
-            token, position = spelling(text[position:stop]), stop
+        if plain := PLAIN.match(shape, position):
+            tokens += plain[0].lower().replace(",", "").split()
+            position = plain.end()
+            continue
+        length, spelling = (remembered(shape[position:]) if end - position <= ENDING
+                            else longest(shape, position))
+        token = spelling(text[position:position + length])
+        position += length
         if token and token not in PUNCTUATION:
             tokens.append(token)
     return tokens
 
 
-def longest(shape, position):
-    """Where the token at this position ends, and how it is spelled."""
-    furthest, stop, chosen = position, position + 1, dropped
+def longest(shape, position=0):
+    """How long the token at this position is, and how it is spelled."""
+    furthest, length, chosen = position, 1, dropped
     for pattern, spelling in RULES:
         match = pattern.match(shape, position)
         if match and match.end() > furthest:
-            furthest, stop, chosen = match.end(), match.end(pattern.groups), spelling
-    return stop, chosen
+            furthest, chosen = match.end(), spelling
+            length = match.end(pattern.groups) - position
+    return length, chosen
+
+
+# Rules look only ahead, so the rest of a sentence decides; many captions end in the same words.
+remembered = lru_cache(maxsize=2**16)(longest)

@@ -87,5 +87,6 @@ def digest(tensors, header):
     found = hashlib.sha256(json.dumps(header).encode())
     for name, tensor in sorted(tensors.items()):
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.flatten().view(torch.uint8).numpy())
+        if tensor.numel():              # view() refuses the strides that an empty one may have
+            found.update(tensor.flatten().view(torch.uint8).numpy())
     return found.hexdigest()

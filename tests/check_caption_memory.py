@@ -47,7 +47,7 @@ def make_captioner(path):
     """An untrained captioner that reads pictures small, so that the check is quick."""
     architecture = {"encoder": {"backbone": "efficientnet_lite0", "grid": False},
                     "decoder": {"embed_size": 64, "hidden_size": 64, "num_layers": 1,
-                                "inject": "first", "dropout": 0.0}}
+                                "name": "lstm_first", "dropout": 0.0}}
     vocab = Vocabulary(words=[f"word{number}" for number in range(1000)])
     save_captioner(path, Captioner.build(architecture, vocab,
                                          Transform(64, (0.5,) * 3, (0.5,) * 3), None))

@@ -30,7 +30,7 @@ def captioner():
     torch.manual_seed(3)
     architecture = {"encoder": {"backbone": "efficientnet_lite0", "grid": False},
                     "decoder": {"embed_size": 12, "hidden_size": 12, "num_layers": 1,
-                                "inject": "every", "dropout": 0.5}}
+                                "name": "lstm_every", "dropout": 0.5}}
     vocab = Vocabulary(words=["a", "red", "green", "blue", "ball", "box", "on", "of"])
     made = Captioner.build(architecture, vocab, transform_of("efficientnet_lite0"))
     with torch.no_grad():

@@ -29,7 +29,7 @@ def captioner(seed=0, **decoder):
     torch.manual_seed(seed)
     architecture = {"encoder": {"backbone": "efficientnet_lite0", "grid": False},
                     "decoder": {"embed_size": 12, "hidden_size": 12, "num_layers": 2,
-                                "inject": "every", "dropout": 0.5, **decoder}}
+                                "name": "lstm_every", "dropout": 0.5, **decoder}}
     made = Captioner.build(architecture, Vocabulary(words=WORDS),
                            transform_of("efficientnet_lite0", "crop"), None)
     with torch.no_grad():
@@ -249,8 +249,7 @@ def put(*path, value):
     (put("architecture", "decoder", "num_layers", value=10**6), "layers is absurd"),
     (put("architecture", "decoder", "num_layers", value=3), "is missing"),
     (put("architecture", "decoder", "num_layers", value=1), "is unknown"),
-    (put("architecture", "decoder", "inject", value="never"), "neither first nor at every step"),
-    (put("architecture", "decoder", "inject", value="first"), "instead of"),
+    (put("architecture", "decoder", "name", value="oracle"), "decoder is unknown"),
     (put("architecture", "decoder", "dropout", value=math.nan), "dropout is no share"),
     (put("architecture", "decoder", value=None), "fields or types"),
     (put("transform", "size", value=10**9), "absurd size"),

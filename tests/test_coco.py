@@ -1,11 +1,15 @@
 """Folders in COCO's layout: which split is which, and a picture that never stands on both sides."""
 
+import gc
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import coco
 from coco import find_split, open_picture, read_split
 from files import BadInput, write_json
 
@@ -112,6 +116,83 @@ def test_what_is_no_captions_file_is_refused_in_one_sentence(tmp_path, content):
     with pytest.raises(BadInput, match="captions_val.json.*prepare the data again") as refusal:
         read_split(tmp_path, "val")
     assert "\n" not in str(refusal.value)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(coco, "CACHE", tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+def test_annotations_are_checked_once_for_a_content_wherever_it_lies(write_root, tmp_path, cache,
+                                                                     monkeypatch):
+    write_root(tmp_path / "one", {"val": 3})
+    first = read_split(tmp_path / "one", "val")
+    shutil.copytree(tmp_path / "one", tmp_path / "other")
+    monkeypatch.setattr(coco, "read_captions", lambda path: pytest.fail("checked twice"))
+    assert read_split(tmp_path / "one", "val") == first
+    other = read_split(tmp_path / "other", "val")
+    assert other.sentences == first.sentences
+    assert other.pictures[0].file == tmp_path / "other" / "val" / first.pictures[0].file.name
+
+
+def test_a_changed_file_is_read_anew_even_if_its_size_and_time_are_the_same(write_root, tmp_path,
+                                                                            cache):
+    write_root(tmp_path, {"val": 3})
+    path = tmp_path / "annotations" / "captions_val.json"
+    before, state = read_split(tmp_path, "val"), path.stat()
+    path.write_bytes(path.read_bytes().replace(b"green", b"brown"))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert path.stat().st_mtime_ns == state.st_mtime_ns and path.stat().st_size == state.st_size
+    now = read_split(tmp_path, "val")
+    assert now.sentences == [one.replace("green", "brown") for one in before.sentences]
+    assert now != before
+
+
+def test_nothing_is_kept_of_a_file_that_changes_while_it_is_read(write_root, tmp_path, cache,
+                                                                 monkeypatch):
+    write_root(tmp_path, {"val": 3})
+    path, read = tmp_path / "annotations" / "captions_val.json", coco.read_captions
+    whole = path.read_bytes()
+
+    def changed_before_it_is_read(path):
+        path.write_bytes(whole.replace(b"green", b"brown"))
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(coco, "read_captions", changed_before_it_is_read)
+        assert "A brown picture." in read_split(tmp_path, "val").sentences
+    path.write_bytes(whole)
+    assert "A green picture." in read_split(tmp_path, "val").sentences
+
+
+def test_where_nothing_can_be_kept_annotations_are_read_all_the_same(write_root, tmp_path, cache):
+    write_root(tmp_path, {"val": 3})
+    cache.touch()                                           # a file where the folder should be
+    assert read_split(tmp_path, "val") == read_split(tmp_path, "val")
+
+
+def test_what_is_kept_of_annotations_is_refused_if_damaged(write_root, tmp_path, cache):
+    write_root(tmp_path, {"val": 3})
+    read_split(tmp_path, "val")
+    kept, = (cache / "captions").iterdir()
+    kept.write_bytes(kept.read_bytes()[:-1])
+    with pytest.raises(BadInput, match=f"{kept.name} is not JSON.*delete it"):
+        read_split(tmp_path, "val")
+
+
+def test_python_collects_garbage_after_reading_as_before(write_root, tmp_path):
+    write_root(tmp_path, {"val": 3})
+    (tmp_path / "annotations" / "captions_bad.json").touch()
+    for enabled in (True, False):
+        (gc.enable if enabled else gc.disable)()
+        try:
+            read_split(tmp_path, "val")
+            with pytest.raises(BadInput):
+                read_split(tmp_path, "bad")
+            assert gc.isenabled() == enabled
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "RGBA", "LA", "CMYK"])

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-import data_loader
+import vocabulary
 from backbones import Transform
 from coco import Picture, Split, read_split
 from data_loader import LONGEST, CaptionData, PictureBatches, tokenized
 from features import load
+from files import BadInput
 from vocabulary import END_ID, START_ID, UNK_ID, Vocabulary, tokenize
 
 VIEWS = 2
@@ -49,14 +50,23 @@ def epoch_of(data, *args, **kwargs):
     return [[tensor.tolist() for tensor in batch] for batch in data.batches(*args, **kwargs)]
 
 
-def test_sentences_are_tokenised_once_and_kept_as_plain_text(tmp_path, monkeypatch):
+def test_sentences_are_tokenised_once_and_kept(tmp_path, monkeypatch):
     split = made_up([["A man's hat.", ""], ["Naïve 🙂\r\n\x85 dogs\u2028run"]])
-    words = tokenized(split, tmp_path)
-    assert words == [tokenize(sentence) for sentence in split.sentences]
-    monkeypatch.setattr(data_loader, "tokenize", lambda sentence: pytest.fail("tokenised twice"))
-    assert tokenized(split, tmp_path) == words
+    words = [tokenize(sentence) for sentence in split.sentences]
+    assert list(tokenized(split, tmp_path)) == words
+    monkeypatch.setattr(vocabulary, "tokenize", lambda sentence: pytest.fail("tokenised twice"))
+    assert list(tokenized(split, tmp_path)) == words
+
+
+def test_kept_words_that_were_damaged_are_refused(tmp_path):
+    split = made_up([["A red dog.", "A dog."]])
+    tokenized(split, tmp_path)
     file, = (tmp_path / "tokens").iterdir()
-    assert file.read_text(encoding="utf-8").splitlines()[0] == "a man 's hat ."
+    whole = file.read_bytes()
+    for damaged in (whole[:-1], whole[:-1] + b"\x01", b""):
+        file.write_bytes(damaged)
+        with pytest.raises(BadInput, match=f"{file.name}.*delete it"):
+            tokenized(split, tmp_path)
 
 
 def test_a_line_break_in_a_sentence_is_no_sentence_more(tmp_path):
@@ -89,6 +99,18 @@ def test_a_long_caption_is_cut_and_then_has_no_end():
     data, vocab = data_of(made_up([["word " * 10_000, "word"]]))
     assert data.captions.shape == (2, LONGEST) and data.lengths.tolist() == [LONGEST, 3]
     assert END_ID not in data.captions[0] and data.captions[0, -1] == vocab("word")
+
+
+def test_captions_are_cut_where_encoding_them_one_by_one_would_cut():
+    data, vocab = data_of(made_up([["word " * count] for count in range(LONGEST + 3)]))
+    for caption, length, sentence in zip(data.captions, data.lengths, data.split.sentences,
+                                         strict=True):
+        assert caption[:length].tolist() == vocab.encode(sentence)[:LONGEST]
+
+
+def test_captions_without_a_word_are_start_and_end():
+    data, _ = data_of(made_up([["", " "]]))
+    assert data.captions.tolist() == [[START_ID, END_ID]] * 2 and data.lengths.tolist() == [2, 2]
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64, 1000])

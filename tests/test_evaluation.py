@@ -12,9 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pycocoevalcap.bleu.bleu import Bleu
-from pycocoevalcap.cider.cider import Cider
-from pycocoevalcap.rouge.rouge import Rouge
+from pycocoevalcap.meteor import meteor
 from pycocotools.coco import COCO
 
 import evaluation
@@ -44,7 +42,7 @@ def captioner(split):
     torch.manual_seed(3)
     architecture = {"encoder": {"backbone": "efficientnet_lite0", "grid": False},
                     "decoder": {"embed_size": 12, "hidden_size": 12, "num_layers": 1,
-                                "inject": "every", "dropout": 0.5}}
+                                "name": "lstm_every", "dropout": 0.5}}
     vocab = Vocabulary.build(map(tokenize, split.sentences), threshold=1)
     made = Captioner.build(architecture, vocab, transform_of("efficientnet_lite0"))
     with torch.no_grad():
@@ -56,18 +54,6 @@ def captioner(split):
 @pytest.fixture
 def no_java(monkeypatch):
     monkeypatch.setattr(evaluation.shutil, "which", lambda name: None)
-
-
-def test_scores_are_those_of_the_official_scorers():
-    truth = {f"picture {k}": sentences for k, sentences in enumerate(REFERENCES)}
-    result = {f"picture {k}": [sentence] for k, sentence in enumerate(CANDIDATES)}
-    scores, each = score(CANDIDATES, REFERENCES)
-    bleu = Bleu(4).compute_score(truth, result, verbose=0)[0]
-    cider, cider_of_each = Cider().compute_score(truth, result)
-    assert [scores[f"Bleu_{n}"] for n in (1, 2, 3, 4)] == bleu
-    assert scores["ROUGE_L"] == Rouge().compute_score(truth, result)[0]
-    assert scores["CIDEr"] == cider and np.array_equal(each, cider_of_each)
-    assert 0 < scores["Bleu_4"] < scores["Bleu_1"] < 1 and 0 < scores["CIDEr"] < 10
 
 
 def test_bleu_1_clips_counts_and_is_of_the_corpus_with_a_brevity_penalty():
@@ -138,7 +124,7 @@ def test_one_sentence_for_every_picture_is_counted_as_one():
 
 
 def test_meteor_is_scored_where_java_is_and_left_out_where_not(monkeypatch):
-    monkeypatch.setattr(evaluation, "meteor_score", lambda truth, result: 0.25)
+    monkeypatch.setattr(evaluation, "meteor_score", lambda candidates, references: 0.25)
     for java, expected in (("/usr/bin/java", 0.25), (None, None)):
         monkeypatch.setattr(evaluation.shutil, "which", lambda name, java=java: java)
         scores, _ = score(CANDIDATES, REFERENCES, meteor=True)
@@ -153,13 +139,14 @@ def test_only_meteors_java_is_told_to_write_decimal_points(monkeypatch, before):
     class Meteor:
         def compute_score(self, truth, result):
             heard.append(os.environ["JAVA_TOOL_OPTIONS"])
+            assert (truth, result) == ({0: ["a dog", "two"], 1: ["b"]}, {0: ["dog"], 1: ["c"]})
             return 0.5, []
 
-    monkeypatch.setattr(evaluation, "Meteor", Meteor)
+    monkeypatch.setattr(meteor, "Meteor", Meteor)
     monkeypatch.delenv("JAVA_TOOL_OPTIONS", raising=False)
     if before:
         monkeypatch.setenv("JAVA_TOOL_OPTIONS", before)
-    assert evaluation.meteor_score({}, {}) == 0.5
+    assert evaluation.meteor_score(["dog", "c"], [["a dog", "two"], ["b"]]) == 0.5
     assert "-Duser.language=en" in heard[0] and (before or "") in heard[0]
     assert os.environ.get("JAVA_TOOL_OPTIONS") == before
 

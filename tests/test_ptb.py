@@ -1,10 +1,14 @@
 """Our tokens are those of coco-caption's Java tokeniser."""
 
 import json
+import re
 import shutil
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
+import ptb
 from coco import Picture, Split
 from evaluation import tokenized_references
 from ptb import tokenize
@@ -31,6 +35,20 @@ def test_nasty_sentences_are_tokenised_as_by_the_jar():
     differing = [(sentence, expected, tokenize(sentence)) for sentence, expected in pairs
                  if tokenize(sentence) != expected]
     assert len(pairs) == 2000 and not differing
+
+
+PIECES = some.sampled_from(["a ", "Dog ", "man, ", "man,", "cannot ", "GONNA, ", " ", ", ",
+                            "dog.", "b. ", "t-shirt ", "5 ", "5", "can't ", "(", "st. ", "é ", "x"])
+
+
+@settings(deadline=None, max_examples=200, derandomize=True)
+@given(some.lists(PIECES, max_size=12).map("".join))
+def test_the_two_quick_paths_change_no_token(sentence):
+    quick = tokenize(sentence)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ptb, "PLAIN", re.compile("(?!)"))             # matches nothing
+        patch.setattr(ptb, "ENDING", -1)
+        assert tokenize(sentence) == quick
 
 
 def test_a_newline_in_a_reference_is_a_space():

@@ -1,16 +1,37 @@
 """Words become integers and come back; a vocabulary file is whole, and never code that runs."""
 
+import json
 import pickle
+from collections import Counter
+from itertools import chain, product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+import vocabulary
 from files import BadInput
-from vocabulary import END_ID, START_ID, UNK_ID, Vocabulary, join, tokenize
+from vocabulary import (
+    CONTRACTIONS,
+    END_ID,
+    PLAIN,
+    START_ID,
+    UNK_ID,
+    Tokens,
+    Vocabulary,
+    join,
+    tokenize,
+    tokenizer,
+)
 
 SENTENCES = [["a", "red", "bus"], ["a", "red", "car"], ["a", "blue", "bus"]]
+# what NLTK has rules for, and what lower() or a pattern may take for something else
+PIECES = [*CONTRACTIONS, *" ,.'`\"-:;@#$%&?!*()[]<>\n\x1f\x85\u2028«“’…—1²٣KİßA_", "a", "b2", ", ",
+          ". ", " .", ",,", "..", "--", "''", "``", "'s", "n't", "can", "not", "d'ye", "more'n",
+          "'tis", "wan", "na", "🙂", "é"]
 
 
 @pytest.fixture
@@ -53,6 +74,48 @@ def test_decoding_keeps_the_last_word_where_end_is_missing(vocab):
 def test_decoding_stops_at_the_first_end(vocab):
     assert vocab.decode([*vocab.encode("a red bus"), END_ID, vocab("car"), END_ID]) == "a red bus"
     assert vocab.decode([START_ID, END_ID]) == vocab.decode([]) == ""
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.text())
+def test_tokenising_is_nltk_s(sentence):
+    assert tokenize(sentence) == tokenizer().tokenize(sentence.lower())
+
+
+def test_every_short_plain_sentence_is_tokenised_as_nltk_does():
+    short = ["".join(signs) for length in range(6) for signs in product("a1 ,.", repeat=length)]
+    plain = [sentence for sentence in short if PLAIN.fullmatch(sentence)]
+    assert len(plain) > 500
+    for sentence in [*plain, *CONTRACTIONS, *(f"we {word}, {word} ." for word in CONTRACTIONS)]:
+        assert tokenize(sentence) == tokenizer().tokenize(sentence)
+
+
+def test_real_captions_are_tokenised_as_nltk_does_and_nearly_all_quickly(data_root, monkeypatch):
+    files = (data_root / "coco-captions" / "captions_val2017.json",
+             data_root / "flickr8k" / "annotations" / "captions_train.json")
+    sentences = [one["caption"] for file in files
+                 for one in json.loads(file.read_text(encoding="utf-8"))["annotations"][::12]]
+    expected = [tokenizer().tokenize(sentence.lower()) for sentence in sentences]
+    slow = []
+    monkeypatch.setattr(vocabulary, "tokenizer", lambda: slow.append(1) or tokenizer())
+    assert list(map(tokenize, sentences)) == expected
+    assert len(slow) < 0.05 * len(sentences)
+
+
+def test_a_long_sentence_takes_time_in_proportion(monkeypatch):
+    monkeypatch.setattr(vocabulary, "tokenizer", lambda: pytest.fail("was not plain"))
+    assert tokenize(100_000 * "so, " + 100_000 * " ")[-2:] == ["so", ","]
+    assert not PLAIN.fullmatch(100_000 * " " + "!") and not PLAIN.fullmatch(100_000 * ", " + "!")
+
+
+def test_tokens_give_back_the_words_of_every_sentence_and_count_them():
+    sentences = ["A dog, a red one.", "", "a dog's", " ", "Dogs -- dogs!"]
+    words, tokens = [tokenize(sentence) for sentence in sentences], Tokens.of(sentences)
+    assert list(tokens) == list(tokens) == words and len(tokens) == 5
+    assert tokens.counts() == Counter(chain.from_iterable(words))
+    assert Vocabulary.build(tokens, 2).words == Vocabulary.build(words, 2).words
+    nothing = Tokens.of(["", ""])
+    assert list(nothing) == [[], []] and nothing.counts() == {}
 
 
 @pytest.mark.parametrize("sentence", ["the dog doesn't see it.", "a man's hat, a woman's coat.",
