@@ -1,1 +1,0 @@
-from attention import AdaptiveAttention as Transformer, AdaptiveAttention as ObjectTransformer
