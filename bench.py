@@ -42,7 +42,7 @@ def measure(names, setup, report):
     """
     import bench_rows
     import bench_scale
-    from bench_tools import Unmeasured
+    from bench_tools import Unmeasured, timed
 
     rows = dict(zip(SECTIONS, (
         bench_rows.encode, bench_rows.train, bench_rows.beam, bench_rows.score,
@@ -50,7 +50,7 @@ def measure(names, setup, report):
     for name in names:
         print(f"-- {name}: {rows[name].__doc__.splitlines()[0]}", flush=True)
         try:
-            figures = rows[name](setup)
+            figures, report["seconds"][name] = timed(rows[name], setup)
         except Unmeasured as reason:
             print(f"{name} is not measured: {reason}", file=sys.stderr)
             continue
@@ -79,7 +79,7 @@ def run(options, folder):
                                         for name, rate in limits.items()), flush=True)
     setup = Setup(FULL if options.full else SMALL, data, folder, max(rates, key=rates.get))
     report = {"machine": found, "limits": limits, "data": data.name,
-              "sizes": asdict(setup.sizes), "details": {}}
+              "sizes": asdict(setup.sizes), "seconds": {}, "details": {}}
     try:
         measure(options.only, setup, report)
     finally:

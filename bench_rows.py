@@ -115,7 +115,8 @@ def train(setup):
                                      + f", of the usual loop {setup.sizes.usual_steps}"),
             "train_cached_ratio": Figure.of(ratios(fast, plain), "x",
                                             said(plain, fast, "pairs/s", sample)),
-            "train_lstm_share": Figure.of(ratios(speeds, limits), "of limit", f"{max(speeds) / 1e9:.0f} GFLOP/s at best, {sample}")}
+            "train_lstm_share": Figure.of(ratios(speeds, limits), "of limit",
+                                          f"{max(speeds) / 1e9:.0f} GFLOP/s at best, {sample}")}
 
 
 class TheirTraining:
