@@ -4,9 +4,10 @@
     python bench.py --only train beam       some of them
     python bench.py --full --json FILE      whole sizes, which takes hours
 
-Reference and ours take turns for five rounds; a row gives the median of the rounds' ratios, in
-brackets the lowest and highest, then the sample it was measured on. Shares are of the highest rate
-at which this machine multiplies matrices of any type, measured in the same run.
+Reference and ours take turns for five rounds, fewer if the machine is too busy for them; a row
+gives the median of the rounds' ratios, in brackets the lowest and highest, then the sample it was
+measured on. Shares are of the highest rate at which this machine multiplies matrices of any type,
+measured in the same rounds.
 
     bench_rows.py        encode, train, beam, score
     bench_scale.py       open, scaling, ddp, cold
@@ -62,8 +63,9 @@ def measure(names, setup, report):
 
 def line(key, figure):
     """A figure as a row of the table."""
-    spread = f"({figure.low:.3g} .. {figure.high:.3g})" if figure.rounds > 1 else ""
-    return f"{key:24} {figure.value:8.3g} {figure.unit:8} {spread:18} {figure.sample}"
+    spread = f"({figure.low:.3g} .. {figure.high:.3g}, {figure.rounds} rounds)"
+    return (f"{key:24} {figure.value:8.3g} {figure.unit:8} "
+            f"{spread if figure.rounds > 1 else '':28} {figure.sample}")
 
 
 def run(options, folder):

@@ -70,7 +70,7 @@ def encode_by(setup, name, weights):
     alike = cosine(np.load(theirs).mean(1), ours(few).mean(1))
     require(alike >= SAME_PICTURE, f"the features of {name} (cosine {alike:.4f})")
     slow, fast, limits = alternate(
-        setup.sizes.rounds,
+        setup.sizes,
         lambda: len(files) / timed(reference.encode, network, usual, files, theirs)[1],
         lambda: min(many, len(split.pictures)) / timed(ours)[1], setup.limit)
     flops, sample = picture_flops(network, transform.size), f"{few} and {many} pictures a round"
@@ -108,7 +108,7 @@ def train(setup):
 
     take_steps(run, 2)
     usual, plain, fast, limits = alternate(
-        setup.sizes.rounds, lambda: per_second(theirs.usual, setup.sizes.usual_steps),
+        setup.sizes, lambda: per_second(theirs.usual, setup.sizes.usual_steps),
         lambda: per_second(theirs.plain, setup.sizes.steps), ours, setup.limit)
     sample = f"{setup.sizes.steps} steps of 64 a round"
     return {"train_ratio": Figure.of(ratios(fast, usual), "x", said(usual, fast, "pairs/s", sample)
@@ -177,7 +177,7 @@ def beam(setup):
         return [found[0] for found in evaluation.caption_features(captioner, features, Search())]
 
     require(theirs() == ours()[:few], "the captions")
-    slow, fast = alternate(setup.sizes.rounds, lambda: len(features[:few]) / timed(theirs)[1],
+    slow, fast = alternate(setup.sizes, lambda: len(features[:few]) / timed(theirs)[1],
                            lambda: len(features) / timed(ours)[1])
     sample = f"{len(features[:few])} and {len(features)} pictures a round, of 1,000"
     return {"beam_ratio": Figure.of(ratios(fast, slow), "x",
@@ -201,12 +201,12 @@ def score(setup):
 
     sample = f"{len(pictures)} pictures, scaled to {WHOLE_SCORED}"
     if not shutil.which("java"):
-        times, = alternate(setup.sizes.rounds, lambda: timed(ours)[1] * scale)
+        times, = alternate(setup.sizes, lambda: timed(ours)[1] * scale)
         return {"score_seconds": Figure.of(times, "s", f"{sample}; no Java to compare with")}
     mine = ours()
     for name, value in theirs().items():
         require(abs(mine[name] - value) <= SAME_SCORE, f"{name} ({value} and {mine[name]})")
-    slow, fast = alternate(setup.sizes.rounds, lambda: timed(theirs)[1] * scale,
+    slow, fast = alternate(setup.sizes, lambda: timed(theirs)[1] * scale,
                            lambda: timed(ours)[1] * scale)
     return {"score_seconds": Figure.of(fast, "s", sample),
             "score_ratio": Figure.of(ratios(slow, fast), "x", f"the official code {min(slow):.1f} "

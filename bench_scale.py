@@ -20,31 +20,38 @@ from bench_tools import Figure, alternate, ratios, require, timed
 from coco import read_split
 from data_loader import LONGEST
 
-WHOLE = 590_000             # captions, as COCO has
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 
 
 def opening(setup):
-    """From a captions file to the first batch: without and with what is kept on disk."""
-    seeds, folder = count(1), setup.folder / "captions"
+    """From a captions file to the first batch: without and with what is kept on disk.
+
+    Cold, a sample against the same sample; warm, all captions in a process of their own against
+    the sample's time scaled up, since a reading that takes moments on a sample says little.
+    """
+    sizes, seeds, folder = setup.sizes, count(1), setup.folder / "captions"
     file = folder / "annotations" / "captions_train.json"
-    write_captions(folder, 1000, next(seeds))
+
+    def opened_cold():
+        write_captions(folder, sizes.opened, next(seeds))       # unlike any opened before
+        return timed(open_first_batch, folder)[1]
+
+    write_captions(folder, min(1000, sizes.opened), next(seeds))
     same_captions(open_first_batch(folder), usual_first_batch(file))
-    cold, warm, usual = [], [], []
-    for _ in range(setup.sizes.rounds):
-        write_captions(folder, setup.sizes.opened, next(seeds))     # unlike any opened before
-        cold.append(timed(open_first_batch, folder)[1])
-        warm.append(timed(open_first_batch, folder)[1])
-        usual.append(timed(usual_first_batch, file)[1])
-    sample = f"{setup.sizes.opened:,} captions a round, of {WHOLE:,}"
-    write_captions(folder, setup.sizes.opened_whole, next(seeds))
-    with Child(["open", folder], torch.get_num_threads()) as child:
-        whole = child.answer()
-    return {"open_ratio_cold": Figure.of(ratios(usual, cold), "x", sample),
-            "open_ratio_warm": Figure.of(ratios(usual, warm), "x", sample),
-            "open_peak_gb": Figure.of([whole["peak"] / 1e9], "GB", "{:,} captions, opened in "
-                                      "{cold:.1f} s cold and {warm:.1f} s warm".format(
-                                          setup.sizes.opened_whole, **whole))}
+    whole = write_captions(setup.folder / "whole", sizes.opened_whole, next(seeds))
+    with Child(["open", whole], torch.get_num_threads()) as child:
+        first = child.answer()
+        cold, usual, warm = alternate(sizes, opened_cold,
+                                      lambda: timed(usual_first_batch, file)[1],
+                                      child.ask)
+    scale = sizes.opened_whole / sizes.opened
+    sample, all_of = f"{sizes.opened:,} captions", f"{sizes.opened_whole:,} captions"
+    return {"open_ratio_cold": Figure.of(ratios(usual, cold), "x", f"{sample} a round; {all_of} "
+                                         f"took {first['seconds']:.1f} s once"),
+            "open_ratio_warm": Figure.of([scale * one / other["seconds"] for one, other in
+                                          zip(usual, warm, strict=True)], "x",
+                                         f"{all_of}, of the reference {sample}, scaled"),
+            "open_peak_gb": Figure.of([max(one["peak"] for one in warm) / 1e9], "GB", all_of)}
 
 
 def usual_first_batch(file):
@@ -75,7 +82,7 @@ def in_turn(setup, children):
         children = [stack.enter_context(child) for child in children]
         for child in children:
             child.answer()
-        return alternate(setup.sizes.rounds, *[child.ask for child in children])
+        return alternate(setup.sizes, *[child.ask for child in children])
 
 
 def scaling(setup):
@@ -114,7 +121,7 @@ def cold(setup):
                                             stdout=subprocess.DEVNULL))[1]
 
     seconds("caption.py", photo)                        # both read from a warm disk
-    bare, whole = alternate(setup.sizes.rounds, lambda: seconds("-c", "import torch"),
+    bare, whole = alternate(setup.sizes, lambda: seconds("-c", "import torch"),
                             lambda: seconds("caption.py", photo))
     beyond = [one - other for one, other in zip(whole, bare, strict=True)]
     return {"cold_caption_s": Figure.of(beyond, "s", "a photograph of 12 megapixels")}

@@ -8,6 +8,7 @@ median of the rounds' ratios. FLOPs count a multiplication and an addition as tw
 """
 
 import contextlib
+import math
 import os
 import platform
 import statistics
@@ -38,6 +39,7 @@ class Sizes:
     """How much a round does. FULL takes whole sizes, SMALL a part, and its rows say so."""
 
     rounds: int = 5
+    patience: float = 40                # seconds, after which a row begins no other round
     encoded: tuple = (32, 96)           # pictures, of the reference and of ours
     usual_steps: int = 2                # of the loop that decodes and encodes for each caption
     steps: int = 16                     # of the loops with cached features
@@ -49,8 +51,8 @@ class Sizes:
 
 
 SMALL = Sizes()
-FULL = Sizes(encoded=(1000, 1000), usual_steps=10, steps=100, captioned=(1000, 1000), scored=5000,
-             opened=590_000, pictures=6000)
+FULL = Sizes(patience=math.inf, encoded=(1000, 1000), usual_steps=10, steps=100,
+             captioned=(1000, 1000), scored=5000, opened=590_000, pictures=6000)
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,16 @@ class Figure:
         return cls(statistics.median(values), min(values), max(values), unit, sample, len(values))
 
 
-def alternate(rounds, *legs):
-    """Call the legs in turn, round after round: each one's results, in order."""
-    return list(zip(*[[leg() for leg in legs] for _ in range(rounds)], strict=True))
+def alternate(sizes, *legs):
+    """Call the legs in turn, round after round: each one's results, in order.
+
+    On a machine so busy that a round takes long, fewer of them; a figure says how many.
+    """
+    began, results = time.monotonic(), []
+    while len(results) < sizes.rounds and (
+            not results or time.monotonic() - began < sizes.patience):
+        results.append([leg() for leg in legs])
+    return list(zip(*results, strict=True))
 
 
 def said(slow, fast, unit, sample):

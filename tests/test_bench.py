@@ -74,9 +74,13 @@ def test_the_forward_count_of_a_convolution_is_pytorchs():
 
 def test_legs_take_turns():
     called = []
-    one, two = alternate(3, lambda: called.append("one") or len(called),
+    one, two = alternate(replace(TINY, rounds=3), lambda: called.append("one") or len(called),
                          lambda: called.append("two") or len(called))
     assert called == ["one", "two"] * 3 and one == (1, 3, 5) and two == (2, 4, 6)
+
+
+def test_no_round_begins_once_patience_is_out_but_the_first():
+    assert alternate(replace(TINY, patience=0), lambda: 7) == [(7,)]
 
 
 def test_a_figure_is_the_median_of_its_rounds_and_their_extremes():
