@@ -118,17 +118,16 @@ class PlainModel(nn.Module):
         self.norm = nn.LayerNorm(embed)
         self.words = nn.Embedding(vocab, embed)
         self.drop = nn.Dropout(dropout)
-        self.lstm = nn.LSTM(embed * (2 if inject == "every" else 1), hidden, batch_first=True)
+        self.lstm = nn.LSTM(embed, hidden, batch_first=True)
         self.scores = nn.Linear(hidden, vocab)
 
     def forward(self, features, captions):
         """features (B, D), captions (B, T) -> scores (B, T, V)."""
         image = self.norm(self.embed(features)).unsqueeze(1)                   # (B, 1, E)
         words = self.drop(self.words(captions[:, :-1]))                        # (B, T-1, E)
-        inputs = torch.cat([image, words], dim=1)                              # (B, T, E)
         if self.inject == "every":
-            inputs = torch.cat([inputs, image.expand_as(inputs)], dim=2)
-        hidden, _ = self.lstm(inputs)                                          # (B, T, H)
+            words = words + image
+        hidden, _ = self.lstm(torch.cat([image, words], dim=1))                # (B, T, H)
         return self.scores(self.drop(hidden))
 
     @classmethod
@@ -136,7 +135,8 @@ class PlainModel(nn.Module):
         """One with the sizes and the weights of our captioner."""
         sizes = captioner.architecture["decoder"]
         model = cls(captioner.encoder.backbone.channels, sizes["embed_size"],
-                    sizes["hidden_size"], len(captioner.vocab), sizes["dropout"], sizes["inject"])
+                    sizes["hidden_size"], len(captioner.vocab), sizes["dropout"],
+                    captioner.decoder.inject)
         embed = {f"embed.{name}": one for name, one in captioner.encoder.embed.state_dict().items()}
         model.load_state_dict({**captioner.decoder.state_dict(), **embed})
         return model

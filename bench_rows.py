@@ -32,7 +32,8 @@ from bench_tools import (
 from caption import SHIPPED
 from checkpoint import load_captioner
 from coco import Split, find_split, read_split
-from features import CHUNK, cached_features, encode_split
+from encoding import AT_ONCE
+from features import cached_features, encode_split
 from search import Search
 from training import step
 
@@ -65,7 +66,7 @@ def encode_by(setup, name, weights):
         with quiet():
             return cached_features(backbone, transform, split.first(count), cache=cache)[0]
 
-    first, next_one = timed(ours, CHUNK)[1], timed(ours, CHUNK)[1]
+    first, next_one = timed(ours, AT_ONCE)[1], timed(ours, AT_ONCE)[1]
     reference.encode(network, usual, files, theirs)
     alike = cosine(np.load(theirs).mean(1), ours(few).mean(1))
     require(alike >= SAME_PICTURE, f"the features of {name} (cosine {alike:.4f})")
@@ -78,7 +79,7 @@ def encode_by(setup, name, weights):
                       f"{alike:.4f}"),
             Figure.of([flops * one for one in ratios(fast, limits)], "of limit",
                       f"{flops / 1e9:.2f} GFLOP a picture, {sample}"),
-            Figure.of([max(0.0, first - next_one)], "s", f"the first {CHUNK} pictures, less what "
+            Figure.of([max(0.0, first - next_one)], "s", f"the first {AT_ONCE} pictures, less what "
                       "the next take"))
 
 

@@ -181,7 +181,6 @@ def training_flops(decoder, channels, lengths):
         n 4H E + (n-1) 4H H                      first layer: input, and state once there is one
         (N-1) (n 4H H + (n-1) 4H H)              layers above
         (n-1) H V                                scores
-        4H E if the image joins every step       the same product at all of them: once a caption
         D E                                      the image's own linear layer
 
     Two FLOPs each; three times that to train, but twice for D E, whose input gets no gradient.
@@ -191,8 +190,7 @@ def training_flops(decoder, channels, lengths):
     captions, steps = len(lengths), int(sum(lengths))
     words = steps - captions
     forward = (steps * 4 * hidden * embed + words * 4 * hidden * hidden
-               + (layers - 1) * (steps + words) * 4 * hidden * hidden + words * hidden * vocab
-               + (captions * 4 * hidden * embed if decoder.inject == "every" else 0))
+               + (layers - 1) * (steps + words) * 4 * hidden * hidden + words * hidden * vocab)
     return 2 * (3 * forward + 2 * captions * channels * embed)
 
 

@@ -45,12 +45,11 @@ def small(monkeypatch):
     monkeypatch.setitem(RECIPES, "seed", {"batch_size": 10, "embed_size": 16, "hidden_size": 24})
 
 
-def by_hand(lengths, vocab, embed, hidden, channels, layers, every):
+def by_hand(lengths, vocab, embed, hidden, channels, layers):
     """Useful multiplications of training, product after product."""
     total = 0
     for length in lengths:
         total += 2 * channels * embed                       # the image's layer: no input gradient
-        total += 3 * 4 * hidden * embed if every else 0
         for place in range(length):                         # the image, then all words but <end>
             for layer in range(layers):
                 total += 3 * 4 * hidden * (hidden if layer else embed)
@@ -63,7 +62,7 @@ def by_hand(lengths, vocab, embed, hidden, channels, layers, every):
 @pytest.mark.parametrize("inject", ["first", "every"])
 def test_useful_flops_are_two_for_each_multiplication_that_a_word_needs(inject, layers):
     decoder = DecoderRNN(5, 7, 11, layers, inject=inject)
-    expected = 2 * by_hand([3, 6], 11, 5, 7, 13, layers, inject == "every")
+    expected = 2 * by_hand([3, 6], 11, 5, 7, 13, layers)
     assert training_flops(decoder, 13, torch.tensor([3, 6])) == expected
 
 
@@ -110,7 +109,7 @@ def test_stand_in_features_are_what_cached_ones_are(tmp_path):
 
 
 def test_encoding_is_compared_once_the_features_agree(setup, monkeypatch):
-    monkeypatch.setattr(bench_rows, "CHUNK", 2)
+    monkeypatch.setattr(bench_rows, "AT_ONCE", 2)
     ratio, share, warmup = bench_rows.encode_by(setup, "efficientnet_lite0", "pretrained")
     assert ratio.rounds == 2 and ratio.low > 0 and share.value > 0 and warmup.value >= 0
     monkeypatch.setattr(bench_rows, "cached_features", lambda backbone, transform, split, cache:
