@@ -179,9 +179,9 @@ def serve_training(root, folder, steps, threshold):
 
 def serve_opening(root):
     """Open a captions file, and again whenever asked, which finds what the first time left."""
-    tell(seconds=timed(open_first_batch, root)[1])
+    tell(seconds=timed(open_first_batch, root)[1], peak=peak_memory())
     while sys.stdin.readline():
-        tell(seconds=timed(open_first_batch, root)[1], peak=peak_memory())
+        tell(seconds=timed(open_first_batch, root)[1])
 
 
 if __name__ == "__main__":

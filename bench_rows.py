@@ -1,6 +1,6 @@
 """The rows of bench.py on networks and scores: pictures encoded, models trained, captions judged.
 
-    Setup --encode, train, beam, score--> {"encode_lite0_ratio": Figure, ...}
+    Setup --encode, train, beam, score, reward--> {"encode_lite0_ratio": Figure, ...}
 
 All are alike: prepare reference and ours, hold their results equal, let them take turns.
 """
@@ -8,6 +8,7 @@ All are alike: prepare reference and ours, hold their results equal, let them ta
 import copy
 import shutil
 from itertools import cycle, islice
+from statistics import median
 
 import numpy as np
 import torch
@@ -34,6 +35,8 @@ from checkpoint import load_captioner
 from coco import Split, find_split, read_split
 from encoding import AT_ONCE
 from features import cached_features, encode_split
+from ptb import tokenize
+from scores import CiderD
 from search import Search
 from training import step
 
@@ -45,15 +48,16 @@ WHOLE_SCORED = 5000         # pictures; of Karpathy's test split
 
 def encode(setup):
     """JPEG files to cached grid features, pictures per second, by two encoders."""
-    lite, lite_share, lite_warmup = encode_by(setup, "efficientnet_lite0", "pretrained")
-    resnet, resnet_share, resnet_warmup = encode_by(setup, "resnet50", None)
+    lite, lite_rate, lite_share, lite_warmup = encode_by(setup, "efficientnet_lite0", "pretrained")
+    resnet, resnet_rate, resnet_share, resnet_warmup = encode_by(setup, "resnet50", None)
     return {"encode_lite0_ratio": lite, "encode_resnet50_ratio": resnet,
+            "encode_lite0_rate": lite_rate, "encode_resnet50_rate": resnet_rate,
             "encode_share": lite_share, "encode_resnet50_share": resnet_share,
             "encode_warmup_s": lite_warmup, "encode_resnet50_warmup_s": resnet_warmup}
 
 
 def encode_by(setup, name, weights):
-    """Ratio to the reference, share of the limit, and seconds before the steady state."""
+    """Ratio to the reference, rate, share of the limit, and seconds before the steady state."""
     torch.manual_seed(0)                    # of ResNet-50's weights: random, for want of network
     backbone, transform = Backbone(name, weights, grid=True), transform_of(name)
     network, usual = plain_network(backbone), reference.usual_transform(transform)
@@ -77,6 +81,7 @@ def encode_by(setup, name, weights):
     flops, sample = picture_flops(network, transform.size), f"{few} and {many} pictures a round"
     return (Figure.of(ratios(fast, slow), "x", f"{said(slow, fast, 'pictures/s', sample)}, cosine "
                       f"{alike:.4f}"),
+            Figure.of(fast, "pictures/s", sample),
             Figure.of([flops * one for one in ratios(fast, limits)], "of limit",
                       f"{flops / 1e9:.2f} GFLOP a picture, {sample}"),
             Figure.of([max(0.0, first - next_one)], "s", f"the first {AT_ONCE} pictures, less what "
@@ -116,6 +121,7 @@ def train(setup):
                                      + f", of the usual loop {setup.sizes.usual_steps}"),
             "train_cached_ratio": Figure.of(ratios(fast, plain), "x",
                                             said(plain, fast, "pairs/s", sample)),
+            "train_rate": Figure.of(fast, "pairs/s", sample),
             "train_lstm_share": Figure.of(ratios(speeds, limits), "of limit",
                                           f"{max(speeds) / 1e9:.0f} GFLOP/s at best, {sample}")}
 
@@ -182,7 +188,28 @@ def beam(setup):
                            lambda: len(features) / timed(ours)[1])
     sample = f"{len(features[:few])} and {len(features)} pictures a round, of 1,000"
     return {"beam_ratio": Figure.of(ratios(fast, slow), "x",
-                                    said(slow, fast, "captions/s", sample))}
+                                    said(slow, fast, "captions/s", sample)),
+            "beam_rate": Figure.of(fast, "captions/s", sample)}
+
+
+def reward(setup):
+    """Milliseconds for the CIDEr-D of 320 samples, as self-critical training asks in each step."""
+    split = read_split(setup.data, "train")
+    scorer = CiderD([[tokenize(sentence) for sentence in picture.sentences]
+                     for picture in split.pictures])
+    rounds = iter(range(1000))
+
+    def rewards():
+        """Five samples of 64 pictures that were not asked for before: captions of the next ones."""
+        first = 64 * next(rounds)
+        pictures = [number % len(split.pictures) for number in range(first, first + 64)]
+        samples = [scorer.references[picture - 1][place % len(scorer.references[picture - 1])]
+                   for picture in pictures for place in range(5)]
+        return timed(scorer.scores, samples, [one for one in pictures for _ in range(5)])[1]
+
+    rewards()
+    times, = alternate(setup.sizes, lambda: 1000 * median(rewards() for _ in range(9)))
+    return {"reward_ms": Figure.of(times, "ms", "320 samples, the median of 9 a round")}
 
 
 def score(setup):
