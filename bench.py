@@ -65,7 +65,7 @@ def line(key, figure):
     """A figure as a row of the table."""
     spread = f"({figure.low:.3g} .. {figure.high:.3g}, {figure.rounds} rounds)"
     return (f"{key:24} {figure.value:8.3g} {figure.unit:8} "
-            f"{spread if figure.rounds > 1 else '':28} {figure.sample}")
+            f"{spread if figure.rounds > 1 else '':30} {figure.sample}")
 
 
 def run(options, folder):

@@ -7,6 +7,7 @@ random numbers for features. A step takes the same time whatever the numbers are
 has to be encoded first.
 """
 
+import gc
 import json
 import os
 import subprocess
@@ -181,6 +182,7 @@ def serve_opening(root):
     """Open a captions file, and again whenever asked, which finds what the first time left."""
     tell(seconds=timed(open_first_batch, root)[1], peak=peak_memory())
     while sys.stdin.readline():
+        gc.collect()                        # no opening pays for the one before
         tell(seconds=timed(open_first_batch, root)[1])
 
 

@@ -41,9 +41,8 @@ def opening(setup):
     whole = write_captions(setup.folder / "whole", sizes.opened_whole, next(seeds))
     with Child(["open", whole], torch.get_num_threads()) as child:
         first = child.answer()
-        cold, usual, warm = alternate(sizes, opened_cold,
-                                      lambda: timed(usual_first_batch, file)[1],
-                                      child.ask)
+        cold, usual, warm = alternate(
+            sizes, opened_cold, lambda: timed(usual_first_batch, file)[1], child.ask)
     scale = sizes.opened_whole / sizes.opened
     sample, all_of = f"{sizes.opened:,} captions", f"{sizes.opened_whole:,} captions"
     return {"open_ratio_cold": Figure.of(ratios(usual, cold), "x", f"{sample} a round; {all_of} "
@@ -51,7 +50,7 @@ def opening(setup):
             "open_ratio_warm": Figure.of([scale * one / other["seconds"] for one, other in
                                           zip(usual, warm, strict=True)], "x",
                                          f"{all_of}, of the reference {sample}, scaled"),
-            "open_peak_gb": Figure.of([first["peak"] / 1e9], "GB", f"{all_of}, opened once")}
+            "open_peak_gb": Figure.of([first["peak"] / 1e9], "GB", f"{all_of}, cold")}
 
 
 def usual_first_batch(file):
