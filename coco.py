@@ -203,7 +203,7 @@ def collector_paused():
             gc.enable()
 
 
-@collector_paused()             # COCO is read in a third of the time
+@collector_paused()             # of the time COCO takes when kept, more than half
 def _read(root, name):
     path, folder = Path(root) / "annotations" / f"captions_{name}.json", Path(root) / name
     return tuple(Picture(id, folder / file_name, tuple(captions))

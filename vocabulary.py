@@ -23,6 +23,7 @@ from files import BadInput, read_json, writable, write_json
 START_ID, END_ID, UNK_ID = 0, 1, 2
 START_WORD, END_WORD, UNK_WORD = "<start>", "<end>", "<unk>"
 
+# of all that NLTK has rules for, only a comma before a space and one full stop at the end
 PLAIN = re.compile(r"[a-z0-9 ]*+(?:, [a-z0-9 ]*+)*+\.?+ *+")
 CONTRACTIONS = {"cannot", "gimme", "gonna", "gotta", "lemme", "wanna"}      # two words to NLTK
 

@@ -1,0 +1,115 @@
+"""Every performance figure we quote, as ratios measured in one run of at most 8 minutes.
+
+    python bench.py                         all rows, on samples
+    python bench.py --only train beam       some of them
+    python bench.py --full --json FILE      whole sizes, which takes hours
+
+Reference and ours take turns for five rounds, fewer if the machine is too busy for them; a row
+gives the median of the rounds' ratios, in brackets the lowest and highest, then the sample it was
+measured on. Shares are of the highest rate at which this machine multiplies matrices of any type,
+measured in the same rounds.
+
+    bench_rows.py        encode, train, beam, score, reward
+    bench_scale.py       open, scaling, ddp, cold
+    bench_reference.py   what they are compared with
+    bench_child.py       processes of their own;  bench_tools.py  rounds, limits, FLOPs
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from files import run_command, write_json
+
+SECTIONS = ("encode", "train", "beam", "score", "reward", "open", "scaling", "ddp", "cold")
+
+
+def find_data():
+    """Flickr8k where it is at hand, else the drawn scenes."""
+    from scenes import find_root
+
+    flickr8k = Path(os.environ.get("CAPTION_DATA", "../shared")) / "flickr8k"
+    return flickr8k if flickr8k.is_dir() else find_root("scenes")
+
+
+def measure(names, setup, report):
+    """Run the sections and put their figures into `report`, each printed as soon as it is known.
+
+    Raises `Unequal` if a reference and ours differ.
+    """
+    import bench_rows
+    import bench_scale
+    from bench_tools import Unmeasured, timed
+
+    rows = dict(zip(SECTIONS, (
+        bench_rows.encode, bench_rows.train, bench_rows.beam, bench_rows.score, bench_rows.reward,
+        bench_scale.opening, bench_scale.scaling, bench_scale.ddp, bench_scale.cold), strict=True))
+    for name in names:
+        print(f"-- {name}: {rows[name].__doc__.splitlines()[0]}", flush=True)
+        try:
+            figures, report["seconds"][name] = timed(rows[name], setup)
+        except Unmeasured as reason:
+            print(f"{name} is not measured: {reason}", file=sys.stderr)
+            continue
+        for key, figure in figures.items():
+            report[key] = figure.value
+            report["details"][key] = asdict(figure)
+            print(line(key, figure), flush=True)
+
+
+def line(key, figure):
+    """A figure as a row of the table."""
+    spread = f"({figure.low:.3g} .. {figure.high:.3g}, {figure.rounds} rounds)"
+    return (f"{key:24} {figure.value:8.3g} {figure.unit:8} "
+            f"{spread if figure.rounds > 1 else '':30} {figure.sample}")
+
+
+def run(options, folder):
+    """Measure what was asked for, and write it, as far as it came, also after Ctrl-C."""
+    from bench_tools import FULL, KINDS, SIDES, SMALL, Setup, copy_rate, machine, product_rate
+
+    began, data, found = time.monotonic(), find_data(), machine()
+    rates = {(kind, side): product_rate(kind, side) for kind in KINDS for side in SIDES}
+    limits = {f"{kind}_flops": max(rates[kind, side] for side in SIDES) for kind in KINDS}
+    limits["memory_bytes"] = copy_rate()
+    print(*(f"{name} {value}" for name, value in found.items()), sep=", ")
+    print("limits a second:", ", ".join(f"{name.replace('_', ' G')} {rate / 1e9:.0f}"
+                                        for name, rate in limits.items()), flush=True)
+    setup = Setup(FULL if options.full else SMALL, data, folder, max(rates, key=rates.get))
+    report = {"machine": found, "limits": limits, "data": data.name,
+              "sizes": asdict(setup.sizes), "seconds": {}, "details": {}}
+    try:
+        measure(options.only, setup, report)
+    finally:
+        report["minutes"] = (time.monotonic() - began) / 60
+        print(f"took {report['minutes']:.1f} minutes on {data.name}", flush=True)
+        if options.json:
+            write_json(options.json, report, indent=1)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        description="Measure how fast everything is, against the usual way of doing it.")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="NAME",
+                        help=f"of {', '.join(SECTIONS)}: only these (all)")
+    parser.add_argument("--full", action="store_true",
+                        help="whole sizes instead of samples: hours instead of minutes")
+    parser.add_argument("--json", help="write the figures to this file")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        # both are read on import, which is why the rows are imported late: a cache of this run's
+        # own, so that nothing is found that it did not make, and no bar between the lines
+        os.environ.update(CAPTION_CACHE=str(Path(folder) / "cache"), TQDM_DISABLE="1")
+        run(options, Path(folder))
+
+
+if __name__ == "__main__":
+    run_command(main)

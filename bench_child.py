@@ -1,0 +1,191 @@
+"""Training and opening in processes of their own, for what one process cannot tell of itself.
+
+    Child(["train", ...]) --a line--> serve_training, a round of it --a line of JSON--> Child.ask
+
+Also what they train on: captions of the dataset at hand, repeated until there are enough, with
+random numbers for features. A step takes the same time whatever the numbers are, and no picture
+has to be encoded first.
+"""
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import torch
+from PIL import Image
+
+import runs
+from bench_tools import Unmeasured, anonymous_memory, peak_memory, timed
+from coco import read_split
+from data_loader import CaptionData, tokenized
+from distributed import from_main, is_main, processes
+from files import write_json
+from settings import RECIPES, Settings
+from training import step
+from vocabulary import Vocabulary
+
+CHANNELS = 1280             # of the stand-ins for cached features: EfficientNet-Lite's
+THRESHOLD = 5               # occurrences of a word, as in the seed recipe
+
+
+class Child:
+    """A Python process that does a round of work whenever asked, and waits idle in between."""
+
+    def __init__(self, arguments, threads, launcher=()):
+        self.process = subprocess.Popen(
+            [sys.executable, *launcher, __file__, *map(str, arguments)], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, "OMP_NUM_THREADS": str(threads)})
+
+    def answer(self):
+        """What it says next; raises `Unmeasured`, with its last words, if it has ended."""
+        line = self.process.stdout.readline()
+        if not line:
+            last = self.process.communicate()[1].strip().splitlines() or ["without a word"]
+            raise Unmeasured(f"a process of its own ended early ({last[-1]})")
+        return json.loads(line)
+
+    def ask(self):
+        """Let it do a round."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.process.communicate()          # no more lines: it ends
+
+
+def write_stand_in(root, pictures):
+    """A dataset in COCO's layout of tiny pictures that have the sentences of `pictures`."""
+    write_tiny(root, "train", [picture.sentences for picture in pictures], side=8)
+    write_tiny(root, "val", [pictures[0].sentences], side=9)
+    return root
+
+
+def write_tiny(root, name, sentences, side):
+    """One split of it."""
+    (root / name).mkdir(parents=True)
+    images, annotations = [], []
+    Image.new("RGB", (side, side)).save(root / "tiny.png")
+    bits = (root / "tiny.png").read_bytes()
+    for number, mine in enumerate(sentences):
+        (root / name / f"{number}.png").write_bytes(bits)
+        images.append({"id": number, "file_name": f"{number}.png"})
+        annotations += [{"image_id": number, "caption": one} for one in mine]
+    write_json(root / "annotations" / f"captions_{name}.json",
+               {"images": images, "annotations": annotations})
+
+
+def random_features(path, views, pictures):
+    """A memory-mapped array (views, pictures, D), as `cached_features` gives."""
+    array = np.lib.format.open_memmap(path, "w+", np.float16, (views, pictures, CHANNELS))
+    random = np.random.default_rng(0)
+    for view, picture in np.ndindex(views, pictures):       # never much of it in memory
+        array[view, picture] = random.random(CHANNELS, np.float32)
+    array.flush()
+    return np.load(path, mmap_mode="r")
+
+
+def training_run(root, folder, threshold=THRESHOLD):
+    """The seed model's run on a stand-in dataset: batch 64, embed 512, hidden 512."""
+    settings = Settings(data=str(root), **{**RECIPES["seed"], "warmup": 0,
+                                           "vocab_threshold": threshold})
+    path = folder / f"features-{os.getpid()}.npy"
+
+    def cached_features(backbone, transform, split, views=1):
+        return random_features(path, views, len(split.pictures))
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with mock.patch.object(runs, "cached_features", cached_features):
+        return runs.Run(settings, folder / "run")
+
+
+def take_steps(run, steps):
+    """Take the next steps, all in one epoch; gives the lengths of the captions taken."""
+    position, lengths = run.position, []
+    if position["batch"] + steps > run.steps_per_epoch:
+        position.update(epoch=position["epoch"] + 1, batch=0)
+    run.saved = time.monotonic()            # no round is the one in which the state is saved
+    with closing(run.batches(position["epoch"])) as batches:
+        for batch in islice(batches, steps):
+            step(run, batch)
+            lengths.append(batch[2])
+    return torch.cat(lengths)
+
+
+def in_pairs(run, ids):
+    """So many ids of captions as pairs of picture and caption, of the epoch's mean length.
+
+    Batches hold captions of like length, so a few of them are not like the epoch.
+    """
+    return ids / run.train.lengths.float().mean().item()
+
+
+def open_first_batch(root):
+    """From a captions file to the first batch, as `Run` goes: the vocabulary, data and batch."""
+    split = read_split(root, "train")
+    vocab = Vocabulary.build(tokenized(split), THRESHOLD)
+    features = np.broadcast_to(np.float16(0), (1, len(split.pictures), CHANNELS))
+    data = CaptionData(split, vocab, features)
+    return vocab, data, data.batch(data.order(64, 0, 0)[0])
+
+
+def write_captions(root, count, seed):
+    """A generated captions file of COCO's proportions, in which no other seed has a sentence."""
+    random = np.random.default_rng(seed)
+    with_val = root / "annotations" / "captions_val.json"       # so that train lends it none
+    with_val.parent.mkdir(parents=True, exist_ok=True)
+    with_val.touch()
+    with open(with_val.with_name("captions_train.json"), "w", encoding="utf-8") as file:
+        images = ",\n".join(f'{{"license": 3, "file_name": "{id:012d}.jpg", "height": 427, '
+                            f'"width": 640, "id": {id}}}' for id in range(count // 5))
+        file.write(f'{{"images": [{images}], "annotations": [')
+        for id in range(count):
+            words = (27_000 ** random.random(random.integers(8, 14))).astype(int).tolist()
+            sentence = " ".join(f"w{word}" for word in words)
+            file.write(f'{"," * (id > 0)}\n{{"image_id": {id // 5}, "id": {id}, '
+                       f'"caption": "A {sentence} of {seed}."}}')
+        file.write("]}")
+    return root
+
+
+def tell(**answer):
+    """Answer the parent, from the main process alone."""
+    if is_main():
+        print(json.dumps(answer), file=sys.__stdout__, flush=True)
+
+
+def serve_training(root, folder, steps, threshold):
+    """Train so many steps whenever asked."""
+    with processes("cpu"):
+        run = training_run(Path(root), Path(folder), int(threshold))
+        take_steps(run, 2)                       # the first allocate
+        tell(ready=True)
+        while from_main(sys.stdin.readline() if is_main() else None):
+            lengths, seconds = timed(take_steps, run, int(steps))
+            tell(seconds=seconds, memory=anonymous_memory(),
+                 pairs=in_pairs(run, int(lengths.sum())))
+
+
+def serve_opening(root):
+    """Open a captions file, and again whenever asked, which finds what the first time left."""
+    tell(seconds=timed(open_first_batch, root)[1], peak=peak_memory())
+    while sys.stdin.readline():
+        gc.collect()                        # no opening pays for the one before
+        tell(seconds=timed(open_first_batch, root)[1])
+
+
+if __name__ == "__main__":
+    sys.stdout = sys.stderr                 # answers alone go to the parent
+    {"train": serve_training, "open": serve_opening}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,241 @@
+"""The rows of bench.py on networks and scores: pictures encoded, models trained, captions judged.
+
+    Setup --encode, train, beam, score, reward--> {"encode_lite0_ratio": Figure, ...}
+
+All are alike: prepare reference and ours, hold their results equal, let them take turns.
+"""
+
+import copy
+import shutil
+from itertools import cycle, islice
+from statistics import median
+
+import numpy as np
+import torch
+from torch import nn
+
+import bench_reference as reference
+import evaluation
+from backbones import Backbone, transform_of
+from bench_child import CHANNELS, in_pairs, take_steps, training_run, write_stand_in
+from bench_tools import (
+    Figure,
+    alternate,
+    cosine,
+    picture_flops,
+    quiet,
+    ratios,
+    require,
+    said,
+    timed,
+    training_flops,
+)
+from caption import SHIPPED
+from checkpoint import load_captioner
+from coco import Split, find_split, read_split
+from encoding import AT_ONCE
+from features import cached_features, encode_split
+from ptb import tokenize
+from scores import CiderD
+from search import Search
+from training import step
+
+SAME_PICTURE = 0.99         # cosine between features of one picture, at least
+SAME_LOSS = 0.005           # share by which losses per word may differ: ours has float16 features
+SAME_SCORE = 1e-9
+WHOLE_SCORED = 5000         # pictures; of Karpathy's test split
+
+
+def encode(setup):
+    """JPEG files to cached grid features, pictures per second, by two encoders."""
+    lite, lite_rate, lite_share, lite_warmup = encode_by(setup, "efficientnet_lite0", "pretrained")
+    resnet, resnet_rate, resnet_share, resnet_warmup = encode_by(setup, "resnet50", None)
+    return {"encode_lite0_ratio": lite, "encode_resnet50_ratio": resnet,
+            "encode_lite0_rate": lite_rate, "encode_resnet50_rate": resnet_rate,
+            "encode_share": lite_share, "encode_resnet50_share": resnet_share,
+            "encode_warmup_s": lite_warmup, "encode_resnet50_warmup_s": resnet_warmup}
+
+
+def encode_by(setup, name, weights):
+    """Ratio to the reference, rate, share of the limit, and seconds before the steady state."""
+    torch.manual_seed(0)                    # of ResNet-50's weights: random, for want of network
+    backbone, transform = Backbone(name, weights, grid=True), transform_of(name)
+    network, usual = plain_network(backbone), reference.usual_transform(transform)
+    (few, many), split = setup.sizes.encoded, read_split(setup.data, "train")
+    files = [picture.file for picture in split.pictures[:few]]
+    cache, theirs = setup.folder / "features", setup.folder / "theirs.npy"
+
+    def ours(count=many):
+        shutil.rmtree(cache, ignore_errors=True)
+        with quiet():
+            return cached_features(backbone, transform, split.first(count), cache=cache)[0]
+
+    first, next_one = timed(ours, AT_ONCE)[1], timed(ours, AT_ONCE)[1]
+    reference.encode(network, usual, files, theirs)
+    alike = cosine(np.load(theirs).mean(1), ours(few).mean(1))
+    require(alike >= SAME_PICTURE, f"the features of {name} (cosine {alike:.4f})")
+    slow, fast, limits = alternate(
+        setup.sizes,
+        lambda: len(files) / timed(reference.encode, network, usual, files, theirs)[1],
+        lambda: min(many, len(split.pictures)) / timed(ours)[1], setup.limit)
+    flops, sample = picture_flops(network, transform.size), f"{few} and {many} pictures a round"
+    return (Figure.of(ratios(fast, slow), "x", f"{said(slow, fast, 'pictures/s', sample)}, cosine "
+                      f"{alike:.4f}"),
+            Figure.of(fast, "pictures/s", sample),
+            Figure.of([flops * one for one in ratios(fast, limits)], "of limit",
+                      f"{flops / 1e9:.2f} GFLOP a picture, {sample}"),
+            Figure.of([max(0.0, first - next_one)], "s", f"the first {AT_ONCE} pictures, less what "
+                      "the next take"))
+
+
+def plain_network(backbone):
+    """A copy of the backbone's stages, laid out and run as PyTorch does by itself."""
+    return nn.Sequential(*copy.deepcopy(backbone.stages)).to(
+        memory_format=torch.contiguous_format).eval()
+
+
+def train(setup):
+    """The seed model's pairs per second against two loops, and its share of the limit."""
+    split = read_split(setup.data, "train")
+    root = write_stand_in(setup.folder / "train", split.pictures)
+    run = training_run(root, setup.folder / "run")
+    theirs = TheirTraining(setup, run)
+    same_losses(run, theirs, split.first(run.settings.batch_size))
+    speeds = []
+
+    def ours():
+        lengths, seconds = timed(take_steps, run, setup.sizes.steps)
+        speeds.append(training_flops(run.captioner.decoder, CHANNELS, lengths) / seconds)
+        return in_pairs(run, int(lengths.sum()) / seconds)
+
+    def per_second(loop, steps):
+        ids, seconds = timed(loop, steps)
+        return in_pairs(run, ids / seconds)
+
+    take_steps(run, 2)
+    usual, plain, fast, limits = alternate(
+        setup.sizes, lambda: per_second(theirs.usual, setup.sizes.usual_steps),
+        lambda: per_second(theirs.plain, setup.sizes.steps), ours, setup.limit)
+    sample = f"{setup.sizes.steps} steps of 64 a round"
+    return {"train_ratio": Figure.of(ratios(fast, usual), "x", said(usual, fast, "pairs/s", sample)
+                                     + f", of the usual loop {setup.sizes.usual_steps}"),
+            "train_cached_ratio": Figure.of(ratios(fast, plain), "x",
+                                            said(plain, fast, "pairs/s", sample)),
+            "train_rate": Figure.of(fast, "pairs/s", sample),
+            "train_lstm_share": Figure.of(ratios(speeds, limits), "of limit",
+                                          f"{max(speeds) / 1e9:.0f} GFLOP/s at best, {sample}")}
+
+
+class TheirTraining:
+    """The two loops of the reference, with the sizes, weights and captions of our run."""
+
+    def __init__(self, setup, run):
+        captioner, settings = run.captioner, run.settings
+        name = find_split(setup.data, "train")
+        self.captions = reference.UsualDataset(
+            setup.data / "annotations" / f"captions_{name}.json", setup.data / name,
+            reference.usual_transform(captioner.transform))
+        require(self.captions.words == run.vocab.words, "the vocabulary")
+        self.network = plain_network(captioner.encoder.backbone)
+        self.model = reference.PlainModel.like(captioner)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), settings.learning_rate)
+        self.loader = reference.usual_loader(self.captions, settings.batch_size)
+        self.cached = reference.CachedDataset(run.train.features[0], self.captions)
+
+    def usual(self, steps):
+        return reference.usual_steps(self.captions, self.loader, self.network, self.model,
+                                     self.optimizer, steps)
+
+    def plain(self, steps):
+        return reference.plain_steps(self.cached, self.loader.batch_sampler.batch_size, self.model,
+                                     self.optimizer, steps)
+
+
+def same_losses(run, theirs, split):
+    """Train both on a caption of every picture of `split`, thrice, and compare losses per word."""
+    first = np.unique(theirs.cached.pictures, return_index=True)[1][:len(split.pictures)]
+    images, captions = zip(*[theirs.captions[index] for index in first], strict=True)
+    with torch.no_grad():
+        features = theirs.network(torch.stack(images)).mean((2, 3))
+    features, captions, lengths = reference.padded(zip(features, captions, strict=True))
+    encoder = run.captioner.encoder
+    found = encode_split(encoder.backbone, run.captioner.transform, split)[0]
+    run.captioner.decoder.eval()            # no dropout, until the next epoch begins
+    theirs.model.eval()
+    for _ in range(3):
+        loss, _ = step(run, (torch.from_numpy(found).float(), captions, lengths))
+        other = reference.plain_step(theirs.model, theirs.optimizer, features, captions, lengths)
+        require(abs(loss.item() - other) <= SAME_LOSS * other,
+                f"the loss per word ({other:.4f} and {loss.item():.4f})")
+    theirs.model.train()
+
+
+def beam(setup):
+    """Beam-3 captions per second from cached features, by the captioner in the box."""
+    captioner, (few, many) = load_captioner(SHIPPED), setup.sizes.captioned
+    split = read_split(setup.data, "val").first(many)
+    with quiet():
+        features = cached_features(captioner.encoder.backbone, captioner.transform, split)[0]
+
+    def theirs():
+        return reference.captions(captioner, features[:few], Search())
+
+    def ours():
+        return [found[0] for found in evaluation.caption_features(captioner, features, Search())]
+
+    require(theirs() == ours()[:few], "the captions")
+    slow, fast = alternate(setup.sizes, lambda: len(features[:few]) / timed(theirs)[1],
+                           lambda: len(features) / timed(ours)[1])
+    sample = f"{len(features[:few])} and {len(features)} pictures a round, of 1,000"
+    return {"beam_ratio": Figure.of(ratios(fast, slow), "x",
+                                    said(slow, fast, "captions/s", sample)),
+            "beam_rate": Figure.of(fast, "captions/s", sample)}
+
+
+def reward(setup):
+    """Milliseconds for the CIDEr-D of 320 samples, as self-critical training asks in each step."""
+    split = read_split(setup.data, "train")
+    scorer = CiderD([[tokenize(sentence) for sentence in picture.sentences]
+                     for picture in split.pictures])
+    rounds = iter(range(1000))
+
+    def rewards():
+        """Five samples of 64 pictures that were not asked for before: captions of the next ones."""
+        first = 64 * next(rounds)
+        pictures = [number % len(split.pictures) for number in range(first, first + 64)]
+        samples = [scorer.references[picture - 1][place % len(scorer.references[picture - 1])]
+                   for picture in pictures for place in range(5)]
+        return timed(scorer.scores, samples, [one for one in pictures for _ in range(5)])[1]
+
+    rewards()
+    times, = alternate(setup.sizes, lambda: 1000 * median(rewards() for _ in range(9)))
+    return {"reward_ms": Figure.of(times, "ms", "320 samples, the median of 9 a round")}
+
+
+def score(setup):
+    """Seconds for BLEU, ROUGE-L and CIDEr-D of 5,000 pictures, and the official code's."""
+    spoken = read_split(setup.data, "train").pictures
+    pictures = tuple(islice(cycle(spoken), setup.sizes.scored))
+    split, scale = Split("scored", pictures), WHOLE_SCORED / setup.sizes.scored
+    references = [picture.sentences for picture in pictures]
+    candidates = [mine[0] for mine in references[1:] + references[:1]]      # of the next picture
+
+    def ours():
+        return evaluation.score(candidates, evaluation.tokenized_references(split))[0]
+
+    def theirs():
+        with quiet():
+            return reference.official_scores(candidates, references)
+
+    sample = f"{len(pictures)} pictures, scaled to {WHOLE_SCORED}"
+    if not shutil.which("java"):
+        times, = alternate(setup.sizes, lambda: timed(ours)[1] * scale)
+        return {"score_seconds": Figure.of(times, "s", f"{sample}; no Java to compare with")}
+    mine = ours()
+    for name, value in theirs().items():
+        require(abs(mine[name] - value) <= SAME_SCORE, f"{name} ({value} and {mine[name]})")
+    slow, fast = alternate(setup.sizes, lambda: timed(theirs)[1] * scale,
+                           lambda: timed(ours)[1] * scale)
+    return {"score_seconds": Figure.of(fast, "s", sample),
+            "score_ratio": Figure.of(ratios(slow, fast), "x", f"the official code {min(slow):.1f} "
+                                     f"s at best, {sample}")}

@@ -1,0 +1,241 @@
+"""The bench counts what it says, lets reference and ours take turns, and refuses unequal results.
+
+Its rows run here on tiny sizes: each holds its reference's results equal to ours before it returns.
+"""
+
+import json
+from argparse import Namespace
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import bench
+import bench_reference
+import bench_rows
+import bench_scale
+import bench_tools
+import evaluation
+from bench_child import Child, in_pairs, random_features, take_steps, training_run, write_stand_in
+from bench_tools import SMALL, Figure, Setup, Unequal, Unmeasured, alternate, training_flops
+from coco import read_split
+from model import DecoderRNN
+from search import Search
+from settings import RECIPES
+from vocabulary import END_ID
+
+TINY = replace(SMALL, rounds=2, encoded=(2, 3), usual_steps=1, steps=2, captioned=(2, 3), scored=6,
+               opened=50, opened_whole=50, pictures=4)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory, write_root):
+    return write_root(tmp_path_factory.mktemp("bench"), {"train": 12, "val": 4})
+
+
+@pytest.fixture
+def setup(root, tmp_path):
+    return Setup(TINY, root, tmp_path, ("float32", 64))
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The seed recipe, small."""
+    monkeypatch.setitem(RECIPES, "seed", {"batch_size": 10, "embed_size": 16, "hidden_size": 24})
+
+
+def by_hand(lengths, vocab, embed, hidden, channels, layers):
+    """Useful multiplications of training, product after product."""
+    total = 0
+    for length in lengths:
+        total += 2 * channels * embed                       # the image's layer: no input gradient
+        for place in range(length):                         # the image, then all words but <end>
+            for layer in range(layers):
+                total += 3 * 4 * hidden * (hidden if layer else embed)
+                total += 3 * 4 * hidden * hidden if place else 0
+            total += 3 * hidden * vocab if place else 0     # not the score of <start>
+    return total
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("inject", ["first", "every"])
+def test_useful_flops_are_two_for_each_multiplication_that_a_word_needs(inject, layers):
+    decoder = DecoderRNN(5, 7, 11, layers, inject=inject)
+    expected = 2 * by_hand([3, 6], 11, 5, 7, 13, layers)
+    assert training_flops(decoder, 13, torch.tensor([3, 6])) == expected
+
+
+def test_the_forward_count_of_a_convolution_is_pytorchs():
+    network = torch.nn.Conv2d(3, 8, 3, padding=1, bias=False)
+    assert bench_tools.picture_flops(network, 10) == 2 * 8 * 3 * 9 * 100
+
+
+def test_legs_take_turns():
+    called = []
+    one, two = alternate(replace(TINY, rounds=3), lambda: called.append("one") or len(called),
+                         lambda: called.append("two") or len(called))
+    assert called == ["one", "two"] * 3 and one == (1, 3, 5) and two == (2, 4, 6)
+
+
+def test_no_round_begins_once_patience_is_out_but_the_first():
+    assert alternate(replace(TINY, patience=0), lambda: 7) == [(7,)]
+
+
+def test_a_figure_is_the_median_of_its_rounds_and_their_extremes():
+    figure = Figure.of([9.0, 1.0, 2.0, 100.0, 3.0], "x", "all")
+    assert (figure.value, figure.low, figure.high, figure.rounds) == (3.0, 1.0, 100.0, 5)
+
+
+def test_the_limits_are_what_a_real_machine_can_do():
+    rate = bench_tools.product_rate("float32", 256)
+    assert 1e8 < rate < 1e15 and 1e8 < bench_tools.copy_rate(1 << 22) < 1e14
+
+
+def test_pairs_are_counted_as_if_their_captions_had_the_mean_length(root, tmp_path, small):
+    split = read_split(root, "train")
+    run = training_run(write_stand_in(tmp_path / "data", split.pictures), tmp_path)
+    assert in_pairs(run, int(run.train.lengths.sum())) == pytest.approx(60)
+    before = [one.clone() for one in run.captioner.decoder.parameters()]
+    assert len(take_steps(run, 2)) == 20
+    assert any(not torch.equal(*pair) for pair in zip(
+        before, run.captioner.decoder.parameters(), strict=True))
+
+
+def test_stand_in_features_are_what_cached_ones_are(tmp_path):
+    features = random_features(tmp_path / "f.npy", 2, 3)
+    assert features.shape == (2, 3, 1280) and features.dtype == np.float16
+    assert not features.flags.writeable and len(np.unique(features.astype(float))) > 100
+
+
+def test_encoding_is_compared_once_the_features_agree(setup, monkeypatch):
+    monkeypatch.setattr(bench_rows, "AT_ONCE", 2)
+    ratio, share, warmup = bench_rows.encode_by(setup, "efficientnet_lite0", "pretrained")
+    assert ratio.rounds == 2 and ratio.low > 0 and share.value > 0 and warmup.value >= 0
+    monkeypatch.setattr(bench_rows, "cached_features", lambda backbone, transform, split, cache:
+                        np.random.default_rng(0).random((1, len(split.pictures), 49, 1280)))
+    with pytest.raises(Unequal, match="features of efficientnet_lite0"):
+        bench_rows.encode_by(setup, "efficientnet_lite0", "pretrained")
+
+
+def test_training_is_compared_once_losses_agree(setup, small, monkeypatch):
+    figures = bench_rows.train(setup)
+    assert set(figures) == {"train_ratio", "train_cached_ratio", "train_lstm_share"}
+    assert all(figure.rounds == 2 and figure.low > 0 for figure in figures.values())
+    monkeypatch.setattr(bench_rows, "step", lambda run, batch: (torch.tensor(9.0), None))
+    with pytest.raises(Unequal, match="loss per word"):
+        bench_rows.train(replace(setup, folder=setup.folder / "again"))
+
+
+def test_a_padded_caption_is_filled_with_end():
+    one, two = torch.tensor([0, 5, 1]), torch.tensor([0, 5, 6, 1])
+    _, captions, lengths = bench_reference.padded([(torch.ones(2), one), (torch.ones(2), two)])
+    assert captions.tolist() == [[0, 5, 1, END_ID], [0, 5, 6, 1]] and lengths.tolist() == [3, 4]
+
+
+def test_captions_are_compared_once_they_agree(setup, monkeypatch):
+    assert set(bench_rows.beam(setup)) == {"beam_ratio"}
+    found = evaluation.caption_features
+    monkeypatch.setattr(evaluation, "caption_features", lambda *all: found(*all[:2], Search(
+        method="greedy", max_length=4)))
+    with pytest.raises(Unequal, match="the captions"):
+        bench_rows.beam(setup)
+
+
+def test_scores_are_compared_once_they_agree(setup, monkeypatch):
+    figures = bench_rows.score(setup)
+    assert figures["score_seconds"].value > 0
+    monkeypatch.setattr(bench_rows.shutil, "which", lambda name: None)
+    assert set(bench_rows.score(setup)) == {"score_seconds"}
+
+
+def test_unequal_scores_are_refused(setup, monkeypatch):
+    official = dict.fromkeys(("Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "ROUGE_L", "CIDEr"), 0.123)
+    monkeypatch.setattr(bench_rows.shutil, "which", lambda name: "java")
+    monkeypatch.setattr(bench_reference, "official_scores", lambda *all: official)
+    with pytest.raises(Unequal, match="Bleu_1"):
+        bench_rows.score(setup)
+
+
+def test_captions_are_opened_alike(setup, monkeypatch):
+    figures = bench_scale.opening(setup)
+    assert set(figures) == {"open_ratio_cold", "open_ratio_warm", "open_peak_gb"}
+    assert 0.1 < figures["open_peak_gb"].value < 10
+    monkeypatch.setattr(bench_reference.UsualDataset, "tokens", lambda self, one: ["same"] * 5)
+    with pytest.raises(Unequal, match="vocabulary"):
+        bench_scale.opening(setup)
+
+
+def test_a_child_trains_whenever_it_is_asked(root, tmp_path):
+    split = read_split(root, "train")
+    write_stand_in(tmp_path / "data", split.pictures)
+    with Child(["train", tmp_path / "data", tmp_path, 1, 5], threads=1) as child:
+        assert child.answer() == {"ready": True}
+        answers = [child.ask(), child.ask()]
+    assert all(one["seconds"] > 0 and one["memory"] > 1e7 and one["pairs"] > 0 for one in answers)
+    assert child.process.returncode == 0
+
+
+def test_a_child_that_fails_says_why():
+    with Child(["open", "nowhere"], threads=1) as child, pytest.raises(Unmeasured, match="nowhere"):
+        child.answer()
+
+
+def test_the_report_has_a_number_for_each_key_and_what_it_comes_from(setup, monkeypatch, capfd):
+    monkeypatch.setattr(bench, "find_data", lambda: setup.data)
+    monkeypatch.setattr(bench_tools, "SMALL", TINY)
+    monkeypatch.setattr(bench_tools, "SIDES", (64,))
+    monkeypatch.setattr(bench_tools, "COPIED", 1 << 20)
+    file = setup.folder / "report.json"
+    bench.run(Namespace(only=["score", "beam"], full=False, json=file), setup.folder)
+    report = json.loads(file.read_text())
+    assert report["beam_ratio"] == report["details"]["beam_ratio"]["value"] > 0
+    assert report["details"]["beam_ratio"].keys() == {"value", "low", "high", "unit", "sample",
+                                                      "rounds"}
+    assert report["machine"]["threads"] == 1 and report["limits"]["bfloat16_flops"] > 0
+    assert "beam_ratio" in capfd.readouterr().out and "train_ratio" not in report
+
+
+def test_what_cannot_be_measured_is_one_line_and_no_number(setup, monkeypatch, capfd):
+    def beam(setup):
+        """Beam."""
+        raise Unmeasured("there is no beam here")
+
+    monkeypatch.setattr(bench_rows, "beam", beam)
+    report = {"details": {}, "seconds": {}}
+    bench.measure(["beam"], setup, report)
+    assert capfd.readouterr().err == "beam is not measured: there is no beam here\n"
+    assert report == {"details": {}, "seconds": {}}
+
+
+def test_growth_and_gain_are_read_off_what_the_children_say(setup, monkeypatch):
+    def child(seconds, pairs, memory):
+        return [{"seconds": seconds, "pairs": pairs, "memory": memory}] * 2
+
+    monkeypatch.setattr(bench_scale, "training_child", lambda *all: None)
+    monkeypatch.setattr(bench_scale, "in_turn", lambda setup, children: [
+        child(2, 10, 100), child(2, 10, 100), child(4, 16, 110)][-len(children):])
+    figures = bench_scale.scaling(setup)
+    assert figures["scaling_time"].value == pytest.approx(1.25)
+    assert figures["scaling_memory"].value == pytest.approx(1.1)
+    assert bench_scale.ddp(setup)["ddp_ratio"].value == 0.5
+
+
+def test_what_was_measured_before_a_stop_is_written(setup, monkeypatch):
+    def beam(setup):
+        """Beam."""
+        return {"beam_ratio": Figure.of([2.0], "x", "all")}
+
+    def cold(setup):
+        """Cold."""
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "find_data", lambda: setup.data)
+    monkeypatch.setattr(bench_tools, "SIDES", (64,))
+    monkeypatch.setattr(bench_rows, "beam", beam)
+    monkeypatch.setattr(bench_scale, "cold", cold)
+    file = setup.folder / "report.json"
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(Namespace(only=["beam", "cold"], full=False, json=file), setup.folder)
+    report = json.loads(file.read_text())
+    assert report["beam_ratio"] == 2.0 and "cold_caption_s" not in report
