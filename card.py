@@ -23,8 +23,7 @@ METRICS = {"Bleu_1": "BLEU-1", "Bleu_2": "BLEU-2", "Bleu_3": "BLEU-3", "Bleu_4":
 CARD = """\
 # {name}
 
-{encoder} ({tuned}) and an LSTM of {hidden_size} that is fed the image at {inject} step; {words}
-words; {megabytes:.1f} MB, encoder included. A picture is {fit} to {side} x {side}.
+{encoder} ({tuned}) and the decoder `{decoder}` of {hidden_size}; {words} words; {megabytes:.1f} MB, encoder included. A picture is {fit} to {side} x {side}.
 
 | | |
 | --- | --- |
@@ -92,7 +91,7 @@ def card(file):
         name=Path(file).stem, encoder=captioner.architecture["encoder"]["backbone"],
         tuned="frozen" if stage is None else f"tuned from stage {stage} on",
         hidden_size=decoder["hidden_size"],
-        inject={"lstm_first": "the first", "lstm_every": "every"}[decoder["name"]],
+        decoder=decoder["name"],
         words=len(captioner.vocab), megabytes=Path(file).stat().st_size / 1e6,
         fit={"squash": "squashed", "crop": "cropped"}[transform.fit], side=transform.size,
         data=Path(settings["data"]).name, **about["train"], epoch=about["val"]["epoch"],

@@ -239,7 +239,7 @@ def put(*path, value):
     (put("architecture", "encoder", "backbone", value="../evil"), "backbone is unknown"),
     (put("architecture", "encoder", "backbone", value=["resnet18"]), "fields or types"),
     (put("architecture", "encoder", "backbone", value="efficientnet_lite1"), "tensor"),
-    (put("architecture", "encoder", "grid", value=True), "gives a grid"),
+    (put("architecture", "encoder", "grid", value=True), "whether there is a grid"),
     (put("architecture", "encoder", "weights", value="evil.pth"), "fields or types"),
     (put("architecture", "decoder", "embed_size", value=10**12), "sizes are absurd"),
     (put("architecture", "decoder", "hidden_size", value=60_000), "instead of"),
