@@ -23,7 +23,8 @@ METRICS = {"Bleu_1": "BLEU-1", "Bleu_2": "BLEU-2", "Bleu_3": "BLEU-3", "Bleu_4":
 CARD = """\
 # {name}
 
-{encoder} ({tuned}) and the decoder `{decoder}` of {hidden_size}; {words} words; {megabytes:.1f} MB, encoder included. A picture is {fit} to {side} x {side}.
+{encoder} ({tuned}) and the decoder `{decoder}` of {hidden_size}; {words} words; {megabytes:.1f} MB,
+encoder included. A picture is {fit} to {side} x {side}.
 
 | | |
 | --- | --- |
