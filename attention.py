@@ -42,8 +42,7 @@ class SoftAttention(Decoder):
     """Show, Attend and Tell: an LSTM that chooses where to look before it reads on.
 
     What it has said so far, h_{t-1}, weighs the cells; their weighted sum, the context, enters the
-    LSTM together with the word. Here the output layer is tied to the word vectors: eq. 7 with
-    L_o the word vectors, and one more matrix before it.
+    LSTM together with the word. Here L_o of eq. 7 is the word vectors, after one more matrix.
     """
 
     def __init__(self, embed_size, hidden_size, vocab_size, num_layers=1, dropout=0.0):
@@ -68,7 +67,7 @@ class SoftAttention(Decoder):
         for gates in self.from_word(words).unbind(1):
             hidden, cell, context, weights = self.advance(gates, hidden, cell, cells, keys)
             found.append((hidden, context, weights))
-        hidden, context, weights = (torch.stack(each, 1) for each in zip(*found, strict=True))
+        hidden, context, weights = (torch.stack(one, 1) for one in zip(*found, strict=True))
         return after_start(self.output(words, hidden, context)), after_start(weights)
 
     def begin(self, features):
@@ -103,12 +102,11 @@ class AdaptiveAttention(Decoder):
 
     Its output weighs the cells and one more place, the visual sentinel: what the LSTM knows by
     itself, for words such as "of". Nothing found goes back into the LSTM, so a whole caption is
-    computed at once. Here the attention is the Transformer's (scaled dot products, M heads), which
-    suits that; and the sentinel is gated from the LSTM's output, since `nn.LSTM` does not show the
-    memory cells on the way.
+    computed at once. Here attention is the Transformer's, scaled dot products in M heads, which is
+    quicker than adding; and the sentinel is a part of the LSTM's output, since `nn.LSTM` does not
+    show its memory cells on the way.
 
-    `weights` are the heads' mean. They sum to 1 with the sentinel's, so over the cells to
-    1 - beta: what is missing was taken from the sentinel.
+    `weights` are the heads' mean. Over the cells they sum to 1 - beta; the sentinel has the rest.
     """
 
     def __init__(self, embed_size, hidden_size, vocab_size, num_layers=1, dropout=0.0):
@@ -174,17 +172,16 @@ class AdaptiveAttention(Decoder):
 
 
 class UpDown(Decoder):
-    """Top-down attention: one LSTM decides where to look, a second one what to say.
+    """Bottom-Up and Top-Down Attention: one LSTM decides where to look, a second one what to say.
 
     The first reads the word, the whole picture and what the second last thought; the second reads
-    what was found. Here the cells of a grid stand for the paper's detected objects ("bottom-up").
+    what was found. Here grid cells stand for the detected objects of the paper's bottom-up part.
     """
 
     def __init__(self, embed_size, hidden_size, vocab_size, num_layers=1, dropout=0.0):
         super().__init__(embed_size, hidden_size, vocab_size, dropout)
         if num_layers != 1:
             raise ValueError(f"UpDown has 1 layer of either LSTM, not {num_layers}")
-        self.hidden_size = hidden_size
         self.attention = AdditiveAttention(embed_size, hidden_size)
         self.from_picture = nn.Linear(embed_size, 4 * hidden_size)
         self.from_word = nn.Linear(embed_size, 4 * hidden_size, bias=False)
@@ -203,14 +200,14 @@ class UpDown(Decoder):
         for gates in (words + picture.unsqueeze(1)).unbind(1):
             state, weights = self.advance(gates, state, cells, keys)
             found.append((state[2], weights))
-        hidden, weights = (torch.stack(each, 1) for each in zip(*found, strict=True))
+        hidden, weights = (torch.stack(one, 1) for one in zip(*found, strict=True))
         return after_start(hidden), after_start(weights)
 
     def begin(self, features):
         """features (P, L, E) -> state: hidden and memory cell (P, H) of both LSTMs, what the first
         one's gates are told of the picture (P, 4H), cells (P, L, E) and their keys."""
         cells = self.cells(features)
-        zeros = (cells.new_zeros(len(cells), self.hidden_size) for _ in range(4))
+        zeros = (cells.new_zeros(len(cells), self.to_word.in_features) for _ in range(4))
         return *zeros, self.from_picture(cells.mean(dim=1)), cells, self.attention.keys(cells)
 
     def step(self, words, state):
@@ -234,8 +231,8 @@ class UpDown(Decoder):
 def lstm(gates, cell):
     """One step of an LSTM from what its gates are told: (B, 4H), cell (B, H) -> hidden, cell.
 
-    Show, Attend and Tell eq. 1 to 3. Written out, since the words' part of the gates is computed
-    for the whole caption at once, which `nn.LSTMCell` cannot be told.
+    Show, Attend and Tell eq. 1 to 3. Written out, since `nn.LSTMCell` cannot be told what the words
+    give to the gates, which is computed for the whole caption at once.
     """
     size = cell.shape[1]
     take, keep, show = gates[:, : 3 * size].sigmoid().chunk(3, dim=1)          # i, f, o

@@ -91,7 +91,7 @@ class DecoderLayer(nn.Module):
 
 
 class Transformer(Decoder):
-    """Attention is all: an encoder in which cells look at cells, a decoder as above.
+    """Attention Is All You Need: an encoder in which cells look at cells, and a decoder.
 
     Here each layer is normalised before its work, not after ("pre-norm"): the words' way through
     the layers is then a plain sum, which learns without a long warm-up. Positions are the paper's
@@ -175,7 +175,7 @@ def positions(first, inputs):
 
 
 class ObjectTransformer(Transformer):
-    """A Transformer whose encoder knows how objects lie to each other, not only how they look.
+    """Transforming Objects into Words: an encoder that knows how they lie to each other.
 
     For every pair of boxes, distance and relative size become a weight that multiplies their
     attention; it starts for each layer and head at random and is learned. Here the boxes are the

@@ -31,7 +31,7 @@ def decoder(kind, dropout=0.0):
     made = kind(E, H, V, dropout=dropout).eval()
     with torch.no_grad():
         for parameter in made.parameters():
-            parameter.mul_(1.5).add_(0.1 * torch.randn_like(parameter))
+            parameter.mul_(1.2).add_(0.1 * torch.randn_like(parameter))
     return made
 
 

@@ -114,6 +114,18 @@ def test_the_order_of_words_and_of_cells_matters():
         assert not torch.isclose(one, other, atol=1e-3).all(dim=1).any()
 
 
+def test_dropout_acts_on_all_that_a_layer_adds():
+    model, (features, captions) = decoder(TWO_LAYERS, dropout=0.5).train(), grids_and_captions()
+    for layer in (*model.encoder, *model.decoder):
+        added = []
+        layer.drop.register_forward_hook(lambda _, given, out, to=added: to.append(out == 0))
+        layer.think.register_forward_hook(lambda _, given, out, to=added: to.append(out))
+        model(features, captions)
+        *looked, thought, silenced = added              # what it thought is silenced, too
+        assert len(looked) == len(layer.norms) - 1 and thought.shape == silenced.shape
+        assert all(0.3 < part.float().mean() < 0.7 for part in (*looked, silenced))
+
+
 def test_positions_go_on_where_the_words_before_stopped():
     inputs = torch.zeros(2, 5, H)
     torch.testing.assert_close(positions(3, inputs[:, 3:]), positions(0, inputs)[3:])
@@ -142,13 +154,14 @@ def test_the_boxes_of_a_grid_run_row_by_row():
         grid_boxes(8)
 
 
-def test_geometry_multiplies_what_the_cells_look_like():
+def test_geometry_multiplies_what_the_cells_look_like(monkeypatch):
     model, (features, _) = decoder(ObjectTransformer), grids_and_captions()
-    seen, look = [], model.encoder[0].look
+    seen, look, boxes = [], model.encoder[0].look, torch.rand(L, 4) + 0.1
+    monkeypatch.setattr("transformer.grid_boxes", lambda count, device: boxes)
     look.register_forward_hook(lambda _, given, out: seen.append((given[0], out[1])))
     model.begin(features)
     inputs, weights = seen[0]
-    apart, size = displacements(grid_boxes(L)), H // M
+    apart, size = displacements(boxes), H // M
     keys, queries = look.memory(inputs)[..., :H], look.query(inputs)
     for head in range(M):
         mine = slice(head * size, (head + 1) * size)
