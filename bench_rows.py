@@ -139,16 +139,16 @@ class TheirTraining:
         self.network = plain_network(captioner.encoder.backbone)
         self.model = reference.PlainModel.like(captioner)
         self.optimizer = torch.optim.Adam(self.model.parameters(), settings.learning_rate)
-        self.loader = reference.usual_loader(self.captions, settings.batch_size)
+        self.batch_size = settings.batch_size
         self.cached = reference.CachedDataset(run.train.features[0], self.captions)
 
     def usual(self, steps):
-        return reference.usual_steps(self.captions, self.loader, self.network, self.model,
+        return reference.usual_steps(self.captions, self.batch_size, self.network, self.model,
                                      self.optimizer, steps)
 
     def plain(self, steps):
-        return reference.plain_steps(self.cached, self.loader.batch_sampler.batch_size, self.model,
-                                     self.optimizer, steps)
+        return reference.plain_steps(self.cached, self.batch_size, self.model, self.optimizer,
+                                     steps)
 
 
 def same_losses(run, theirs, split):

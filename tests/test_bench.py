@@ -20,10 +20,11 @@ import evaluation
 from bench_child import Child, in_pairs, random_features, take_steps, training_run, write_stand_in
 from bench_tools import SMALL, Figure, Setup, Unequal, Unmeasured, alternate, training_flops
 from coco import read_split
+from data_loader import tokenized
 from model import DecoderRNN
-from search import Search
+from search import Search, search
 from settings import RECIPES
-from vocabulary import END_ID
+from vocabulary import END_ID, Vocabulary
 
 TINY = replace(SMALL, rounds=2, encoded=(2, 3), usual_steps=1, steps=2, captioned=(2, 3), scored=6,
                opened=50, opened_whole=50, pictures=4)
@@ -131,6 +132,24 @@ def test_a_padded_caption_is_filled_with_end():
     one, two = torch.tensor([0, 5, 1]), torch.tensor([0, 5, 6, 1])
     _, captions, lengths = bench_reference.padded([(torch.ones(2), one), (torch.ones(2), two)])
     assert captions.tolist() == [[0, 5, 1, END_ID], [0, 5, 6, 1]] and lengths.tolist() == [3, 4]
+
+
+def test_the_list_of_beams_finds_what_our_search_finds():
+    torch.manual_seed(1)
+    decoder, features = DecoderRNN(8, 8, 12).eval(), 3 * torch.randn(40, 8)
+    decoder.scores.weight.data *= 6         # decided enough for captions of many lengths
+    decoder.scores.bias.data[END_ID] += 1
+    settings = Search(max_length=8)
+    found = [bench_reference.beam_search(decoder, one[None], settings) for one in features]
+    assert found == [mine[0].words for mine in search(decoder, features, settings)]
+    assert len(set(map(len, found))) > 2
+
+
+def test_the_usual_vocabulary_is_ours(root):
+    split = read_split(root, "train")
+    usual = bench_reference.UsualDataset(root / "annotations" / "captions_train.json",
+                                         threshold=20)           # so often each colour is named
+    assert usual.words == Vocabulary.build(tokenized(split), 20).words and "red" in usual.words
 
 
 def test_captions_are_compared_once_they_agree(setup, monkeypatch):
