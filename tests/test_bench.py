@@ -4,12 +4,14 @@ Its rows run here on tiny sizes: each holds its reference's results equal to our
 """
 
 import json
+import time
 from argparse import Namespace
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import bench
 import bench_reference
@@ -111,17 +113,32 @@ def test_stand_in_features_are_what_cached_ones_are(tmp_path):
 
 def test_encoding_is_compared_once_the_features_agree(setup, monkeypatch):
     monkeypatch.setattr(bench_rows, "AT_ONCE", 2)
-    ratio, share, warmup = bench_rows.encode_by(setup, "efficientnet_lite0", "pretrained")
-    assert ratio.rounds == 2 and ratio.low > 0 and share.value > 0 and warmup.value >= 0
+    ratio, rate, share, warmup = bench_rows.encode_by(setup, "efficientnet_lite0", "pretrained")
+    assert ratio.rounds == 2 and min(ratio.low, rate.low, share.value) > 0 and warmup.value >= 0
     monkeypatch.setattr(bench_rows, "cached_features", lambda backbone, transform, split, cache:
                         np.random.default_rng(0).random((1, len(split.pictures), 49, 1280)))
     with pytest.raises(Unequal, match="features of efficientnet_lite0"):
         bench_rows.encode_by(setup, "efficientnet_lite0", "pretrained")
 
 
+def test_what_one_core_reads_in_a_second_is_of_photographs_of_cocos_size(setup, monkeypatch):
+    read, seen = bench_rows.read_picture, []
+
+    def slowly(picture, transform):
+        seen.append((Image.open(picture.file).size, torch.get_num_threads()))
+        time.sleep(0.1)
+        return read(picture, transform)
+
+    monkeypatch.setattr(bench_rows, "LOADED", 3)
+    monkeypatch.setattr(bench_rows, "read_picture", slowly)
+    rate = bench_rows.load(setup)["load_rate"]
+    assert seen == 6 * [((640, 480), 1)] and rate.rounds == 2
+    assert 1 < rate.value < 10                          # at least a tenth of a second each
+
+
 def test_training_is_compared_once_losses_agree(setup, small, monkeypatch):
     figures = bench_rows.train(setup)
-    assert set(figures) == {"train_ratio", "train_cached_ratio", "train_lstm_share"}
+    assert set(figures) == {"train_ratio", "train_cached_ratio", "train_rate", "train_lstm_share"}
     assert all(figure.rounds == 2 and figure.low > 0 for figure in figures.values())
     monkeypatch.setattr(bench_rows, "step", lambda run, batch: (torch.tensor(9.0), None))
     with pytest.raises(Unequal, match="loss per word"):
@@ -153,7 +170,7 @@ def test_the_usual_vocabulary_is_ours(root):
 
 
 def test_captions_are_compared_once_they_agree(setup, monkeypatch):
-    assert set(bench_rows.beam(setup)) == {"beam_ratio"}
+    assert set(bench_rows.beam(setup)) == {"beam_ratio", "beam_rate"}
     found = evaluation.caption_features
     monkeypatch.setattr(evaluation, "caption_features", lambda *all: found(*all[:2], Search(
         method="greedy", max_length=4)))
