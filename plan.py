@@ -60,8 +60,8 @@ all {pictures:,} pictures. Training keeps {views} views of train by default: tim
 Each picture costs its reading (`load_rate`) and its network. The network's rate is measured for
 efficientnet_lite0 and resnet50. For the others it is computed: their FLOPs at the speed of
 efficientnet_lite0 (EfficientNets) or of resnet50 (the rest). efficientnet_b0 has more small steps
-than Lite, which no FLOP counts: it takes longer than its row says. {more} cores are computed as {times:g}
-times {cores}. The downloaded pictures take 20 GB besides.
+than Lite, which no FLOP counts: it takes longer than its row says. {more} cores
+are computed as {times:g} times {cores}. The downloaded pictures take 20 GB besides.
 
 | encoder | GFLOP a picture | network, pictures/s | pooled | grid | {cores} cores | {more} cores |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -73,7 +73,8 @@ times {cores}. The downloaded pictures take 20 GB besides.
 `load_rate`. *GPU*: NVIDIA's dense half-precision peak ({peaks}) x the
 share of its limit that the processor reached ({share:.2f} EfficientNets, {resnet_share:.2f} the
 rest), a stand-in. The name behind an hour says which of them holds. Where it is *cores*, a bigger
-GPU changes nothing and more cores do. Take the *GPU* hours for a lower bound, on a T4 above all: it has no bfloat16, which the encoder uses.
+GPU changes nothing and more cores do. Take the *GPU* hours for a
+lower bound, on a T4 above all: it has no bfloat16, which the encoder uses.
 
 | encoder | {gpu_names} |
 | --- |{gpu_columns}
