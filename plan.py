@@ -30,7 +30,7 @@ LENGTH = 12                 # ids of a usual caption, both ends included
 USUAL_EPOCHS = 30           # at cross-entropy, in published recipes for COCO
 CORES = 16                  # of the larger machine without a GPU
 PEAKS = {"T4": 65e12, "A100": 312e12, "H100": 989e12}   # dense FLOP/s in half precision: NVIDIA's
-READERS = (4, 12, 16)       # cores that read pictures for a GPU
+READERS = {"T4": 4, "A100": 12, "H100": 16}     # cores that read pictures for it, as often rented
 PROCESSES = (1, 2, 4, 8, 16)
 BATCHES = (64, 256, 1024)   # captions a step, of all processes together
 MILLION = 1_000_000
@@ -220,7 +220,7 @@ def encoding_tables(report):
     """The lines of the two tables on encoders, and what their headings need."""
     encoders = {name: Encoder.of(name) for name in ENCODERS}
     cores, pictures = report["machine"]["threads"], TRAIN + VAL
-    machines = [(name, readers) for name in PEAKS for readers in READERS]
+    machines = list(READERS.items())
 
     def on_gpu(name, gpu, readers):
         rate, holds = gpu_rate(report, encoders[name], PEAKS[gpu], readers)
