@@ -9,7 +9,7 @@ gives the median of the rounds' ratios, in brackets the lowest and highest, then
 measured on. Shares are of the highest rate at which this machine multiplies matrices of any type,
 measured in the same rounds.
 
-    bench_rows.py        encode, train, beam, score, reward
+    bench_rows.py        encode, load, train, beam, score, reward
     bench_scale.py       open, scaling, ddp, cold
     bench_reference.py   what they are compared with
     bench_child.py       processes of their own;  bench_tools.py  rounds, limits, FLOPs
@@ -25,7 +25,8 @@ from pathlib import Path
 
 from files import run_command, write_json
 
-SECTIONS = ("encode", "train", "beam", "score", "reward", "open", "scaling", "ddp", "cold")
+SECTIONS = ("encode", "load", "train", "beam", "score", "reward", "open", "scaling", "ddp",
+            "cold")
 
 
 def find_data():
@@ -46,8 +47,9 @@ def measure(names, setup, report):
     from bench_tools import Unmeasured, timed
 
     rows = dict(zip(SECTIONS, (
-        bench_rows.encode, bench_rows.train, bench_rows.beam, bench_rows.score, bench_rows.reward,
-        bench_scale.opening, bench_scale.scaling, bench_scale.ddp, bench_scale.cold), strict=True))
+        bench_rows.encode, bench_rows.load, bench_rows.train, bench_rows.beam, bench_rows.score,
+        bench_rows.reward, bench_scale.opening, bench_scale.scaling, bench_scale.ddp,
+        bench_scale.cold), strict=True))
     for name in names:
         print(f"-- {name}: {rows[name].__doc__.splitlines()[0]}", flush=True)
         try:

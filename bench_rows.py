@@ -1,17 +1,19 @@
 """The rows of bench.py on networks and scores: pictures encoded, models trained, captions judged.
 
-    Setup --encode, train, beam, score, reward--> {"encode_lite0_ratio": Figure, ...}
+    Setup --encode, load, train, beam, score, reward--> {"encode_lite0_ratio": Figure, ...}
 
 All are alike: prepare reference and ours, hold their results equal, let them take turns.
 """
 
 import copy
 import shutil
+from dataclasses import replace
 from itertools import cycle, islice
 from statistics import median
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 import bench_reference as reference
@@ -33,8 +35,9 @@ from bench_tools import (
 from caption import SHIPPED
 from checkpoint import load_captioner
 from coco import Split, find_split, read_split
-from encoding import AT_ONCE
+from encoding import AT_ONCE, single_threads
 from features import cached_features, encode_split
+from features import load as read_picture
 from ptb import tokenize
 from scores import CiderD
 from search import Search
@@ -44,6 +47,7 @@ SAME_PICTURE = 0.99         # cosine between features of one picture, at least
 SAME_LOSS = 0.005           # share by which losses per word may differ: ours has float16 features
 SAME_SCORE = 1e-9
 WHOLE_SCORED = 5000         # pictures; of Karpathy's test split
+LOADED = 300                # times a photograph is read in a round: a second or so
 
 
 def encode(setup):
@@ -94,6 +98,24 @@ def plain_network(backbone):
         memory_format=torch.contiguous_format).eval()
 
 
+def load(setup):
+    """Photographs of COCO's size made ready for a network by one core, pictures per second."""
+    file, transform = setup.folder / "large.jpg", transform_of("efficientnet_lite0")
+    picture = read_split(setup.data, "train").pictures[0]
+    with Image.open(picture.file) as small:
+        small.convert("RGB").resize((640, 480), Image.Resampling.BICUBIC).save(file, quality=95)
+    large = replace(picture, file=file)
+
+    def rate():
+        return LOADED / timed(lambda: [read_picture(large, transform) for _ in range(LOADED)])[1]
+
+    with single_threads():
+        torch.set_num_threads(1)
+        rates, = alternate(setup.sizes, rate)
+    return {"load_rate": Figure.of(rates, "pictures/s", "a JPEG of 640 x 480, "
+                                   f"{file.stat().st_size / 1000:.0f} kB, by one thread")}
+
+
 def train(setup):
     """The seed model's pairs per second against two loops, and its share of the limit."""
     split = read_split(setup.data, "train")
@@ -139,16 +161,16 @@ class TheirTraining:
         self.network = plain_network(captioner.encoder.backbone)
         self.model = reference.PlainModel.like(captioner)
         self.optimizer = torch.optim.Adam(self.model.parameters(), settings.learning_rate)
-        self.loader = reference.usual_loader(self.captions, settings.batch_size)
+        self.batch_size = settings.batch_size
         self.cached = reference.CachedDataset(run.train.features[0], self.captions)
 
     def usual(self, steps):
-        return reference.usual_steps(self.captions, self.loader, self.network, self.model,
+        return reference.usual_steps(self.captions, self.batch_size, self.network, self.model,
                                      self.optimizer, steps)
 
     def plain(self, steps):
-        return reference.plain_steps(self.cached, self.loader.batch_sampler.batch_size, self.model,
-                                     self.optimizer, steps)
+        return reference.plain_steps(self.cached, self.batch_size, self.model, self.optimizer,
+                                     steps)
 
 
 def same_losses(run, theirs, split):

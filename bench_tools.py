@@ -205,15 +205,21 @@ def anonymous_memory():
     """Bytes of this process's memory that belong to no file."""
     import psutil
 
+    # macOS and Windows have no finer figure than the second
+    return in_status("RssAnon") or psutil.Process().memory_full_info().uss
+
+
+def in_status(name):
+    """Bytes that Linux reports of this process under a name; elsewhere None."""
     status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("RssAnon"))
-        return int(line.split()[1]) * 1024
-    return psutil.Process().memory_full_info().uss      # macOS and Windows have no finer figure
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(name)), None)
 
 
 def peak_memory():
     """Most bytes of memory this process has had."""
+    if found := in_status("VmHWM"):     # on Linux, getrusage gives the parent's if that is larger
+        return found
     try:
         import resource
     except ImportError:                                 # Windows

@@ -4,12 +4,14 @@ Its rows run here on tiny sizes: each holds its reference's results equal to our
 """
 
 import json
+import time
 from argparse import Namespace
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import bench
 import bench_reference
@@ -20,10 +22,11 @@ import evaluation
 from bench_child import Child, in_pairs, random_features, take_steps, training_run, write_stand_in
 from bench_tools import SMALL, Figure, Setup, Unequal, Unmeasured, alternate, training_flops
 from coco import read_split
+from data_loader import tokenized
 from model import DecoderRNN
-from search import Search
+from search import Search, search
 from settings import RECIPES
-from vocabulary import END_ID
+from vocabulary import END_ID, Vocabulary
 
 TINY = replace(SMALL, rounds=2, encoded=(2, 3), usual_steps=1, steps=2, captioned=(2, 3), scored=6,
                opened=50, opened_whole=50, pictures=4)
@@ -110,17 +113,32 @@ def test_stand_in_features_are_what_cached_ones_are(tmp_path):
 
 def test_encoding_is_compared_once_the_features_agree(setup, monkeypatch):
     monkeypatch.setattr(bench_rows, "AT_ONCE", 2)
-    ratio, share, warmup = bench_rows.encode_by(setup, "efficientnet_lite0", "pretrained")
-    assert ratio.rounds == 2 and ratio.low > 0 and share.value > 0 and warmup.value >= 0
+    ratio, rate, share, warmup = bench_rows.encode_by(setup, "efficientnet_lite0", "pretrained")
+    assert ratio.rounds == 2 and min(ratio.low, rate.low, share.value) > 0 and warmup.value >= 0
     monkeypatch.setattr(bench_rows, "cached_features", lambda backbone, transform, split, cache:
                         np.random.default_rng(0).random((1, len(split.pictures), 49, 1280)))
     with pytest.raises(Unequal, match="features of efficientnet_lite0"):
         bench_rows.encode_by(setup, "efficientnet_lite0", "pretrained")
 
 
+def test_what_one_core_reads_in_a_second_is_of_photographs_of_cocos_size(setup, monkeypatch):
+    read, seen = bench_rows.read_picture, []
+
+    def slowly(picture, transform):
+        seen.append((Image.open(picture.file).size, torch.get_num_threads()))
+        time.sleep(0.1)
+        return read(picture, transform)
+
+    monkeypatch.setattr(bench_rows, "LOADED", 3)
+    monkeypatch.setattr(bench_rows, "read_picture", slowly)
+    rate = bench_rows.load(setup)["load_rate"]
+    assert seen == 6 * [((640, 480), 1)] and rate.rounds == 2
+    assert 1 < rate.value < 10                          # at least a tenth of a second each
+
+
 def test_training_is_compared_once_losses_agree(setup, small, monkeypatch):
     figures = bench_rows.train(setup)
-    assert set(figures) == {"train_ratio", "train_cached_ratio", "train_lstm_share"}
+    assert set(figures) == {"train_ratio", "train_cached_ratio", "train_rate", "train_lstm_share"}
     assert all(figure.rounds == 2 and figure.low > 0 for figure in figures.values())
     monkeypatch.setattr(bench_rows, "step", lambda run, batch: (torch.tensor(9.0), None))
     with pytest.raises(Unequal, match="loss per word"):
@@ -133,8 +151,26 @@ def test_a_padded_caption_is_filled_with_end():
     assert captions.tolist() == [[0, 5, 1, END_ID], [0, 5, 6, 1]] and lengths.tolist() == [3, 4]
 
 
+def test_the_list_of_beams_finds_what_our_search_finds():
+    torch.manual_seed(1)
+    decoder, features = DecoderRNN(8, 8, 12).eval(), 3 * torch.randn(40, 8)
+    decoder.scores.weight.data *= 6         # decided enough for captions of many lengths
+    decoder.scores.bias.data[END_ID] += 1
+    settings = Search(max_length=8)
+    found = [bench_reference.beam_search(decoder, one[None], settings) for one in features]
+    assert found == [mine[0].words for mine in search(decoder, features, settings)]
+    assert len(set(map(len, found))) > 2
+
+
+def test_the_usual_vocabulary_is_ours(root):
+    split = read_split(root, "train")
+    usual = bench_reference.UsualDataset(root / "annotations" / "captions_train.json",
+                                         threshold=20)           # so often each colour is named
+    assert usual.words == Vocabulary.build(tokenized(split), 20).words and "red" in usual.words
+
+
 def test_captions_are_compared_once_they_agree(setup, monkeypatch):
-    assert set(bench_rows.beam(setup)) == {"beam_ratio"}
+    assert set(bench_rows.beam(setup)) == {"beam_ratio", "beam_rate"}
     found = evaluation.caption_features
     monkeypatch.setattr(evaluation, "caption_features", lambda *all: found(*all[:2], Search(
         method="greedy", max_length=4)))
