@@ -23,6 +23,7 @@ from checkpoint import load_captioner
 from checkup import readable
 from coco import read_split
 from encoding import encode, fast
+from ensemble import caption_together
 from features import cached_features
 from files import BadInput, run_command, write_json
 from scores import CiderD, bleu, rouge_l
@@ -117,9 +118,23 @@ def evaluate(captioner, split, settings=None, meteor=False):
     settings = settings or Search()
     features = cached_features(captioner.encoder.backbone, captioner.transform, split)
     sentences = [found[0] for found in caption_features(captioner, features[0], settings)]
+    return report_of(sentences, split, str(settings), meteor)
+
+
+def evaluate_together(captioners, split, settings=None, meteor=False):
+    """`evaluate` of one captioner, or of several whose probabilities for a word are averaged."""
+    if len(captioners) == 1:
+        return evaluate(captioners[0], split, settings, meteor)
+    settings = settings or Search()
+    sentences = caption_together(captioners, split, settings)
+    return report_of(sentences, split, f"{settings}, {len(captioners)} captioners together", meteor)
+
+
+def report_of(sentences, split, how, meteor=False):
+    """What `evaluate` returns, for sentences found in any way: one a picture, `how` in words."""
     scores, each = score(sentences, tokenized_references(split), meteor)
     report = {"split": split.name, "pictures": len(split.pictures),
-              "references": len(split.sentences), "search": str(settings), "tokenizer": TOKENIZER,
+              "references": len(split.sentences), "search": how, "tokenizer": TOKENIZER,
               **scores}
     results = [{"image_id": picture.id, "caption": sentence}
                for picture, sentence in zip(split.pictures, sentences, strict=True)]
@@ -138,7 +153,8 @@ def table(report):
 def arguments():
     parser = argparse.ArgumentParser(description="Caption a split and score it as coco-caption "
                                      "does. Scores are printed x 100; files hold 0 to 1.")
-    parser.add_argument("checkpoint", help="a run's folder or a .safetensors checkpoint")
+    parser.add_argument("checkpoints", nargs="+", metavar="checkpoint", help="a run's folder or a "
+                        ".safetensors checkpoint; several are evaluated as one ensemble")
     parser.add_argument("--data", required=True, help="dataset in COCO's layout")
     parser.add_argument("--split", default="val", help="train, val, test or another (val)")
     parser.add_argument("--beam", type=int, default=3, help="beams; 1 is greedy (3)")
@@ -156,10 +172,10 @@ def main():
     options = arguments()
     if options.beam < 1 or (options.limit is not None and options.limit < 1):
         raise BadInput("--beam and --limit take whole numbers of 1 or more")
-    captioner = load_captioner(options.checkpoint, options.device)
+    captioners = [load_captioner(path, options.device) for path in options.checkpoints]
     split = readable(read_split(options.data, options.split).first(options.limit))
     settings = Search(beam=options.beam, length_penalty=options.length_penalty)
-    report, results, _ = evaluate(captioner, split, settings, meteor=True)
+    report, results, _ = evaluate_together(captioners, split, settings, meteor=True)
     print(table(report))
     if "METEOR" not in report:
         print("METEOR was left out: it needs Java", file=sys.stderr)

@@ -1,0 +1,248 @@
+"""The ladder: every quality figure that we quote, one change a rung, by one command.
+
+    RUNGS --train--> runs/ladder/RUNG-SEED --evaluate--> results/ladder/RUNG-SEED.json --> table
+
+    python ladder.py --data data/flickr8k             # hours; finished rungs are not run again
+    python ladder.py --data data/flickr8k --only soft updown
+    python ladder.py --table                          # from the files alone
+
+Killed at any moment, it goes on when the same command is given again: a training from its last
+save, the ladder from its last file. All figures are of val, which is for choosing: test is for the
+one model that was chosen.
+"""
+
+import argparse
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from baselines import most_frequent, neighbour
+from checkpoint import load_captioner
+from checkup import readable
+from coco import read_split
+from data_loader import CaptionData
+from ensemble import Ensemble
+from evaluation import evaluate_together, report_of
+from files import BadInput, read_json, run_command, write_json
+from ladder_table import each_of, result_of, table
+from prose import prose
+from search import Search
+from settings import RECIPES, Settings
+from training import caption_loss, train
+
+GREEDY, BEAM = Search(method="greedy"), Search(beam=3)
+BEST = "updown"             # the decoder, by CIDEr on val, with which the upper rungs go on
+AT_ONCE = 128               # captions in one forward pass
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A captioner and the one thing in which it differs from the rung `below` it.
+
+    It is a `baseline`; or a training, by `recipe` and `settings` that win over it, beginning with
+    the weights of the rung `start`; or the trained `runs` of other rungs, captioning in another
+    way: together as an ensemble of all seeds if `together`.
+    """
+
+    name: str
+    change: str
+    below: str | None
+    baseline: object = None         # function of train, val and settings that gives sentences
+    recipe: str = "seed"
+    settings: dict = field(default_factory=dict)
+    start: str | None = None
+    runs: tuple = ()
+    together: bool = False
+    search: Search = BEAM
+    repeated: bool = False          # with several seeds
+
+
+def decoder_rung(name, change, below):
+    """A decoder trained with a frozen encoder, its captions the likeliest word after word."""
+    return Rung(name, change, below, settings={"decoder": name}, search=GREEDY,
+                repeated=name == BEST)
+
+
+RUNGS = (
+    Rung("constant", "the most frequent training sentence", None, most_frequent),
+    Rung("neighbour", "a sentence of the nearest training picture", "constant", neighbour),
+    decoder_rung("lstm_first", "an LSTM that is given the picture once", "neighbour"),
+    decoder_rung("lstm_every", "the picture at every step", "lstm_first"),
+    decoder_rung("soft", "soft attention over the grid", "lstm_every"),
+    decoder_rung("adaptive", "adaptive attention", "soft"),
+    decoder_rung("updown", "two LSTMs, one to look and one to speak", "adaptive"),
+    decoder_rung("transformer", "a Transformer in place of LSTMs", "updown"),
+    decoder_rung("objects", "geometry in its encoder", "transformer"),
+    Rung("beam", f"{BEST}, beam search", BEST, runs=(BEST,), repeated=True),
+    Rung("tuned", "the encoder's last stages fine-tuned", "beam", start=BEST, repeated=True,
+         settings={"decoder": BEST, "tune_from": 14, "epochs": 5, "learning_rate": 2e-4}),
+    Rung("self_critical", "trained for CIDEr-D", "tuned", start="tuned", repeated=True,
+         settings={"decoder": BEST, "tune_from": 14, "samples": 5, "one_per_picture": True,
+                   "learning_rate": 5e-5}),
+    Rung("ensemble", "all seeds together", "self_critical", runs=("self_critical",), together=True),
+)
+
+
+def named(name):
+    """The rung of a name."""
+    return next(rung for rung in RUNGS if rung.name == name)
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Where a ladder stands: dataset, folders of runs and of results, seeds of repeated rungs."""
+
+    data: str
+    runs: Path = Path("runs/ladder")
+    results: Path = Path("results/ladder")
+    seeds: int = 3
+    device: str = "cpu"
+
+    def seeds_of(self, rung):
+        return range(self.seeds if rung.repeated else 1)
+
+    def run(self, name, seed):
+        """The folder of a rung's training."""
+        return self.runs / f"{name}-{seed}"
+
+    def finished(self, name, seed):
+        """The same for whoever builds on it; raises `BadInput` if there is nothing to build on."""
+        folder, file = self.run(name, seed), result_of(self.results, name, seed)
+        if not (file.exists() and (folder / "best.safetensors").exists()):
+            raise BadInput(f"the finished training {folder} is needed: run the rung {name} first, "
+                           f"and if {file} is there already, delete it before")
+        return folder
+
+    def runs_of(self, rung, seed):
+        """The folders whose captioners a rung evaluates."""
+        if not rung.runs:
+            return [self.run(rung.name, seed)]
+        return [self.finished(name, number) for name in rung.runs
+                for number in (self.seeds_of(named(name)) if rung.together else [seed])]
+
+    def settings(self, rung, seed):
+        """What a rung is trained with; its start has the same seed if it has several."""
+        given = {**RECIPES[rung.recipe], **rung.settings, "data": self.data, "seed": seed}
+        if rung.start:
+            start = seed if named(rung.start).repeated else 0
+            given["start"] = self.finished(rung.start, start).as_posix()
+        return Settings(**given)
+
+
+def is_done(ladder, rung, seed):
+    """Whether a rung has its result; raises `BadInput` if that is of other data."""
+    file = result_of(ladder.results, rung.name, seed)
+    done = file.exists()
+    if done and read_json(file, "delete it")["data"] != Path(ladder.data).name:
+        raise BadInput(f"{file} is not of {ladder.data}: give another --name for other data")
+    return done
+
+
+def climb(ladder, rung, seed):
+    """Do a rung, whatever of it is not done yet, and write its two files; the result."""
+    val = readable(read_split(ladder.data, "val"))
+    about = {"rung": rung.name, "seed": seed, "data": Path(ladder.data).name}
+    if rung.baseline:
+        examples = readable(read_split(ladder.data, "train"))
+        sentences = rung.baseline(examples, val, ladder.settings(rung, seed))
+        found = report_of(sentences, val, "none", meteor=True)
+    else:
+        if not rung.runs:
+            about["settings"], about["minutes"] = trained(ladder, rung, seed)
+        folders = ladder.runs_of(rung, seed)
+        captioners = [load_captioner(folder, ladder.device) for folder in folders]
+        about |= {"runs": [folder.name for folder in folders],
+                  "parameters": sum(map(parameters, captioners)),
+                  "val_loss": loss_per_word(captioners, val)}
+        found = evaluate_together(captioners, val, rung.search, meteor=True)
+    report, results, each = found
+    result = {**about, **report, **prose([one["caption"] for one in results]),
+              "torch": torch.__version__, "threads": torch.get_num_threads()}
+    write_json(each_of(ladder.results, rung.name, seed), [round(score, 4) for score in each])
+    write_json(result_of(ladder.results, rung.name, seed), result, indent=1)    # last: now it is
+    return result
+
+
+def trained(ladder, rung, seed):
+    """Train a rung, or go on with it: its settings, as plain values, and its minutes."""
+    settings, folder = ladder.settings(rung, seed), ladder.run(rung.name, seed)
+    minutes(folder)                         # of a session that was killed, before another begins
+    train(settings, folder, ladder.device)
+    return asdict(settings), minutes(folder)
+
+
+def minutes(folder):
+    """Minutes of training in a run's folder, breaks left out, from first steps to last saves.
+
+    A session begins where the settings are written, features being at hand, and ends with the last
+    state; so a kill loses none. All are kept in `clock.json`, since the next writes both files.
+    """
+    path, begin, end = (folder / name for name in ("clock.json", "settings.json",
+                                                   "state.safetensors"))
+    sessions = read_json(path, "delete the run's folder and train again") if path.exists() else {}
+    if begin.exists() and end.exists():
+        began = begin.stat().st_mtime
+        sessions[str(began)] = max(0, end.stat().st_mtime - began)
+        write_json(path, sessions)
+    return sum(sessions.values()) / 60
+
+
+def parameters(captioner):
+    """How many numbers a captioner consists of, encoder included."""
+    return sum(one.numel() for network in (captioner.encoder, captioner.decoder)
+               for one in network.parameters())
+
+
+@torch.no_grad()
+def loss_per_word(captioners, split):
+    """Cross-entropy under teacher forcing, over all words of a split: of captioners together."""
+    ensemble = Ensemble(captioners)
+    data, features = CaptionData(split, ensemble.vocab), ensemble.features(split)
+    total, words = 0.0, 0
+    for index in data.order(AT_ONCE, seed=0, epoch=0):
+        embedded = ensemble.embed(features[data.picture[index]])
+        lengths = data.lengths[index].to(embedded.device)
+        captions = data.captions[index, :int(lengths.max())].to(embedded.device)
+        loss, count = caption_loss(ensemble(embedded, captions), captions, lengths)
+        total, words = total + loss.item(), words + count.item()
+    return total / words
+
+
+def arguments():
+    names = [rung.name for rung in RUNGS]
+    parser = argparse.ArgumentParser(description="Train and score what is not yet, rung by rung. "
+                                     "Started again, it goes on where it stopped.")
+    parser.add_argument("--data", help="dataset in COCO's layout")
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="RUNG",
+                        help=f"these rungs: {', '.join(names)}")
+    parser.add_argument("--seeds", type=int, default=Ladder.seeds,
+                        help="seeds of the rungs that are repeated (%(default)s)")
+    parser.add_argument("--name", default="ladder",
+                        help="folder in runs/ and results/; another for other data (%(default)s)")
+    parser.add_argument("--table", action="store_true",
+                        help="print the table of all that is finished, and do nothing else")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
+                        help="cpu, cuda or mps (%(default)s)")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    results = Path("results") / options.name
+    if options.table:
+        print(table(RUNGS, results))
+        return
+    if not options.data or options.seeds < 1:
+        raise BadInput("give --data a dataset in COCO's layout, and --seeds 1 or more")
+    ladder = Ladder(options.data, Path("runs") / options.name, results, options.seeds,
+                    options.device)
+    for rung in (rung for rung in RUNGS if rung.name in options.only):
+        for seed in ladder.seeds_of(rung):
+            if not is_done(ladder, rung, seed):
+                result = climb(ladder, rung, seed)
+                print(f"{rung.name}, seed {seed}: CIDEr {result['CIDEr']:.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    run_command(main)

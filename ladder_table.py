@@ -1,0 +1,87 @@
+"""The ladder's table, from the files of its finished rungs alone.
+
+    results/ladder/RUNG-SEED.json          scores and what they are of
+    results/ladder/RUNG-SEED.cider.json    CIDEr of every picture, in the order of the split
+
+A rung of several seeds shows mean and standard deviation. Its difference from the rung below is
+that of the means over seeds, picture by picture, with the 95 % interval of a paired bootstrap over
+the pictures; wins is the share of resamples in which it is better.
+"""
+
+import statistics
+
+import numpy as np
+
+from bootstrap import paired_bootstrap
+from files import BadInput, read_json
+
+REMEDY = "delete it and run that rung again"
+COLUMNS = {                 # of a result: heading, factor, format
+    "parameters": ("million parameters", 1e-6, ".1f"), "minutes": ("minutes", 1, ".0f"),
+    "val_loss": ("val loss", 1, ".3f"),
+    "Bleu_1": ("BLEU-1", 100, ".1f"), "Bleu_2": ("BLEU-2", 100, ".1f"),
+    "Bleu_3": ("BLEU-3", 100, ".1f"), "Bleu_4": ("BLEU-4", 100, ".1f"),
+    "METEOR": ("METEOR", 100, ".1f"), "ROUGE_L": ("ROUGE-L", 100, ".1f"),
+    "CIDEr": ("CIDEr", 100, ".1f"), "distinct": ("distinct", 1, ".0f"),
+    "vocabulary": ("words used", 1, ".0f"), "mean_length": ("length", 1, ".1f"),
+    "bad_endings": ("bad endings, %", 100, ".1f")}
+HEADINGS = ("rung", "change", *(heading for heading, _, _ in COLUMNS.values()),
+            "CIDEr over the rung below", "wins")
+
+
+def result_of(folder, name, seed):
+    """The file of a finished rung."""
+    return folder / f"{name}-{seed}.json"
+
+
+def each_of(folder, name, seed):
+    """The file of its pictures' CIDEr."""
+    return folder / f"{name}-{seed}.cider.json"
+
+
+def table(rungs, folder):
+    """Markdown of all finished rungs, in the order of `rungs`; `BadInput` if none is finished."""
+    found = {rung.name: seeds for rung in rungs if (seeds := read_results(folder, rung.name))}
+    if not found:
+        raise BadInput(f"{folder} holds no finished rung: run ladder.py with --data first")
+    first = next(iter(found.values()))[0]
+    of = {(one["data"], one["split"], one["pictures"]) for seeds in found.values() for one in seeds}
+    if len(of) > 1:
+        raise BadInput(f"{folder} mixes results of different pictures ({sorted(of)}): delete those "
+                       "that do not belong, or run ladder.py with another --name for other data")
+    rows = [HEADINGS, ["---"] * len(HEADINGS)]
+    for rung in rungs:
+        if rung.name in found:
+            seeds = found[rung.name]
+            rows.append([rung.name, rung.change, *(cell(seeds, key) for key in COLUMNS),
+                         *(comparison(folder, rung.below, found, rung.name)
+                           if rung.below in found else ("", ""))])
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return (f"{lines}\n\n{first['data']}, {first['split']}, {first['pictures']} pictures. Scores x "
+            "100; ± is the deviation over seeds; minutes are of the rung's own training.")
+
+
+def read_results(folder, name):
+    """The results of a rung, one for each seed."""
+    files = sorted(file for file in folder.glob(f"{name}-*.json")
+                   if file.stem.removeprefix(f"{name}-").isdigit())
+    return [read_json(file, REMEDY) for file in files]
+
+
+def cell(seeds, key):
+    """A figure of one seed, or mean and deviation of several; nothing where there is none."""
+    _, factor, form = COLUMNS[key]
+    values = [factor * one[key] for one in seeds if one.get(key) is not None]
+    if not values:
+        return ""
+    shown = f"{statistics.mean(values):{form}}"
+    spread = statistics.stdev(values) if len(values) > 1 else 0
+    return f"{shown} ± {spread:{form}}" if spread else shown
+
+
+def comparison(folder, below, found, name):
+    """Two cells: the difference in CIDEr from the rung below with its interval, and its wins."""
+    lower, upper = (np.mean([read_json(each_of(folder, one["rung"], one["seed"]), REMEDY)
+                             for one in found[rung]], axis=0) for rung in (below, name))
+    gain = paired_bootstrap(100 * lower, 100 * upper)
+    return f"{gain.mean:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}]", f"{100 * gain.wins:.1f} %"

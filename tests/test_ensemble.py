@@ -1,0 +1,144 @@
+"""Several captioners choose every word together, by the mean of their probabilities."""
+
+import json
+import sys
+
+import pytest
+import torch
+
+import ensemble
+import evaluation
+from backbones import transform_of
+from checkpoint import Captioner, save_captioner
+from coco import read_split
+from decoders import GRIDS
+from ensemble import Ensemble, Rows
+from evaluation import evaluate, evaluate_together
+from files import BadInput
+from search import Search, search
+from vocabulary import Vocabulary, tokenize
+
+SIZES = {"embed_size": 16, "hidden_size": 16, "num_layers": 1, "dropout": 0.5}
+
+
+@pytest.fixture(scope="module")
+def split(tiny_root):
+    return read_split(tiny_root, "val")
+
+
+def captioner(split, decoder, seed, threshold=1):
+    """An untrained captioner, sharp enough to prefer some words to others."""
+    torch.manual_seed(seed)
+    vocab = Vocabulary.build(map(tokenize, split.sentences), threshold)
+    made = Captioner.build({"encoder": {"backbone": "efficientnet_lite0", "grid": decoder in GRIDS},
+                            "decoder": {"name": decoder, **SIZES}},
+                           vocab, transform_of("efficientnet_lite0"))
+    with torch.no_grad():
+        for parameter in [*made.encoder.embed.parameters(), *made.decoder.parameters()]:
+            parameter.mul_(3).copy_(parameter.half())       # as a checkpoint will keep it
+    made.encoder.eval()
+    made.decoder.eval()
+    return made
+
+
+@pytest.fixture(scope="module")
+def members(split):
+    """One that sees a vector, one that sees a grid, one whose state grows with the caption."""
+    return [captioner(split, name, seed)
+            for seed, name in enumerate(("lstm_every", "soft", "transformer"))]
+
+
+@pytest.fixture(scope="module")
+def features(members, split):
+    together = Ensemble(members)
+    return together.embed(together.features(split))
+
+
+@pytest.fixture
+def no_java(monkeypatch):
+    monkeypatch.setattr(evaluation.shutil, "which", lambda name: None)
+
+
+def some_captions(members, pictures=6, length=5):
+    generator = torch.Generator().manual_seed(0)
+    captions = torch.randint(2, len(members[0].vocab), (pictures, length), generator=generator)
+    captions[:, 0] = 0
+    return captions
+
+
+@torch.no_grad()
+def test_a_words_probability_is_the_mean_of_the_members(members, features):
+    captions = some_captions(members)
+    scores = Ensemble(members)(features, captions)
+    expected = sum(one.decoder(part, captions).softmax(dim=2)
+                   for one, part in zip(members, features.parts, strict=True)) / len(members)
+    torch.testing.assert_close(scores.exp(), expected)
+
+
+@torch.no_grad()
+def test_the_whole_sequence_and_word_by_word_give_the_same_scores(members, features):
+    together, captions = Ensemble(members), some_captions(members)
+    whole, state = together(features, captions), together.begin(features)
+    for place in range(1, captions.shape[1]):
+        scores, state = together.step(captions[:, place - 1], state)
+        torch.testing.assert_close(scores, whole[:, place], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("settings", [Search(method="greedy"), Search(beam=3, captions=3),
+                                      Search(method="sample", captions=2)])
+def test_a_captioner_with_its_double_says_what_it_says_alone(members, split, settings):
+    """So every member's state follows its row when the search reorders them."""
+    for one in members:
+        double = Ensemble([one, one])
+        own = double.embed(double.features(split))
+        alone = search(one.decoder, own.parts[0], settings)
+        assert [[found.words for found in picture] for picture in search(double, own, settings)] \
+            == [[found.words for found in picture] for picture in alone]
+
+
+def test_the_log_probability_of_a_caption_is_that_of_the_mean(members, features):
+    together = Ensemble(members)
+    for number, found in enumerate(search(together, features, Search(beam=3))):
+        words = torch.tensor([found[0].words])
+        with torch.no_grad():
+            scores = together(features[number:number + 1], words)
+        logs = scores[0, 1:].log_softmax(dim=1).gather(1, words[0, 1:, None])
+        assert found[0].log_probability == pytest.approx(logs.sum().item(), abs=1e-3)
+
+
+def test_members_of_other_words_are_refused(members, split):
+    other = captioner(split, "lstm_every", 0, threshold=7)
+    assert len(other.vocab) < len(members[0].vocab)
+    with pytest.raises(BadInput, match="different vocabularies"):
+        Ensemble([members[0], other])
+
+
+def test_rows_are_those_of_every_part():
+    rows = Rows([torch.arange(6).view(3, 2), torch.arange(3)])
+    picked = rows[torch.tensor([2, 0, 2])]
+    assert len(rows) == 3 and len(picked) == 3
+    assert [part.tolist() for part in picked.parts] == [[[4, 5], [0, 1], [4, 5]], [2, 0, 2]]
+
+
+def test_a_report_says_how_many_captioned_and_of_one_is_the_usual(members, split, no_java,
+                                                                  monkeypatch):
+    monkeypatch.setattr(ensemble, "AT_ONCE", 4)             # two batches, the last one smaller
+    alone, results, each = evaluate(members[0], split)
+    report, same, _ = evaluate_together(members[:1], split)
+    assert (report, same) == (alone, results)
+    report, same, again = evaluate_together([members[0]] * 2, split)
+    assert report == {**alone, "search": f"{alone['search']}, 2 captioners together"}
+    assert same == results and (each == again).all()
+
+
+def test_the_command_takes_several_checkpoints_as_one_captioner(members, split, tiny_root, tmp_path,
+                                                                no_java, monkeypatch):
+    paths = [str(tmp_path / f"{number}.safetensors") for number in range(2)]
+    for path, one in zip(paths, members, strict=False):
+        save_captioner(path, one)
+    monkeypatch.setattr(sys, "argv", ["evaluation.py", *paths, "--data", str(tiny_root), "--device",
+                                      "cpu", "--json", str(tmp_path / "report.json")])
+    evaluation.main()
+    report, _, _ = evaluate_together(members[:2], split)
+    assert json.loads((tmp_path / "report.json").read_text()) == report
+    assert "2 captioners together" in report["search"]
