@@ -20,6 +20,7 @@ from settings import RECIPES, Settings
 
 METRICS = {"Bleu_1": "BLEU-1", "Bleu_2": "BLEU-2", "Bleu_3": "BLEU-3", "Bleu_4": "BLEU-4",
            "METEOR": "METEOR", "ROUGE_L": "ROUGE-L", "CIDEr": "CIDEr-D"}
+SEES = {False: "one vector a picture", True: "a coarse grid of cells"}      # by grid or not
 CARD = """\
 # {name}
 
@@ -51,8 +52,7 @@ distinct captions; {report[search]}; {report[tokenizer]}. Scores x 100.
 
 - It says what its training pictures were like, of every picture. It never answers that it does
   not know, and a thing it has not seen becomes one that it has.
-- It sees one vector a picture: what is there, less well how many, where, and which has which
-  colour.
+- It sees {sees}, so it knows what is there, less well how many, where, and which has which colour.
 - It reads no writing and knows no names of people or places.
 - It has inherited how people described other people, guesses of gender and age included. Nothing
   that matters to a person should rest on its sentences.
@@ -93,6 +93,7 @@ def card(file):
         tuned="frozen" if stage is None else f"tuned from stage {stage} on",
         hidden_size=decoder["hidden_size"],
         decoder=decoder["name"],
+        sees=SEES[captioner.architecture["encoder"]["grid"]],
         words=len(captioner.vocab), megabytes=Path(file).stat().st_size / 1e6,
         fit={"squash": "squashed", "crop": "cropped"}[transform.fit], side=transform.size,
         data=Path(settings["data"]).name, **about["train"], epoch=about["val"]["epoch"],

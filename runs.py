@@ -293,4 +293,4 @@ def build_optimizer(captioner, settings):
     heads = [*captioner.encoder.embed.parameters(), *captioner.decoder.parameters()]
     groups = [{"params": heads, "peak": settings.learning_rate}]
     groups += [{"params": tuned, "peak": settings.encoder_rate}] if tuned else []
-    return torch.optim.AdamW(groups, weight_decay=0.0, fused=True)
+    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)

@@ -39,6 +39,7 @@ class Settings:
     learning_rate: float = dial(2e-3, "peak rate of AdamW")
     encoder_rate: float = dial(1e-5, "peak rate of tuned encoder stages")
     warmup: int = dial(200, "steps of linear rise, before a cosine fall to 0")
+    weight_decay: float = dial(0.0, "AdamW's, a step and unit of learning rate")
     label_smoothing: float = dial(0.0, "share of a target's probability spread over all words")
     word_dropout: float = dial(0.0, "share of the words read that become <unk>")
     average: float = dial(0.0, "decay a step of the averaged weights that are used; 0 is off")
@@ -67,8 +68,8 @@ class Settings:
                 min(self.learning_rate, self.encoder_rate, self.clip) > 0,
             "samples must be 0, or 2 or more with one_per_picture":
                 self.samples == 0 or self.samples > 1 and self.one_per_picture,
-            "warmup, together, workers and seed must not be negative":
-                min(self.warmup, self.together, self.workers, self.seed) >= 0,
+            "warmup, weight_decay, together, workers and seed must not be negative":
+                min(self.warmup, self.weight_decay, self.together, self.workers, self.seed) >= 0,
         }
         whole = ("views", "vocab_threshold", "embed_size", "hidden_size", "num_layers", "epochs",
                  "batch_size", "patience", "val_pictures")

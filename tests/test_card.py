@@ -45,7 +45,8 @@ def test_packing_changes_no_weight_and_no_word(run, tmp_path):
 def test_a_card_has_the_numbers_of_the_run_and_of_the_report(run, tmp_path, tiny_root):
     text = packed(run, tmp_path).with_suffix(".md").read_text(encoding="utf-8")
     words = len(load_captioner(run).vocab)
-    for expected in ("# tiny\n", "efficientnet_lite0 (frozen) and an LSTM of 8", f"{words}\nwords",
+    for expected in ("# tiny\n", "efficientnet_lite0 (frozen) and the decoder `lstm_every` of 8",
+                     f"{words} words", "one vector a picture",
                      "| BLEU-1 | BLEU-4 | CIDEr-D |", "| 50.0 | 12.3 | 150.0 |", "epoch 1 of 1",
                      "val: 6 pictures, 30 references, 4\ndistinct captions; beam 3; PTB",
                      "12 pictures, 60 sentences", f"torch {torch.__version__}", "Drawn for a test"):
