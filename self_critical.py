@@ -48,7 +48,10 @@ class Rewards:
 
 
 class SelfCritical(nn.Module):
-    """The objective of a step, as `runs.Loss` is that of cross-entropy."""
+    """The objective of a step, as `runs.Loss` is that of cross-entropy.
+
+    What stands as loss in the history of such a run is minus the mean reward.
+    """
 
     def __init__(self, encoder, decoder, rewards, samples):
         super().__init__()

@@ -34,7 +34,8 @@ def warn_of_epoch(history, run):
     if row["distinct"] == 1 and len(run.val_split.pictures) > 1:
         warn(f"every picture got the same caption, {row['sentence']!r}: if that stays, lower the "
              "learning rate, and check that features differ between pictures")
-    if row["train_loss"] > DIVERGING * min(one["train_loss"] for one in history):
+    least = min(one["train_loss"] for one in history)
+    if 0 < DIVERGING * least < row["train_loss"]:           # minus a reward is never above 0
         warn(f"the loss rose to {row['train_loss']:.3f}, so training diverges: start again in "
              "another folder with a lower learning rate or a smaller clip")
     now = run.captioner.encoder.backbone.buffers()
