@@ -80,12 +80,19 @@ class Settings:
 
 
 # A recipe's name keeps its meaning for good: scores are quoted with it.
+ATTENTION = {"encoder": "efficientnet_lite2", "decoder": "adaptive", "views": 3,
+             "label_smoothing": 0.1, "learning_rate": 1.5e-3, "average": 0.998}
 RECIPES = {
     # Show and Tell's LSTM (arXiv:1411.4555) on a frozen pooled feature, seen at every step
     "seed": {},
     # the same, small enough for a minute on a laptop: notebook 2 on the drawn scenes
     "small": {"epochs": 12, "embed_size": 256, "hidden_size": 256, "learning_rate": 3e-3,
               "dropout": 0.2, "views": 1},
+    # Knowing When to Look (arXiv:1612.01887) on the grid of a larger frozen encoder
+    "attention": ATTENTION,
+    # the same, taught by the CIDEr of its own sentences: needs --start, a run of "attention"
+    "critical": {**ATTENTION, "samples": 5, "one_per_picture": True, "learning_rate": 1e-4,
+                 "warmup": 20, "average": 0.98, "epochs": 4},
 }
 
 
