@@ -76,9 +76,9 @@ RUNGS = (
     decoder_rung("objects", "geometry in its encoder", "transformer"),
     Rung("beam", f"{BEST}, beam search", BEST, runs=(BEST,), repeated=True),
     Rung("tuned", "the encoder's last stages fine-tuned", "beam", start=BEST, repeated=True,
-         settings={"decoder": BEST, "tune_from": 14, "epochs": 5, "learning_rate": 2e-4}),
+         settings={"decoder": BEST, "tune_from": 7, "epochs": 5, "learning_rate": 2e-4}),
     Rung("self_critical", "trained for CIDEr-D", "tuned", start="tuned", repeated=True,
-         settings={"decoder": BEST, "tune_from": 14, "samples": 5, "one_per_picture": True,
+         settings={"decoder": BEST, "tune_from": 7, "samples": 5, "one_per_picture": True,
                    "learning_rate": 5e-5}),
     Rung("ensemble", "all seeds together", "self_critical", runs=("self_critical",), together=True),
 )

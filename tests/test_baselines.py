@@ -46,6 +46,11 @@ def test_the_consensus_is_the_sentence_that_the_others_are_most_like():
     assert consensus(scorer, sentences) == sentences[int(np.argmax(each))] == sentences[3]
 
 
+def test_a_long_sentence_is_not_the_consensus_for_being_like_itself():
+    sentences = [one.split() for one in ("a brown cat sleeps on a mat", "dogs", "dogs")]
+    assert consensus(CiderD([sentences, [["x"]]]), sentences) == ["dogs"]
+
+
 def test_a_single_sentence_is_its_own_consensus():
     sentences = [["a", "dog"]]
     assert consensus(CiderD([sentences, [["x"]]]), sentences) == ["a", "dog"]
