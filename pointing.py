@@ -5,9 +5,10 @@
 
 Pointing is judged on captions the decoder wrote by itself. For every word that names a thing in the
 picture, the cell that weighs most at the step which chose the word is the peak; it is right if its
-middle lies in the box of a thing of that name. A named thing that is not there has no box: it is
-counted, and not judged. The game is that of Zhang et al. 2016 (arXiv:1608.00507), there with
-objects given instead of written.
+middle lies in the box of a thing of that name. A cell is as large as a small thing, so it is also
+told whether the peak's cell touches such a box. A named thing that is not there has no box: it is
+counted, and not judged. The game is that of Zhang et al. 2016 (arXiv:1608.00507), where the names
+are given and the margin is 15 pixels.
 
 Shape letters:  B pictures   T tokens   L grid cells   N words that name a thing
 """
@@ -29,21 +30,32 @@ class Mentions:
     """Words that name a thing that is there, over a split: whose they are, and where they look.
 
     `picture` and `step` (N,) say which word it is, `weights` (N, L) are the attention at that word,
-    `inside` (N, L) is True for each cell whose middle lies in a box of that name. `absent` counts
-    the words for things that are not there.
+    `inside` (N, L) is True for each cell whose middle lies in a box of that name, `touching` for
+    each that shares any of its square with one. `absent` counts the words for things that are not
+    there.
     """
 
     picture: torch.Tensor
     step: torch.Tensor
     weights: torch.Tensor
     inside: torch.Tensor
+    touching: torch.Tensor
     absent: int
 
     @property
+    def peaks(self):
+        """The cell (N,) that weighs most."""
+        return self.weights.argmax(dim=1)
+
+    @property
     def hits(self):
-        """Whether each word's peak is where it should be, (N,)."""
-        peaks = self.weights.argmax(dim=1, keepdim=True)
-        return self.inside.gather(1, peaks).squeeze(1)
+        """Whether the middle of each peak lies where it should, (N,)."""
+        return at(self.inside, self.peaks)
+
+
+def at(marks, cells):
+    """What marks (N, L) say of one cell (N,) each."""
+    return marks.gather(1, cells.unsqueeze(1)).squeeze(1)
 
 
 def looked(captioner, features, settings=None):
@@ -66,33 +78,38 @@ def looked(captioner, features, settings=None):
 def mentions(captions, weights, boxes, vocab):
     """All words that name a thing, gathered; boxes: `read_boxes`, picture by picture."""
     centres = cell_centres(weights.shape[2])
+    half = centres[0, 0]                            # of a cell's side: the first one's middle
     found, absent = [], 0
     for picture, (words, there) in enumerate(zip(captions.tolist(), boxes, strict=True)):
         for step, word in enumerate(words):
             name = named(vocab.idx2word[word])
             if name in there:
-                found.append((picture, step, inside(centres, there[name])))
+                found.append((picture, step, inside(centres, there[name]),
+                              inside(centres, there[name], half)))
             elif name:
                 absent += 1
-    picture, step = (torch.tensor([one[at] for one in found], dtype=torch.long) for at in (0, 1))
-    marks = torch.stack([one[2] for one in found]) if found else weights.new_zeros(0, len(centres))
-    return Mentions(picture, step, weights.cpu()[picture, step], marks.bool(), absent)
+    picture, step, *marks = zip(*found, strict=True) if found else ((), (), (), ())
+    picture, step = torch.tensor(picture, dtype=torch.long), torch.tensor(step, dtype=torch.long)
+    marks = [torch.stack(one) if one else torch.zeros(0, len(centres), dtype=torch.bool)
+             for one in marks]
+    return Mentions(picture, step, weights.cpu()[picture, step], *marks, absent)
 
 
 def report(mentions):
-    """Shares of the words judged: peaks that are right, and what to compare them with.
+    """What share of the words is right by either rule: (its peak, a cell at random, the middle).
 
-    `a cell at random` is the share of cells in those boxes, `always the middle` the share of boxes
-    that hold the middle cell, `mass` the weight inside of all that is spent on the picture.
+    A cell at random is right as often as the share of cells that would be; the middle is what one
+    gets who looks there always, knowing that pictures are often composed so.
     """
-    marks, weights = mentions.inside.float(), mentions.weights
-    spent = weights.sum(dim=1).clamp(min=1e-9)
-    middle = marks.shape[1] // 2
-    return {"words": len(marks), "absent": mentions.absent,
-            "pointing": mentions.hits.float().mean().item(),
-            "mass": ((weights * marks).sum(dim=1) / spent).mean().item(),
-            "a cell at random": marks.mean().item(),
-            "always the middle": marks[:, middle].mean().item()}
+    middle = torch.full_like(mentions.peaks, mentions.inside.shape[1] // 2)
+    return {rule: (share(at(marks, mentions.peaks)), share(marks), share(at(marks, middle)))
+            for rule, marks in (("middle in the box", mentions.inside),
+                                ("cell touches the box", mentions.touching))}
+
+
+def share(marks):
+    """How many of the marks are true, 0 to 1; of none, 0."""
+    return marks.float().mean().item() if len(marks) else 0.0
 
 
 def named(word):
@@ -131,7 +148,7 @@ def cell_centres(count):
     return torch.stack([x, y], dim=2).flatten(0, 1)
 
 
-def inside(points, boxes):
-    """Which of points (L, 2) lie in any of boxes (n, 4): (L,)."""
-    corner, opposite = boxes[:, None, :2], boxes[:, None, 2:]
+def inside(points, boxes, margin=0.0):
+    """Which of points (L, 2) lie in any of boxes (n, 4), or that near to one: (L,)."""
+    corner, opposite = boxes[:, None, :2] - margin, boxes[:, None, 2:] + margin
     return ((points >= corner) & (points <= opposite)).all(dim=2).any(dim=0)

@@ -65,17 +65,27 @@ def test_a_thing_that_is_not_there_is_counted_and_not_judged():
 def test_no_word_about_a_thing_is_no_error():
     found = mentions(torch.tensor([caption("a", "a")]), looking_at(0, 0, 0, 0)[None],
                      [{"mug": CORNER}], VOCAB)
-    assert report(found)["words"] == 0
+    assert len(found.hits) == 0
+    assert report(found)["middle in the box"] == (0, 0, 0)
 
 
 def test_the_report_compares_with_a_random_cell_and_with_the_middle():
-    half = torch.tensor([[0.0, 0.0, 1.0, 0.6]])         # six of nine cells, the middle among them
-    weights = torch.full((1, 3, 9), 0.05)
-    weights[0, 1, 4] = 0.2                              # 0.45 of 0.6 inside
-    found = report(mentions(torch.tensor([caption("mug")]), weights, [{"mug": half}], VOCAB))
-    assert found["pointing"] == found["always the middle"] == 1
-    assert found["a cell at random"] == pytest.approx(6 / 9)
-    assert found["mass"] == pytest.approx(0.45 / 0.6)
+    upper = torch.tensor([[0.0, 0.0, 1.0, 0.6]])        # the middles of six cells, touching those
+    lower = torch.tensor([[0.0, 0.7, 1.0, 1.0]])        # of three, and touches just these
+    found = mentions(torch.tensor([caption("mug", "tree")]), looking_at(0, 4, 4, 0)[None],
+                     [{"mug": upper, "tree": lower}], VOCAB)
+    rules = report(found)
+    assert rules["middle in the box"] == pytest.approx((1 / 2, (6 + 3) / 18, 1 / 2))
+    assert rules["cell touches the box"] == pytest.approx((1 / 2, (6 + 3) / 18, 1 / 2))
+
+
+def test_a_cell_touches_a_box_that_holds_a_corner_of_it_and_not_its_middle():
+    box = torch.tensor([[0.3, 0.3, 0.36, 0.36]])        # where four of nine cells meet
+    found = mentions(torch.tensor([caption("mug", "mug")]), looking_at(0, 4, 8, 0)[None],
+                     [{"mug": box}], VOCAB)
+    assert not found.inside.any()
+    assert found.touching[0].nonzero().flatten().tolist() == [0, 1, 3, 4]
+    assert report(found)["cell touches the box"][0] == 1 / 2
 
 
 def test_cells_are_numbered_row_by_row():
