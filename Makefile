@@ -6,7 +6,7 @@
 
 PYTHON ?= python3
 PY := .venv/bin/python
-NOTEBOOKS := 0_Dataset 1_Preliminaries 2_Training 3_Inference
+NOTEBOOKS := 0_Dataset 1_Preliminaries 2_Training 3_Inference 4_Attention
 
 .PHONY: notebooks test check gpu-check figures clean
 

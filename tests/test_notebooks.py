@@ -12,7 +12,7 @@ from settings import Settings
 from training import train
 
 HERE = Path(__file__).parent.parent
-NAMES = ("0_Dataset", "1_Preliminaries", "2_Training", "3_Inference")
+NAMES = ("0_Dataset", "1_Preliminaries", "2_Training", "3_Inference", "4_Attention")
 
 
 def read(name):
