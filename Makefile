@@ -1,4 +1,4 @@
-# make notebooks   set up, draw the embedded dataset, run the four notebooks in order
+# make notebooks   set up, draw the embedded dataset, run the five notebooks in order
 # make test        set up, run the tests
 # make check       what is slower: lint, README, kills, memory, notebooks in smoke mode
 # make gpu-check   for whoever has a GPU: nothing waits for it, its captions are the CPU's, speed

@@ -17,12 +17,7 @@ class Average:
 
     def __init__(self, parameters, decay):
         self.parameters, self.decay = list(parameters), decay
-        self.values = []
-        self.reset()
-
-    def reset(self):
-        """Begin anew with the parameters as they are."""
-        self.values = [one.detach().clone() for one in self.parameters] if self.decay else []
+        self.values = [one.detach().clone() for one in self.parameters] if decay else []
 
     @torch.no_grad()
     def update(self, step):

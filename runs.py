@@ -62,6 +62,8 @@ class Run:
         self.captioner = Captioner.build(
             architecture(settings), self.vocab, transform_of(settings.encoder, settings.fit),
             settings.weights, settings.tune_from).to(device)
+        if settings.start:                          # before its features are asked for
+            take_over(self.captioner, settings.start)
         backbone, self.train.transform = self.captioner.encoder.backbone, self.captioner.transform
         if backbone.frozen:
             self.train.features = cached_features(backbone, self.train.transform, train,
@@ -71,9 +73,6 @@ class Run:
         self.optimizer = build_optimizer(self.captioner, settings)
         self.average = Average([parameter for group in self.optimizer.param_groups
                                 for parameter in group["params"]], settings.average)
-        if settings.start:
-            take_over(self.captioner, settings.start)
-            self.average.reset()
         self.steps_per_epoch = len(self.train.order(
             settings.batch_size, 0, 0, settings.one_per_picture, settings.together))
         self.begin(resume)
