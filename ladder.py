@@ -26,10 +26,11 @@ from ensemble import Ensemble
 from evaluation import evaluate_together, report_of
 from files import BadInput, read_json, run_command, write_json
 from ladder_table import each_of, result_of, table
+from objectives import caption_loss
 from prose import prose
 from search import Search
 from settings import RECIPES, Settings
-from training import caption_loss, train
+from training import train
 
 GREEDY, BEAM = Search(method="greedy"), Search(beam=3)
 BEST = "updown"             # the decoder, by CIDEr on val, with which the upper rungs go on
@@ -78,7 +79,7 @@ RUNGS = (
     Rung("tuned", "the encoder's last stages fine-tuned", "beam", start=BEST, repeated=True,
          settings={"decoder": BEST, "tune_from": 7, "epochs": 5, "learning_rate": 2e-4}),
     Rung("self_critical", "trained for CIDEr-D", "tuned", start="tuned", repeated=True,
-         settings={"decoder": BEST, "tune_from": 7, "samples": 5, "one_per_picture": True,
+         settings={"decoder": BEST, "samples": 5, "one_per_picture": True,
                    "learning_rate": 5e-5}),
     Rung("ensemble", "all seeds together", "self_critical", runs=("self_critical",), together=True),
 )

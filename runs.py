@@ -16,11 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import nn
-from torch.nn import functional
 
-import attention
-from attention import SoftAttention
 from averaging import Average
 from backbones import transform_of
 from checkpoint import Captioner, load_captioner, load_state, save_state
@@ -34,8 +30,9 @@ from evaluation import tokenized_references
 from features import cached_features, encode_split
 from files import BadInput, write_json
 from folders import claim, read_history
+from objectives import Loss
 from self_critical import Rewards, SelfCritical
-from vocabulary import UNK_ID, Vocabulary, read_words
+from vocabulary import Vocabulary, read_words
 from watching import warn_of_shared
 
 SAVE_EVERY = 45             # seconds between two saves of the state within an epoch
@@ -149,7 +146,8 @@ class Run:
                 self.stop_if(asked)
                 if time.monotonic() - self.saved > SAVE_EVERY:
                     self.save()
-                yield [self.send(tensor) for tensor in batch]
+                *inputs, which = batch          # lengths or pictures: needed on the CPU
+                yield [*map(self.send, inputs), which]
             self.save()
             self.stop_if(asked)
 
@@ -204,47 +202,6 @@ class Run:
     def history(self):
         """One dict per finished epoch."""
         return read_history(self.folder)[:self.position["epoch"]]
-
-
-class Loss(nn.Module):
-    """What a step asks, as one module, whose gradients several processes can share.
-
-    smoothing: share of each target's probability spread over all words.  word_dropout: share of the
-    words read that become `<unk>`, so that the image has to be looked at.
-    """
-
-    def __init__(self, encoder, decoder, smoothing=0.0, word_dropout=0.0):
-        super().__init__()
-        self.encoder, self.decoder = encoder, decoder
-        self.smoothing, self.word_dropout = smoothing, word_dropout
-
-    def forward(self, images, captions, lengths):
-        """The objective, the cross-entropy in it, and the number of words: sums over the words.
-
-        images (P, 3, S, S) or features (P, D) or (P, L, D), captions (B, T), lengths (B,).
-        """
-        counts = counted(captions, lengths)
-        read = captions.where(torch.rand(captions.shape, device=captions.device)
-                              >= self.word_dropout, UNK_ID) if self.word_dropout else captions
-        hidden, penalty = hidden_of(self.decoder, self.encoder(images), read, counts)
-        scores = self.decoder.score(hidden[:, 1:][counts]).float()             # (words, V)
-        logs = scores.log_softmax(dim=1)
-        loss = functional.nll_loss(logs, captions[:, 1:][counts], reduction="sum")
-        even = -logs.mean(dim=1).sum() if self.smoothing else loss
-        return loss + self.smoothing * (even - loss) + penalty, loss.detach(), counts.sum()
-
-
-def counted(captions, lengths):
-    """Which of `captions[:, 1:]` are words and not filling, (B, T-1)."""
-    return torch.arange(1, captions.shape[1], device=captions.device) < lengths[:, None]
-
-
-def hidden_of(decoder, features, captions, counts):
-    """A decoder's hidden states (B, T, H), and what its own rules charge for them."""
-    if not isinstance(decoder, SoftAttention):
-        return decoder.hidden(features, captions), 0
-    hidden, weights = decoder.attended(features, captions)
-    return hidden, len(captions) * attention.penalty(weights[:, 1:], counts)
 
 
 @contextmanager

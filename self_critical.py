@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
 import ptb
+from objectives import counted
 from scores import CiderD
 from search import Search, search
 from vocabulary import END_ID, END_WORD
@@ -30,10 +31,10 @@ class Rewards:
 
     def __init__(self, split, vocab):
         self.vocab = vocab
-        self.scorer = CiderD([[self.counted(sentence) for sentence in picture.sentences]
+        self.scorer = CiderD([[self.words(sentence) for sentence in picture.sentences]
                               for picture in split.pictures])
 
-    def counted(self, sentence, ended=True):
+    def words(self, sentence, ended=True):
         """What of a sentence counts: its words and, if it was ended and not cut off, `<end>`."""
         return (*ptb.tokenize(sentence), *([END_WORD] if ended else []))
 
@@ -42,13 +43,13 @@ class Rewards:
 
         longest: ids at which a caption is cut off; an `<end>` that stands there was not its own.
         """
-        counted = [self.counted(self.vocab.decode(caption), len(caption) < longest)
-                   for caption in captions]
-        return torch.as_tensor(self.scorer.scores(counted, pictures), dtype=torch.float32)
+        said = [self.words(self.vocab.decode(caption), len(caption) < longest)
+                for caption in captions]
+        return torch.as_tensor(self.scorer.scores(said, pictures), dtype=torch.float32)
 
 
 class SelfCritical(nn.Module):
-    """The objective of a step, as `runs.Loss` is that of cross-entropy.
+    """The objective of a step, as `objectives.Loss` is that of cross-entropy.
 
     What stands as loss in the history of such a run is minus the mean reward.
     """
@@ -72,13 +73,13 @@ class SelfCritical(nn.Module):
         others = (rewards.sum(dim=1, keepdim=True) - rewards) / (self.samples - 1)
         advantage = (rewards - others).flatten().to(features.device)
 
-        lengths = torch.tensor([len(one) for one in captions], device=features.device)
-        counts = torch.arange(1, given.shape[1], device=features.device) < lengths[:, None]
+        counts = counted(given, torch.tensor([len(one) for one in captions]).to(given.device))
         hidden = self.decoder.hidden(features, given)[:, 1:]                   # (P * n, T-1, H)
         logs = self.decoder.score(hidden[counts]).float().log_softmax(dim=1)   # (words, V)
         likely = logs.gather(1, given[:, 1:][counts][:, None]).squeeze(1)
         objective = -(advantage[:, None].expand_as(counts)[counts] * likely).sum()
-        return objective, -rewards.mean().to(features.device) * counts.sum(), counts.sum()
+        words = counts.sum()
+        return objective, -rewards.mean().to(features.device) * words, words
 
     def settings(self):
         """How captions are sampled: freely, by a seed that differs from step to step."""

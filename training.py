@@ -17,7 +17,6 @@ import sys
 from dataclasses import asdict
 
 import torch
-from torch.nn import functional
 from tqdm.auto import tqdm
 
 from checkpoint import save_captioner
@@ -26,24 +25,13 @@ from evaluation import caption_features, score
 from figures import save_curves
 from files import run_command, whole_file
 from folders import fresh_folder, newest_run, read_history
-from runs import Run, counted
+from objectives import caption_loss
+from runs import Run
 from settings import RECIPES, Settings, add_options
 from watching import status, tensorboard, warn_of_epoch, write_scalars
 
 __all__ = ["Run", "caption_loss", "finish_epoch", "fresh_folder", "newest_run", "rate_at",
            "read_history", "step", "train", "validate"]        # what a page of training needs
-
-
-def caption_loss(scores, captions, lengths):
-    """Cross-entropy summed over the words that count, and how many these are.
-
-    scores (B, T, V), captions (B, T), lengths (B,).  `<start>` is given, not predicted, and what
-    lies past a caption's length is filling: neither counts. `<end>` does.
-    """
-    targets = captions[:, 1:].masked_fill(~counted(captions, lengths), -100)
-    loss = functional.cross_entropy(scores[:, 1:].flatten(0, 1), targets.flatten(),
-                                    reduction="sum")
-    return loss, (targets >= 0).sum()
 
 
 def rate_at(step, settings, steps):

@@ -8,10 +8,12 @@ import torch
 from torch.nn import functional
 
 from averaging import Average
+from checkpoint import load_captioner
 from coco import read_split
 from data_loader import CaptionData, tokenized
+from features import encode_split
 from files import BadInput
-from runs import Loss
+from objectives import Loss
 from search import Search
 from self_critical import Rewards, SelfCritical
 from settings import Settings
@@ -146,6 +148,16 @@ def test_a_run_begins_with_the_weights_of_another(settings, tmp_path):
     assert min(abs(validate(run)["val_loss"] - loss) for loss in history) < 1e-3
     with pytest.raises(BadInput, match="another kind of captioner"):
         Run(replace(settings, start=str(tmp_path / "first"), hidden_size=32), tmp_path / "fourth")
+
+
+def test_features_are_those_of_the_encoder_that_a_run_begins_with(settings, tmp_path):
+    train(replace(settings, tune_from=7, encoder_rate=1e-2, epochs=1), tmp_path / "tuned")
+    run = Run(replace(settings, start=str(tmp_path / "tuned"), views=1), tmp_path / "frozen")
+    captioner = load_captioner(tmp_path / "tuned")
+    of_tuned = encode_split(captioner.encoder.backbone, captioner.transform, run.train.split)
+    assert np.array_equal(run.train.features, of_tuned)
+    plain = Run(replace(settings, views=1), tmp_path / "plain")
+    assert not np.array_equal(plain.train.features, of_tuned)
 
 
 def critic(settings, folder, **changes):

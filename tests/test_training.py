@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import training
 from files import BadInput, run_command
@@ -206,6 +207,9 @@ class NoReading(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, arguments=(), options=None):
         assert not any(name in str(function) for name in ("local_scalar", "nonzero"))
+        if "index" in str(function):            # by a mask, whose places must be found first
+            given = [one for one in tree_leaves(arguments) if isinstance(one, torch.Tensor)]
+            assert not any(one.dtype == torch.bool for one in given)
         return function(*arguments, **(options or {}))
 
 
