@@ -18,8 +18,6 @@ from itertools import groupby
 
 import numpy as np
 
-from vocabulary import END_ID, START_ID
-
 TINY, SMALL = 1e-15, 1e-9       # coco-caption adds them, lest a BLEU divide by zero
 
 
@@ -140,12 +138,3 @@ def likeness(vectors, theirs, longer, sigma=6):
         if product:                 # a run said of every picture weighs nothing
             total += product / (norm * other_norm)
     return 10 / 4 * total * math.exp(-longer**2 / (2 * sigma**2))
-
-
-def counted(caption):
-    """What a reward counts of a caption of ids: its words, and the `<end>` that ends it.
-
-    Without `<end>`, a sentence that breaks off ("a man on a") would score better than a whole one.
-    """
-    words = [int(word) for word in caption if word != START_ID]
-    return tuple(words[:words.index(END_ID) + 1] if END_ID in words else words)

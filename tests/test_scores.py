@@ -14,8 +14,7 @@ from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
 from evaluation import score, tokens
-from scores import CiderD, counted
-from vocabulary import END_ID, START_ID
+from scores import CiderD
 
 WORDS = some.sampled_from(["a", "dog", "cat", "runs", "on", "1\xa01/2"])    # one has a hard space
 REFERENCE = some.lists(WORDS, min_size=1, max_size=9).map(" ".join)
@@ -124,14 +123,3 @@ def test_words_and_their_ids_are_scored_alike():
 def test_as_many_pictures_are_named_as_sentences_given():
     with pytest.raises(ValueError):
         CiderD(CORPUS).scores(SAMPLES, PICTURES[1:])
-
-
-@pytest.mark.parametrize(("caption", "words"), [
-    ([START_ID, 5, 7, END_ID], (5, 7, END_ID)),
-    ([5, 7, END_ID, END_ID, 9], (5, 7, END_ID)),            # what fills a batch is no word
-    (np.array([START_ID, 5, 7]), (5, 7)),                   # broken off
-    ([START_ID, END_ID], (END_ID,)),
-    ([], ())])
-def test_of_a_caption_its_words_and_one_end_are_counted(caption, words):
-    assert counted(caption) == words
-    assert all(type(word) is int for word in counted(caption))
