@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from attention import AdaptiveAttention, SoftAttention, UpDown, penalty
 from search import Search, search
+from tests.interface import check_that_rows_can_be_reordered
 from transformer import ObjectTransformer, Transformer
 from vocabulary import END_ID, START_ID, UNK_ID
 
@@ -66,16 +67,7 @@ def test_hidden_and_score_are_the_two_halves_of_the_scores(kind):
 
 @EVERY_KIND
 def test_a_state_is_batch_first_and_can_be_reordered(kind):
-    model, (features, captions) = decoder(kind), grids_and_captions()
-    state, order = model.begin(features), torch.tensor([2, 0, 2, 1])
-    for t in range(3):
-        assert {len(tensor) for tensor in state} == {P}
-        chosen = tuple(tensor[order] for tensor in state)
-        scores, after = model.step(captions[order, t], chosen)
-        expected, state = model.step(captions[:, t], state)
-        torch.testing.assert_close(scores, expected[order])
-        for one, other in zip(after, state, strict=True):
-            torch.testing.assert_close(one, other[order])
+    check_that_rows_can_be_reordered(decoder(kind), *grids_and_captions())
 
 
 @EVERY_KIND

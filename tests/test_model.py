@@ -9,6 +9,7 @@ from torch import nn
 
 from model import DecoderRNN, Dropout, EncoderCNN
 from search import Search, search
+from tests.interface import check_that_rows_can_be_reordered
 from vocabulary import END_ID, START_ID, UNK_ID
 
 B, T, V, E, H = 3, 7, 11, 6, 8
@@ -126,16 +127,7 @@ def test_a_batch_gives_what_single_images_give(layers, inject):
 @EVERY_KIND
 @EVERY_DEPTH
 def test_a_state_is_batch_first_and_can_be_reordered(layers, inject):
-    model, (features, captions) = decoder(layers, inject), images_and_captions()
-    state, order = model.begin(features), torch.tensor([2, 0, 2, 1])
-    for t in range(3):
-        assert {len(tensor) for tensor in state} == {B}
-        chosen = tuple(tensor[order] for tensor in state)
-        scores, after = model.step(captions[order, t], chosen)
-        expected, state = model.step(captions[:, t], state)
-        torch.testing.assert_close(scores, expected[order])
-        for one, other in zip(after, state, strict=True):
-            torch.testing.assert_close(one, other[order])
+    check_that_rows_can_be_reordered(decoder(layers, inject), *images_and_captions())
 
 
 @EVERY_KIND
