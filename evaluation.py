@@ -48,12 +48,16 @@ def tokenized_references(split):
 
 
 def caption_batch(captioner, features, settings=None):
-    """Sentences for one batch of backbone features (B, D), best first, one list per picture."""
-    device = next(captioner.decoder.parameters()).device
-    with torch.no_grad():
-        embedded = captioner.encoder.embed(torch.tensor(features, dtype=torch.float, device=device))
+    """Sentences for one batch of backbone features, best first, one list per picture."""
     return [[captioner.vocab.decode(found.words) for found in hypotheses]
-            for hypotheses in search(captioner.decoder, embedded, settings)]
+            for hypotheses in search(captioner.decoder, embedded(captioner, features), settings)]
+
+
+@torch.no_grad()
+def embedded(captioner, features):
+    """Backbone features, an array (B, D) or (B, L, D), as the decoder reads them."""
+    device = next(captioner.decoder.parameters()).device
+    return captioner.encoder.embed(torch.tensor(features, dtype=torch.float, device=device))
 
 
 def caption_features(captioner, features, settings=None):

@@ -29,7 +29,7 @@ from tqdm.auto import tqdm
 
 from coco import CACHE, PREPARE, open_picture
 from distributed import from_main, is_main, rank, share, silence, wait, world
-from encoding import AT_ONCE, encode, fast, in_order
+from encoding import AT_ONCE, encode, fast, in_order, precision_of
 from files import BadInput, make_room, write_json
 
 SMALLEST_CROP = 0.85        # of the area: what a sentence names stays in the picture
@@ -71,9 +71,8 @@ def cached_features(backbone, transform, split, views=1, cache=None):
     for a grid, in the order of `split.pictures`. Raises `BadInput` for a picture that cannot be
     read: `checkup.readable` leaves such out.
     """
-    network = fast(backbone)
     manifest = {"backbone": backbone.name, "weights": backbone.fingerprint(),
-                "precision": str(next(network.parameters()).dtype),
+                "precision": str(precision_of(next(backbone.parameters()).device)),
                 "transform": asdict(transform), "views": views,
                 "pictures": [identity(picture) for picture in split.pictures]}
     path = Path(cache or CACHE) / "features" / f"{name_of(manifest)}.npy"
@@ -85,7 +84,7 @@ def cached_features(backbone, transform, split, views=1, cache=None):
                     for left in path.parent.glob(f"{path.stem}.json.part-*"):   # by a kill
                         left.unlink()
                     write_json(path.with_suffix(".json"), manifest)
-                compute(path, network, transform, split, views)
+                compute(path, fast(backbone), transform, split, views)
     return np.load(path, mmap_mode="r")
 
 

@@ -14,14 +14,16 @@ Shape letters:  B pictures   T tokens   L grid cells   N words that name a thing
 """
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
+from evaluation import embedded
 from lexicon import LEXICON
 from search import search
+from transformer import grid_boxes
 from vocabulary import END_ID
 
 
@@ -66,13 +68,12 @@ def looked(captioner, features, settings=None):
     decoder = captioner.decoder
     if not hasattr(decoder, "attended"):
         raise ValueError(f"{type(decoder).__name__} looks nowhere: take one of decoders.GRIDS")
-    device = next(decoder.parameters()).device
+    cells = embedded(captioner, features)
+    found = [torch.tensor(best.words) for best, *_ in search(decoder, cells, settings)]
+    captions = pad_sequence(found, True, END_ID).to(cells.device)
+    decoder.eval()                              # without dropout, as in the search
     with torch.no_grad():
-        embedded = captioner.encoder.embed(torch.tensor(features, dtype=torch.float, device=device))
-        found = [torch.tensor(best.words) for best, *_ in search(decoder, embedded, settings)]
-        captions = torch.nn.utils.rnn.pad_sequence(found, True, END_ID).to(device)
-        decoder.eval()                          # without dropout, as in the search
-        return captions, decoder.attended(embedded, captions)[1]
+        return captions, decoder.attended(cells, captions)[1]
 
 
 def mentions(captions, weights, boxes, vocab):
@@ -142,10 +143,7 @@ def read_boxes(root, split):
 
 def cell_centres(count):
     """The middles (L, 2) of a square grid's cells, row by row, as shares of width and height."""
-    side = math.isqrt(count)
-    middles = (torch.arange(side) + 0.5) / side
-    y, x = torch.meshgrid(middles, middles, indexing="ij")
-    return torch.stack([x, y], dim=2).flatten(0, 1)
+    return grid_boxes(count)[:, :2]
 
 
 def inside(points, boxes, margin=0.0):
