@@ -9,7 +9,8 @@ gives the median of the rounds' ratios, in brackets the lowest and highest, then
 measured on. Shares are of the highest rate at which this machine multiplies matrices of any type,
 measured in the same rounds.
 
-    bench_rows.py        encode, load, train, beam, score, reward
+    bench_encode.py      encode, load, fidelity
+    bench_rows.py        train, attend, beam, score, reward
     bench_scale.py       open, scaling, ddp, cold
     bench_reference.py   what they are compared with
     bench_child.py       processes of their own;  bench_tools.py  rounds, limits, FLOPs
@@ -25,8 +26,8 @@ from pathlib import Path
 
 from files import run_command, write_json
 
-SECTIONS = ("encode", "load", "train", "beam", "score", "reward", "open", "scaling", "ddp",
-            "cold")
+SECTIONS = ("encode", "load", "fidelity", "train", "attend", "beam", "score", "reward", "open",
+            "scaling", "ddp", "cold")
 
 
 def find_data():
@@ -42,14 +43,15 @@ def measure(names, setup, report):
 
     Raises `Unequal` if a reference and ours differ.
     """
+    import bench_encode
     import bench_rows
     import bench_scale
     from bench_tools import Unmeasured, timed
 
     rows = dict(zip(SECTIONS, (
-        bench_rows.encode, bench_rows.load, bench_rows.train, bench_rows.beam, bench_rows.score,
-        bench_rows.reward, bench_scale.opening, bench_scale.scaling, bench_scale.ddp,
-        bench_scale.cold), strict=True))
+        bench_encode.encode, bench_encode.load, bench_encode.fidelity, bench_rows.train,
+        bench_rows.attend, bench_rows.beam, bench_rows.score, bench_rows.reward,
+        bench_scale.opening, bench_scale.scaling, bench_scale.ddp, bench_scale.cold), strict=True))
     for name in names:
         print(f"-- {name}: {rows[name].__doc__.splitlines()[0]}", flush=True)
         try:

@@ -32,6 +32,7 @@ from settings import RECIPES, Settings
 from training import step
 from vocabulary import Vocabulary
 
+CELLS = (49,)               # of a grid of features
 CHANNELS = 1280             # of the stand-ins for cached features: EfficientNet-Lite's
 THRESHOLD = 5               # occurrences of a word, as in the seed recipe
 
@@ -87,24 +88,25 @@ def write_tiny(root, name, sentences, side):
                {"images": images, "annotations": annotations})
 
 
-def random_features(path, views, pictures):
-    """A memory-mapped array (views, pictures, D), as `cached_features` gives."""
-    array = np.lib.format.open_memmap(path, "w+", np.float16, (views, pictures, CHANNELS))
+def random_features(path, views, pictures, grid=False):
+    """A memory-mapped array (views, pictures, D) or (views, pictures, L, D), as cached ones are."""
+    shape = (*CELLS, CHANNELS) if grid else (CHANNELS,)
+    array = np.lib.format.open_memmap(path, "w+", np.float16, (views, pictures, *shape))
     random = np.random.default_rng(0)
     for view, picture in np.ndindex(views, pictures):       # never much of it in memory
-        array[view, picture] = random.random(CHANNELS, np.float32)
+        array[view, picture] = random.random(shape, np.float32)
     array.flush()
     return np.load(path, mmap_mode="r")
 
 
-def training_run(root, folder, threshold=THRESHOLD):
-    """The seed model's run on a stand-in dataset: batch 64, embed 512, hidden 512."""
+def training_run(root, folder, threshold=THRESHOLD, **changes):
+    """A run on a stand-in dataset, batch 64, embed 512, hidden 512: the seed model's or another."""
     settings = Settings(data=str(root), **{**RECIPES["seed"], "warmup": 0,
-                                           "vocab_threshold": threshold})
+                                           "vocab_threshold": threshold, **changes})
     path = folder / f"features-{os.getpid()}.npy"
 
     def cached_features(backbone, transform, split, views=1):
-        return random_features(path, views, len(split.pictures))
+        return random_features(path, views, len(split.pictures), backbone.grid)
 
     folder.mkdir(parents=True, exist_ok=True)
     with mock.patch.object(runs, "cached_features", cached_features):

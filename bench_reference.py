@@ -12,6 +12,7 @@ No step is slower here than in the code it stands for, and every result is held 
 Shape letters:  B captions   T tokens   V vocabulary   E embedding   H hidden   D channels
 """
 
+import copy
 import json
 import math
 from collections import Counter
@@ -102,6 +103,12 @@ class UsualDataset(Dataset):
         length = np.random.choice(self.lengths)
         candidates = np.where([one == length for one in self.lengths])[0]
         return list(np.random.choice(candidates, size=batch_size))
+
+
+def plain_network(backbone):
+    """A copy of the backbone's stages, laid out and run as PyTorch does by itself."""
+    return nn.Sequential(*copy.deepcopy(backbone.stages)).to(
+        memory_format=torch.contiguous_format).eval()
 
 
 class PlainModel(nn.Module):

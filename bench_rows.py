@@ -1,30 +1,24 @@
-"""The rows of bench.py on networks and scores: pictures encoded, models trained, captions judged.
+"""The rows of bench.py on captions: models trained, captions searched for and judged.
 
-    Setup --encode, load, train, beam, score, reward--> {"encode_lite0_ratio": Figure, ...}
+    Setup --train, attend, beam, score, reward--> {"train_ratio": Figure, ...}
 
 All are alike: prepare reference and ours, hold their results equal, let them take turns.
 """
 
-import copy
 import shutil
-from dataclasses import replace
 from itertools import cycle, islice
 from statistics import median
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 import bench_reference as reference
 import evaluation
-from backbones import Backbone, transform_of
 from bench_child import CHANNELS, in_pairs, take_steps, training_run, write_stand_in
 from bench_tools import (
     Figure,
     alternate,
-    cosine,
-    picture_flops,
     quiet,
     ratios,
     require,
@@ -35,85 +29,17 @@ from bench_tools import (
 from caption import SHIPPED
 from checkpoint import load_captioner
 from coco import Split, find_split, read_split
-from encoding import AT_ONCE, single_threads
 from features import cached_features, encode_split
-from features import load as read_picture
 from ptb import tokenize
 from scores import CiderD
 from search import Search
 from training import step
+from vocabulary import UNK_ID
 
-SAME_PICTURE = 0.99         # cosine between features of one picture, at least
 SAME_LOSS = 0.005           # share by which losses per word may differ: ours has float16 features
 SAME_SCORE = 1e-9
+TOGETHER = 5                # captions of a picture side by side, where it is a grid
 WHOLE_SCORED = 5000         # pictures; of Karpathy's test split
-LOADED = 300                # times a photograph is read in a round: a second or so
-
-
-def encode(setup):
-    """JPEG files to cached grid features, pictures per second, by two encoders."""
-    lite, lite_rate, lite_share, lite_warmup = encode_by(setup, "efficientnet_lite0", "pretrained")
-    resnet, resnet_rate, resnet_share, resnet_warmup = encode_by(setup, "resnet50", None)
-    return {"encode_lite0_ratio": lite, "encode_resnet50_ratio": resnet,
-            "encode_lite0_rate": lite_rate, "encode_resnet50_rate": resnet_rate,
-            "encode_share": lite_share, "encode_resnet50_share": resnet_share,
-            "encode_warmup_s": lite_warmup, "encode_resnet50_warmup_s": resnet_warmup}
-
-
-def encode_by(setup, name, weights):
-    """Ratio to the reference, rate, share of the limit, and seconds before the steady state."""
-    torch.manual_seed(0)                    # of ResNet-50's weights: random, for want of network
-    backbone, transform = Backbone(name, weights, grid=True), transform_of(name)
-    network, usual = plain_network(backbone), reference.usual_transform(transform)
-    (few, many), split = setup.sizes.encoded, read_split(setup.data, "train")
-    files = [picture.file for picture in split.pictures[:few]]
-    cache, theirs = setup.folder / "features", setup.folder / "theirs.npy"
-
-    def ours(count=many):
-        shutil.rmtree(cache, ignore_errors=True)
-        with quiet():
-            return cached_features(backbone, transform, split.first(count), cache=cache)[0]
-
-    first, next_one = timed(ours, AT_ONCE)[1], timed(ours, AT_ONCE)[1]
-    reference.encode(network, usual, files, theirs)
-    alike = cosine(np.load(theirs).mean(1), ours(few).mean(1))
-    require(alike >= SAME_PICTURE, f"the features of {name} (cosine {alike:.4f})")
-    slow, fast, limits = alternate(
-        setup.sizes,
-        lambda: len(files) / timed(reference.encode, network, usual, files, theirs)[1],
-        lambda: min(many, len(split.pictures)) / timed(ours)[1], setup.limit)
-    flops, sample = picture_flops(network, transform.size), f"{few} and {many} pictures a round"
-    return (Figure.of(ratios(fast, slow), "x", f"{said(slow, fast, 'pictures/s', sample)}, cosine "
-                      f"{alike:.4f}"),
-            Figure.of(fast, "pictures/s", sample),
-            Figure.of([flops * one for one in ratios(fast, limits)], "of limit",
-                      f"{flops / 1e9:.2f} GFLOP a picture, {sample}"),
-            Figure.of([max(0.0, first - next_one)], "s", f"the first {AT_ONCE} pictures, less what "
-                      "the next take"))
-
-
-def plain_network(backbone):
-    """A copy of the backbone's stages, laid out and run as PyTorch does by itself."""
-    return nn.Sequential(*copy.deepcopy(backbone.stages)).to(
-        memory_format=torch.contiguous_format).eval()
-
-
-def load(setup):
-    """Photographs of COCO's size made ready for a network by one core, pictures per second."""
-    file, transform = setup.folder / "large.jpg", transform_of("efficientnet_lite0")
-    picture = read_split(setup.data, "train").pictures[0]
-    with Image.open(picture.file) as small:
-        small.convert("RGB").resize((640, 480), Image.Resampling.BICUBIC).save(file, quality=95)
-    large = replace(picture, file=file)
-
-    def rate():
-        return LOADED / timed(lambda: [read_picture(large, transform) for _ in range(LOADED)])[1]
-
-    with single_threads():
-        torch.set_num_threads(1)
-        rates, = alternate(setup.sizes, rate)
-    return {"load_rate": Figure.of(rates, "pictures/s", "a JPEG of 640 x 480, "
-                                   f"{file.stat().st_size / 1000:.0f} kB, by one thread")}
 
 
 def train(setup):
@@ -158,7 +84,7 @@ class TheirTraining:
             setup.data / "annotations" / f"captions_{name}.json", setup.data / name,
             reference.usual_transform(captioner.transform))
         require(self.captions.words == run.vocab.words, "the vocabulary")
-        self.network = plain_network(captioner.encoder.backbone)
+        self.network = reference.plain_network(captioner.encoder.backbone)
         self.model = reference.PlainModel.like(captioner)
         self.optimizer = torch.optim.Adam(self.model.parameters(), settings.learning_rate)
         self.batch_size = settings.batch_size
@@ -190,6 +116,60 @@ def same_losses(run, theirs, split):
         require(abs(loss.item() - other) <= SAME_LOSS * other,
                 f"the loss per word ({other:.4f} and {loss.item():.4f})")
     theirs.model.train()
+
+
+def attend(setup):
+    """The share of the limit at which decoders that look at a grid are trained."""
+    pictures = read_split(setup.data, "train").pictures
+    return {key: attend_by(setup, name, pictures) for key, name in (
+        ("train_attention_share", "adaptive"), ("train_transformer_share", "transformer"))}
+
+
+def attend_by(setup, name, pictures):
+    """The share of one decoder."""
+    folder = setup.folder / name
+    run = training_run(write_stand_in(folder / "data", pictures), folder, decoder=name, views=1,
+                       together=TOGETHER)
+    flops = UsefulFlops(run)
+
+    def ours():
+        lengths, seconds = timed(take_steps, run, setup.sizes.steps)
+        return flops.of(lengths.tolist(), len(lengths) / TOGETHER) / seconds
+
+    take_steps(run, 2)
+    speeds, limits = alternate(setup.sizes, ours, setup.limit)
+    return Figure.of(ratios(speeds, limits), "of limit", f"{name}, {max(speeds) / 1e9:.0f} GFLOP/s "
+                     f"at best, {setup.sizes.steps} steps of 64 a round")
+
+
+class UsefulFlops:
+    """What training a decoder on captions needs, by PyTorch's count of its products.
+
+    A picture with two captions of n ids costs one caption of n ids more than a picture with one;
+    what is left of the latter is the picture's own. No caption is filled here, so none is counted.
+    """
+
+    def __init__(self, run):
+        self.run, self.costs = run, {}
+
+    def of(self, lengths, pictures):
+        """FLOPs, forward and backward, of captions of `lengths` and so many pictures."""
+        return sum(map(self.caption, lengths)) + pictures * (self.count(1, 12) - self.caption(12))
+
+    def caption(self, length):
+        """FLOPs of one caption of so many ids, without its picture."""
+        if length not in self.costs:
+            self.costs[length] = self.count(2, length) - self.count(1, length)
+        return self.costs[length]
+
+    def count(self, captions, length):
+        """FLOPs of one picture with so many captions of so many ids."""
+        features = torch.from_numpy(self.run.train.features[0][:1].astype(np.float32))
+        given = torch.full((captions, length), UNK_ID), torch.full((captions,), length)
+        # oneDNN's LSTM is one operation, of which nothing is known; without it, it is products
+        with FlopCounterMode(display=False) as counter, torch.backends.mkldnn.flags(enabled=False):
+            self.run.model(features, *given)[0].backward()
+        return counter.get_total_flops()
 
 
 def beam(setup):

@@ -44,6 +44,7 @@ class Sizes:
     usual_steps: int = 2                # of the loop that decodes and encodes for each caption
     steps: int = 16                     # of the loops with cached features
     captioned: tuple = (16, 256)        # pictures, of the reference and of ours
+    judged: int = 1000                  # pictures whose captions are scored by either encoding
     scored: int = 1000                  # pictures, of 5,000
     opened: int = 20_000                # captions, of 590,000
     opened_whole: int = 590_000         # captions, opened once for the peak of memory

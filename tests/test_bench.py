@@ -14,12 +14,14 @@ import torch
 from PIL import Image
 
 import bench
+import bench_encode
 import bench_reference
 import bench_rows
 import bench_scale
 import bench_tools
 import evaluation
 from bench_child import Child, in_pairs, random_features, take_steps, training_run, write_stand_in
+from bench_rows import UsefulFlops
 from bench_tools import SMALL, Figure, Setup, Unequal, Unmeasured, alternate, training_flops
 from coco import read_split
 from data_loader import tokenized
@@ -29,7 +31,7 @@ from settings import RECIPES
 from vocabulary import END_ID, Vocabulary
 
 TINY = replace(SMALL, rounds=2, encoded=(2, 3), usual_steps=1, steps=2, captioned=(2, 3), scored=6,
-               opened=50, opened_whole=50, pictures=4)
+               judged=4, opened=50, opened_whole=50, pictures=4)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,44 @@ def test_useful_flops_are_two_for_each_multiplication_that_a_word_needs(inject, 
     decoder = DecoderRNN(5, 7, 11, layers, inject=inject)
     expected = 2 * by_hand([3, 6], 11, 5, 7, 13, layers)
     assert training_flops(decoder, 13, torch.tensor([3, 6])) == expected
+
+
+def test_pytorchs_count_is_that_by_hand_and_a_product_with_the_zero_state(root, tmp_path, small):
+    run = training_run(write_stand_in(tmp_path / "data", read_split(root, "train").pictures),
+                       tmp_path, threshold=1)
+    expected = 2 * by_hand([3, 6], len(run.vocab), 16, 24, 1280, 1)
+    zero_state = 2 * 2 * 2 * 4 * 24 * 24            # two captions; its value and its gradient
+    assert UsefulFlops(run).of([3, 6], pictures=2) == expected + zero_state
+
+
+@pytest.mark.parametrize("name", ["adaptive", "transformer"])
+def test_captions_side_by_side_need_their_picture_once(root, tmp_path, small, name):
+    run = training_run(write_stand_in(tmp_path / "data", read_split(root, "train").pictures),
+                       tmp_path, threshold=1, decoder=name)
+    flops = UsefulFlops(run)
+    assert flops.of([7] * 5, pictures=1) == flops.count(5, 7)
+    assert flops.of([7] * 5, pictures=5) == 5 * flops.count(1, 7) > 1.5 * flops.count(5, 7)
+
+
+def test_grid_decoders_have_a_share_of_the_limit(setup, small):
+    figures = bench_rows.attend(setup)
+    assert set(figures) == {"train_attention_share", "train_transformer_share"}
+    assert all(figure.rounds == 2 and figure.low > 0 for figure in figures.values())
+
+
+def test_what_fast_encoding_costs_in_cider_is_the_difference_of_two_scores(setup, monkeypatch):
+    encoded = []
+
+    def noted(network, images):
+        encoded.append(next(network.parameters()).dtype)
+        return np.zeros((len(images), 1280))
+
+    monkeypatch.setattr("encoding.precision_of", lambda _: torch.bfloat16)
+    monkeypatch.setattr(bench_encode, "encode_images", noted)
+    monkeypatch.setattr(bench_encode, "score", lambda *_: (
+        {"CIDEr": 0.5 if encoded[-1] == torch.bfloat16 else 0.75}, None))
+    assert bench_encode.fidelity(setup)["encode_cider_change"].value == -0.25
+    assert encoded == [torch.bfloat16, torch.float32]
 
 
 def test_the_forward_count_of_a_convolution_is_pytorchs():
@@ -112,26 +152,26 @@ def test_stand_in_features_are_what_cached_ones_are(tmp_path):
 
 
 def test_encoding_is_compared_once_the_features_agree(setup, monkeypatch):
-    monkeypatch.setattr(bench_rows, "AT_ONCE", 2)
-    ratio, rate, share, warmup = bench_rows.encode_by(setup, "efficientnet_lite0", "pretrained")
+    monkeypatch.setattr(bench_encode, "AT_ONCE", 2)
+    ratio, rate, share, warmup = bench_encode.encode_by(setup, "efficientnet_lite0", "pretrained")
     assert ratio.rounds == 2 and min(ratio.low, rate.low, share.value) > 0 and warmup.value >= 0
-    monkeypatch.setattr(bench_rows, "cached_features", lambda backbone, transform, split, cache:
+    monkeypatch.setattr(bench_encode, "cached_features", lambda backbone, transform, split, cache:
                         np.random.default_rng(0).random((1, len(split.pictures), 49, 1280)))
     with pytest.raises(Unequal, match="features of efficientnet_lite0"):
-        bench_rows.encode_by(setup, "efficientnet_lite0", "pretrained")
+        bench_encode.encode_by(setup, "efficientnet_lite0", "pretrained")
 
 
 def test_what_one_core_reads_in_a_second_is_of_photographs_of_cocos_size(setup, monkeypatch):
-    read, seen = bench_rows.read_picture, []
+    read, seen = bench_encode.read_picture, []
 
     def slowly(picture, transform):
         seen.append((Image.open(picture.file).size, torch.get_num_threads()))
         time.sleep(0.1)
         return read(picture, transform)
 
-    monkeypatch.setattr(bench_rows, "LOADED", 3)
-    monkeypatch.setattr(bench_rows, "read_picture", slowly)
-    rate = bench_rows.load(setup)["load_rate"]
+    monkeypatch.setattr(bench_encode, "LOADED", 3)
+    monkeypatch.setattr(bench_encode, "read_picture", slowly)
+    rate = bench_encode.load(setup)["load_rate"]
     assert seen == 6 * [((640, 480), 1)] and rate.rounds == 2
     assert 1 < rate.value < 10                          # at least a tenth of a second each
 

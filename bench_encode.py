@@ -1,0 +1,114 @@
+"""The rows of bench.py on pictures: how fast they become features, and whether it costs captions.
+
+    Setup --encode, load, fidelity--> {"encode_lite0_ratio": Figure, ...}
+"""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import torch
+from PIL import Image
+
+import bench_reference as reference
+from backbones import Backbone, transform_of
+from bench_tools import (
+    Figure,
+    alternate,
+    cosine,
+    picture_flops,
+    quiet,
+    ratios,
+    require,
+    said,
+    timed,
+)
+from caption import SHIPPED
+from checkpoint import load_captioner
+from coco import read_split
+from encoding import AT_ONCE, fast, single_threads
+from encoding import encode as encode_images
+from evaluation import caption_features, score, tokenized_references
+from features import cached_features
+from features import load as read_picture
+
+SAME_PICTURE = 0.99         # cosine between features of one picture, at least
+LOADED = 300                # times a photograph is read in a round: a second or so
+
+
+def encode(setup):
+    """JPEG files to cached grid features, pictures per second, by two encoders."""
+    lite, lite_rate, lite_share, lite_warmup = encode_by(setup, "efficientnet_lite0", "pretrained")
+    resnet, resnet_rate, resnet_share, resnet_warmup = encode_by(setup, "resnet50", None)
+    return {"encode_lite0_ratio": lite, "encode_resnet50_ratio": resnet,
+            "encode_lite0_rate": lite_rate, "encode_resnet50_rate": resnet_rate,
+            "encode_share": lite_share, "encode_resnet50_share": resnet_share,
+            "encode_warmup_s": lite_warmup, "encode_resnet50_warmup_s": resnet_warmup}
+
+
+def encode_by(setup, name, weights):
+    """Ratio to the reference, rate, share of the limit, and seconds before the steady state."""
+    torch.manual_seed(0)                    # of ResNet-50's weights: random, for want of network
+    backbone, transform = Backbone(name, weights, grid=True), transform_of(name)
+    network, usual = reference.plain_network(backbone), reference.usual_transform(transform)
+    (few, many), split = setup.sizes.encoded, read_split(setup.data, "train")
+    files = [picture.file for picture in split.pictures[:few]]
+    cache, theirs = setup.folder / "features", setup.folder / "theirs.npy"
+
+    def ours(count=many):
+        shutil.rmtree(cache, ignore_errors=True)
+        with quiet():
+            return cached_features(backbone, transform, split.first(count), cache=cache)[0]
+
+    first, next_one = timed(ours, AT_ONCE)[1], timed(ours, AT_ONCE)[1]
+    reference.encode(network, usual, files, theirs)
+    alike = cosine(np.load(theirs).mean(1), ours(few).mean(1))
+    require(alike >= SAME_PICTURE, f"the features of {name} (cosine {alike:.4f})")
+    slow, fast, limits = alternate(
+        setup.sizes,
+        lambda: len(files) / timed(reference.encode, network, usual, files, theirs)[1],
+        lambda: min(many, len(split.pictures)) / timed(ours)[1], setup.limit)
+    flops, sample = picture_flops(network, transform.size), f"{few} and {many} pictures a round"
+    return (Figure.of(ratios(fast, slow), "x", f"{said(slow, fast, 'pictures/s', sample)}, cosine "
+                      f"{alike:.4f}"),
+            Figure.of(fast, "pictures/s", sample),
+            Figure.of([flops * one for one in ratios(fast, limits)], "of limit",
+                      f"{flops / 1e9:.2f} GFLOP a picture, {sample}"),
+            Figure.of([max(0.0, first - next_one)], "s", f"the first {AT_ONCE} pictures, less what "
+                      "the next take"))
+
+
+def load(setup):
+    """Photographs of COCO's size made ready for a network by one core, pictures per second."""
+    file, transform = setup.folder / "large.jpg", transform_of("efficientnet_lite0")
+    picture = read_split(setup.data, "train").pictures[0]
+    with Image.open(picture.file) as small:
+        small.convert("RGB").resize((640, 480), Image.Resampling.BICUBIC).save(file, quality=95)
+    large = replace(picture, file=file)
+
+    def rate():
+        return LOADED / timed(lambda: [read_picture(large, transform) for _ in range(LOADED)])[1]
+
+    with single_threads():
+        torch.set_num_threads(1)
+        rates, = alternate(setup.sizes, rate)
+    return {"load_rate": Figure.of(rates, "pictures/s", "a JPEG of 640 x 480, "
+                                   f"{file.stat().st_size / 1000:.0f} kB, by one thread")}
+
+
+def fidelity(setup):
+    """CIDEr on val of the captioner in the box, its pictures encoded fast, less in float32."""
+    captioner, split = load_captioner(SHIPPED), read_split(setup.data, "val")
+    split = split.first(setup.sizes.judged)
+    references = tokenized_references(split)
+    images = [read_picture(picture, captioner.transform) for picture in split.pictures]
+
+    def cider(precision):
+        network = fast(captioner.encoder.backbone, precision)
+        features = np.concatenate([encode_images(network, torch.stack(images[first:first + 64]))
+                                   for first in range(0, len(images), 64)])
+        sentences = [found[0] for found in caption_features(captioner, features)]
+        return score(sentences, references)[0]["CIDEr"]
+
+    return {"encode_cider_change": Figure.of([cider(None) - cider(torch.float32)], "CIDEr",
+                                             f"{len(images)} pictures, beam 3")}
