@@ -23,22 +23,40 @@ class SameConv2d(nn.Conv2d):
     """A convolution padded as TensorFlow pads: at stride 2 the odd pixel goes right and below."""
 
     def forward(self, images):
+        return self.convolve(images, self.weight, self.bias)
+
+    def convolve(self, images, kernel, bias):
         pads = []
         for size in (images.shape[-1], images.shape[-2]):
-            step, kernel = self.stride[0], self.kernel_size[0]
-            total = max((math.ceil(size / step) - 1) * step + kernel - size, 0)
+            step, width = self.stride[0], self.kernel_size[0]
+            total = max((math.ceil(size / step) - 1) * step + width - size, 0)
             pads += [total // 2, total - total // 2]
-        if pads[0] == pads[1] == pads[2] == pads[3]:
-            return functional.conv2d(images, self.weight, self.bias, self.stride, pads[0],
-                                     groups=self.groups)
-        return super().forward(functional.pad(images, pads))
+        even = pads[0] == pads[1] == pads[2] == pads[3]
+        images = images if even else functional.pad(images, pads)
+        return functional.conv2d(images, kernel, bias, self.stride, pads[0] if even else 0,
+                                 groups=self.groups)
 
 
-def conv_norm(inputs, outputs, kernel, stride=1, groups=1, active=True):
-    """Convolution, batch normalisation and, if `active`, ReLU6."""
-    layers = [SameConv2d(inputs, outputs, kernel, stride, groups=groups, bias=False),
-              nn.BatchNorm2d(outputs, eps=1e-3)]
-    return nn.Sequential(*layers, *([nn.ReLU6(inplace=True)] if active else []))
+class ConvNorm(nn.Sequential):
+    """Convolution, batch normalisation and, if `active`, ReLU6.
+
+    With statistics that stand still a batch norm is a scale and a shift of each channel. Put into
+    the kernel, while that is trained too, it costs a pass over the kernel and none over the maps.
+    """
+
+    def __init__(self, inputs, outputs, kernel, stride=1, groups=1, active=True):
+        conv = SameConv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
+        layers = [conv, nn.BatchNorm2d(outputs, eps=1e-3)]
+        super().__init__(*layers, *([nn.ReLU6(inplace=True)] if active else []))
+
+    def forward(self, images):
+        conv, norm, *active = self
+        if norm.training or not isinstance(norm, nn.BatchNorm2d):
+            return super().forward(images)
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        maps = conv.convolve(images, conv.weight * scale.view(-1, 1, 1, 1),
+                             norm.bias - norm.running_mean * scale)
+        return active[0](maps) if active else maps
 
 
 class InvertedResidual(nn.Module):
@@ -48,9 +66,9 @@ class InvertedResidual(nn.Module):
         super().__init__()
         wide = inputs * expansion
         self.layers = nn.Sequential(
-            *([conv_norm(inputs, wide, 1)] if expansion > 1 else []),
-            conv_norm(wide, wide, kernel, stride, groups=wide),
-            conv_norm(wide, outputs, 1, active=False))
+            *([ConvNorm(inputs, wide, 1)] if expansion > 1 else []),
+            ConvNorm(wide, wide, kernel, stride, groups=wide),
+            ConvNorm(wide, outputs, 1, active=False))
         self.adds = stride == 1 and inputs == outputs
 
     def forward(self, images):
@@ -60,7 +78,7 @@ class InvertedResidual(nn.Module):
 def stages(name):
     """The network as a list of modules: stem, seven stages, head; no pooling, no classifier."""
     width, depth, _ = SCALES[name]
-    modules, inputs = [conv_norm(3, 32, 3, 2)], 32
+    modules, inputs = [ConvNorm(3, 32, 3, 2)], 32
     for number, (kernel, stride, expansion, channels, blocks) in enumerate(STAGES):
         outputs = round_channels(channels * width)
         if 0 < number < len(STAGES) - 1:  # Lite leaves the first and last stage one block deep
@@ -69,7 +87,7 @@ def stages(name):
                                 stride if block == 0 else 1, expansion) for block in range(blocks)]
         modules.append(nn.Sequential(*row))
         inputs = outputs
-    return [*modules, conv_norm(inputs, 1280, 1)]
+    return [*modules, ConvNorm(inputs, 1280, 1)]
 
 
 def round_channels(channels, divisor=8):

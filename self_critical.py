@@ -63,7 +63,6 @@ class SelfCritical(nn.Module):
 
         images (P, 3, S, S) or features (P, D) or (P, L, D); pictures (P,): their numbers in train.
         """
-        self.decoder.eval()             # what is judged is what will be used: without dropout
         features = self.encoder(images)
         captions, places = self.draw(features.detach(), pictures)
         given = pad_sequence([torch.tensor(one) for one in captions], True, END_ID)

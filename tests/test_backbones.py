@@ -16,6 +16,7 @@ from torch import nn
 
 import backbones
 from backbones import Backbone, Transform, lite_file, read_weights, transform_of
+from efficientnet_lite import ConvNorm
 from files import BadInput
 from model import EncoderCNN
 
@@ -149,23 +150,34 @@ def test_frozen_stays_put_whatever_the_mode():
     assert not torch.equal(encoder(pictures(64)), features)         # the linear layer did move
 
 
-def test_tuning_moves_the_later_stages_but_no_batch_norm_statistics():
+def test_tuning_moves_the_kernels_of_later_stages_that_mix_channels_and_nothing_else():
     backbone = Backbone("efficientnet_lite0", weights=None, tune_from=7).train()
     assert not backbone.frozen
     assert [stage.training for stage in backbone.stages] == [False] * 7 + [True] * 2
     for module in backbone.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.constant_(module.weight, 3)         # else random kernels let signals die away
+    mixing = {f"{name}.weight" for name, module in backbone.named_modules()
+              if isinstance(module, nn.Conv2d) and module.groups == 1
+              and name.startswith(("stages.7.", "stages.8."))}
+    assert len(mixing) == 3
     before = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
     optimizer = torch.optim.SGD([p for p in backbone.parameters() if p.requires_grad], lr=1.0)
     backbone(pictures(64)).square().sum().backward()
-    assert all((p.grad is not None) == name.startswith(("stages.7.", "stages.8."))
-               for name, p in backbone.named_parameters())
+    assert {name for name, p in backbone.named_parameters() if p.grad is not None} == mixing
     optimizer.step()
     after = backbone.state_dict()
-    moved = {name for name in before if not torch.equal(before[name], after[name])}
-    assert {name.split(".")[1] for name in moved} == {"7", "8"}
-    assert not any("running" in name or "tracked" in name for name in moved)
+    assert {name for name in before if not torch.equal(before[name], after[name])} == mixing
+
+
+def test_a_batch_norm_in_the_kernel_is_that_over_the_maps():
+    torch.manual_seed(0)
+    unit = ConvNorm(6, 8, 3, stride=2).eval()
+    for tensor in (unit[1].weight, unit[1].bias, unit[1].running_mean):
+        nn.init.normal_(tensor.data)
+    nn.init.uniform_(unit[1].running_var, 0.5, 2)
+    images = torch.randn(2, 6, 9, 9)
+    torch.testing.assert_close(unit(images), nn.Sequential.forward(unit, images))
 
 
 def test_kernels_are_numbers_that_float16_can_hold():
