@@ -45,6 +45,8 @@ class SoftAttention(Decoder):
     LSTM together with the word. Here L_o of eq. 7 is the word vectors, after one more matrix.
     """
 
+    shared = 2          # of the state: cells and their keys
+
     def __init__(self, embed_size, hidden_size, vocab_size, num_layers=1, dropout=0.0):
         super().__init__(embed_size, hidden_size, vocab_size, dropout)
         if num_layers != 1:
@@ -108,6 +110,8 @@ class AdaptiveAttention(Decoder):
 
     `weights` are the heads' mean. Over the cells they sum to 1 - beta; the sentinel has the rest.
     """
+
+    shared = 1          # of the state: the cells' keys and values
 
     def __init__(self, embed_size, hidden_size, vocab_size, num_layers=1, dropout=0.0):
         super().__init__(embed_size, hidden_size, vocab_size, dropout)
@@ -177,6 +181,8 @@ class UpDown(Decoder):
     The first reads the word, the whole picture and what the second last thought; the second reads
     what was found. Here grid cells stand for the detected objects of the paper's bottom-up part.
     """
+
+    shared = 2          # of the state: cells and their keys
 
     def __init__(self, embed_size, hidden_size, vocab_size, num_layers=1, dropout=0.0):
         super().__init__(embed_size, hidden_size, vocab_size, dropout)

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from features import cached_features
 from files import BadInput
-from search import log_probabilities, search
+from search import log_probabilities, parts, search
 
 AT_ONCE = 64                # pictures in one search: every member holds its states of them
 
@@ -57,6 +57,7 @@ class Ensemble(nn.Module):
             raise BadInput("captioners of different vocabularies cannot choose a word together: "
                            "give some that were trained on the same data with one vocab_threshold")
         self.decoders = nn.ModuleList(one.decoder for one in self.captioners)
+        self.shared = len(self.captioners)      # of the state: what each has of the picture alone
 
     def features(self, split):
         """Each member's backbone features, arrays (pictures, D) or (pictures, L, D), as `Rows`."""
@@ -77,16 +78,19 @@ class Ensemble(nn.Module):
         return mean_probability(scores).unflatten(0, captions.shape)
 
     def begin(self, features):
-        """features -> state: of each member its own, as `Rows`."""
-        return tuple(Rows(decoder.begin(part))
-                     for decoder, part in zip(self.decoders, features.parts, strict=True))
+        """features -> state: `Rows` of each member's rows, then of what it has for each picture."""
+        found = [parts(decoder, decoder.begin(part))
+                 for decoder, part in zip(self.decoders, features.parts, strict=True)]
+        return (*(Rows(own) for own, _ in found), *(Rows(shared) for _, shared in found))
 
     def step(self, words, state):
         """words (B,), state -> scores (B, V) of the next word, state."""
-        found = [decoder.step(words, tuple(own.parts))
-                 for decoder, own in zip(self.decoders, state, strict=True)]
-        return (mean_probability([scores for scores, _ in found]),
-                tuple(Rows(after) for _, after in found))
+        own, shared = parts(self, state)
+        found = [decoder.step(words, (*mine.parts, *pictures.parts))
+                 for decoder, mine, pictures in zip(self.decoders, own, shared, strict=True)]
+        after = [parts(decoder, one)[0]
+                 for decoder, (_, one) in zip(self.decoders, found, strict=True)]
+        return mean_probability([scores for scores, _ in found]), (*map(Rows, after), *shared)
 
 
 def mean_probability(scores):

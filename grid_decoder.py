@@ -30,7 +30,7 @@ class Decoder(nn.Module):
     so scores start small; times the root of E, words come in as loud as the normalised cells.
 
     dropout: share of word vectors and outputs silenced in training; the picture is spared.
-    A subclass adds `attended`, `begin` and `step`.
+    A subclass adds `attended`, `begin` and `step`, and `shared`, see search.py.
     """
 
     def __init__(self, embed_size, hidden_size, vocab_size, dropout):

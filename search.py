@@ -7,6 +7,10 @@
 its loop with another way to choose the next word. A row of `captions` (N, T) is filled with END
 from the start, so it has ended once its last id is END, and whatever is not END is its length.
 
+Of a state, what belongs to the picture alone is the same for all its rows. A decoder that says how
+many of the last tensors are of this kind, `decoder.shared`, is given them once a picture, which a
+grid of cells is too large to be copied for.
+
 Length normalisation: Wu et al. 2016 (arXiv:1609.08144), here the plain power of the length.
 Repeats: Paulus et al. 2017 (arXiv:1705.04304). Top-p: Holtzman et al. 2019 (arXiv:1904.09751).
 
@@ -125,8 +129,7 @@ def sample(decoder, features, settings):
     """Draw every word by its probability: captions (B, K, T), log-probabilities (B, K)."""
     pictures, device = len(features), features.device
     captions, totals = blank(pictures * settings.captions, settings, device)
-    picture = torch.arange(pictures, device=device).repeat_interleave(settings.captions)
-    state = reorder(decoder.begin(features), picture)                      # B rows become N
+    state = widen(decoder, decoder.begin(features), settings.captions)     # B rows become N
     # All chances at once and on the CPU, so that they are the same whatever the device.
     generator = torch.Generator().manual_seed(settings.seed)
     chances = torch.rand(captions.shape, generator=generator).to(device)   # (N, T)
@@ -151,7 +154,7 @@ def beam_search(decoder, features, settings):
     captions, totals = captions.view(-1, width, settings.max_length), totals.view(-1, width)
     totals[:, 1:] = FORBIDDEN                       # all beams begin alike: only one may count
     growing = torch.arange(len(features), device=device)
-    state = reorder(decoder.begin(features), growing.repeat_interleave(width))  # B rows become N
+    state = widen(decoder, decoder.begin(features), width)                 # B rows become N
     for position in range(1, settings.max_length):
         beams, sums = captions[growing], totals[growing]                   # (P, K, T), (P, K)
         scores, state = decoder.step(beams[:, :, position - 1].flatten(), state)
@@ -160,7 +163,8 @@ def beam_search(decoder, features, settings):
         goes_on = ((beams[:, :, position] != END_ID) & (sums > FORBIDDEN)).any(dim=1)
         if not goes_on.any():
             break
-        growing, state = growing[goes_on], reorder(state, source[goes_on].flatten())
+        state = reorder(decoder, state, source[goes_on].flatten(), goes_on)
+        growing = growing[goes_on]
     return captions, totals
 
 
@@ -194,9 +198,25 @@ def blank(rows, settings, device):
     return captions, torch.zeros(rows, device=device)
 
 
-def reorder(state, index):
-    """The state whose row i is the old row index[i]."""
-    return tuple(tensor[index] for tensor in state)
+def widen(decoder, state, width):
+    """The state with `width` equal rows of each picture, side by side."""
+    own, shared = parts(decoder, state)
+    rows = torch.arange(len(own[0]), device=own[0].device).repeat_interleave(width)
+    return (*(tensor[rows] for tensor in own), *shared)
+
+
+def reorder(decoder, state, rows, pictures):
+    """The state whose row i is the old row rows[i], of the pictures where `pictures` is True."""
+    own, shared = parts(decoder, state)
+    if not pictures.all():
+        shared = tuple(tensor[pictures] for tensor in shared)
+    return (*(tensor[rows] for tensor in own), *shared)
+
+
+def parts(decoder, state):
+    """The tensors of a state that each row has for itself, and those that its picture has."""
+    count = len(state) - getattr(decoder, "shared", 0)
+    return state[:count], state[count:]
 
 
 def log_probabilities(scores):

@@ -102,6 +102,8 @@ class Transformer(Decoder):
     `weights` are the mean of the last layer's heads.
     """
 
+    shared = 1          # of the state: the cells' keys and values
+
     def __init__(self, embed_size, hidden_size, vocab_size, num_layers=1, dropout=0.0):
         super().__init__(embed_size, hidden_size, vocab_size, dropout)
         self.from_cell = nn.Linear(embed_size, hidden_size)

@@ -14,3 +14,16 @@ def check_that_rows_can_be_reordered(model, features, captions):
         torch.testing.assert_close(scores, expected[order])
         for one, other in zip(after, state, strict=True):
             torch.testing.assert_close(one, other[order])
+
+
+def check_that_a_pictures_rows_share_what_is_its_own(model, features, captions):
+    """`shared` tensors given once a picture are as good as one for each of its rows."""
+    state, rows = model.begin(features), torch.tensor([0, 0, 1, 1, 2, 2])
+    copied = tuple(tensor[rows] for tensor in state)
+    own, said = len(state) - model.shared, torch.tensor([0, 1, 2, 0, 1, 2])
+    for t in range(3):                                      # in each row of a picture other words
+        lent = (*copied[:own], *state[own:])
+        expected, after = model.step(captions[said, t], copied)
+        scores, _ = model.step(captions[said, t], lent)
+        torch.testing.assert_close(scores, expected)
+        copied = after

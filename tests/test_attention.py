@@ -13,7 +13,10 @@ from torch.nn import functional
 
 from attention import AdaptiveAttention, SoftAttention, UpDown, penalty
 from search import Search, search
-from tests.interface import check_that_rows_can_be_reordered
+from tests.interface import (
+    check_that_a_pictures_rows_share_what_is_its_own,
+    check_that_rows_can_be_reordered,
+)
 from transformer import ObjectTransformer, Transformer
 from vocabulary import END_ID, START_ID, UNK_ID
 
@@ -68,6 +71,11 @@ def test_hidden_and_score_are_the_two_halves_of_the_scores(kind):
 @EVERY_KIND
 def test_a_state_is_batch_first_and_can_be_reordered(kind):
     check_that_rows_can_be_reordered(decoder(kind), *grids_and_captions())
+
+
+@EVERY_KIND
+def test_what_belongs_to_a_picture_serves_all_its_rows(kind):
+    check_that_a_pictures_rows_share_what_is_its_own(decoder(kind), *grids_and_captions())
 
 
 @EVERY_KIND
