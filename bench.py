@@ -10,7 +10,8 @@ measured on. Shares are of the highest rate at which this machine multiplies mat
 measured in the same rounds.
 
     bench_encode.py      encode, load, fidelity
-    bench_rows.py        train, attend, beam, score, reward
+    bench_rows.py        train, beam, score, reward
+    bench_decoders.py    attend, decode
     bench_scale.py       open, scaling, ddp, cold
     bench_reference.py   what they are compared with
     bench_child.py       processes of their own;  bench_tools.py  rounds, limits, FLOPs
@@ -26,8 +27,8 @@ from pathlib import Path
 
 from files import run_command, write_json
 
-SECTIONS = ("encode", "load", "fidelity", "train", "attend", "beam", "score", "reward", "open",
-            "scaling", "ddp", "cold")
+SECTIONS = ("encode", "load", "fidelity", "train", "attend", "beam", "decode", "score", "reward",
+            "open", "scaling", "ddp", "cold")
 
 
 def find_data():
@@ -43,6 +44,7 @@ def measure(names, setup, report):
 
     Raises `Unequal` if a reference and ours differ.
     """
+    import bench_decoders
     import bench_encode
     import bench_rows
     import bench_scale
@@ -50,8 +52,9 @@ def measure(names, setup, report):
 
     rows = dict(zip(SECTIONS, (
         bench_encode.encode, bench_encode.load, bench_encode.fidelity, bench_rows.train,
-        bench_rows.attend, bench_rows.beam, bench_rows.score, bench_rows.reward,
-        bench_scale.opening, bench_scale.scaling, bench_scale.ddp, bench_scale.cold), strict=True))
+        bench_decoders.attend, bench_rows.beam, bench_decoders.decode, bench_rows.score,
+        bench_rows.reward, bench_scale.opening, bench_scale.scaling, bench_scale.ddp,
+        bench_scale.cold), strict=True))
     for name in names:
         print(f"-- {name}: {rows[name].__doc__.splitlines()[0]}", flush=True)
         try:

@@ -1,6 +1,6 @@
 """The rows of bench.py on captions: models trained, captions searched for and judged.
 
-    Setup --train, attend, beam, score, reward--> {"train_ratio": Figure, ...}
+    Setup --train, beam, score, reward--> {"train_ratio": Figure, ...}
 
 All are alike: prepare reference and ours, hold their results equal, let them take turns.
 """
@@ -11,7 +11,6 @@ from statistics import median
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 import bench_reference as reference
 import evaluation
@@ -34,11 +33,9 @@ from ptb import tokenize
 from scores import CiderD
 from search import Search
 from training import step
-from vocabulary import UNK_ID
 
 SAME_LOSS = 0.005           # share by which losses per word may differ: ours has float16 features
 SAME_SCORE = 1e-9
-TOGETHER = 5                # captions of a picture side by side, where it is a grid
 WHOLE_SCORED = 5000         # pictures; of Karpathy's test split
 
 
@@ -116,60 +113,6 @@ def same_losses(run, theirs, split):
         require(abs(loss.item() - other) <= SAME_LOSS * other,
                 f"the loss per word ({other:.4f} and {loss.item():.4f})")
     theirs.model.train()
-
-
-def attend(setup):
-    """The share of the limit at which decoders that look at a grid are trained."""
-    pictures = read_split(setup.data, "train").pictures
-    return {key: attend_by(setup, name, pictures) for key, name in (
-        ("train_attention_share", "adaptive"), ("train_transformer_share", "transformer"))}
-
-
-def attend_by(setup, name, pictures):
-    """The share of one decoder."""
-    folder = setup.folder / name
-    run = training_run(write_stand_in(folder / "data", pictures), folder, decoder=name, views=1,
-                       together=TOGETHER)
-    flops = UsefulFlops(run)
-
-    def ours():
-        lengths, seconds = timed(take_steps, run, setup.sizes.steps)
-        return flops.of(lengths.tolist(), len(lengths) / TOGETHER) / seconds
-
-    take_steps(run, 2)
-    speeds, limits = alternate(setup.sizes, ours, setup.limit)
-    return Figure.of(ratios(speeds, limits), "of limit", f"{name}, {max(speeds) / 1e9:.0f} GFLOP/s "
-                     f"at best, {setup.sizes.steps} steps of 64 a round")
-
-
-class UsefulFlops:
-    """What training a decoder on captions needs, by PyTorch's count of its products.
-
-    A picture with two captions of n ids costs one caption of n ids more than a picture with one;
-    what is left of the latter is the picture's own. No caption is filled here, so none is counted.
-    """
-
-    def __init__(self, run):
-        self.run, self.costs = run, {}
-
-    def of(self, lengths, pictures):
-        """FLOPs, forward and backward, of captions of `lengths` and so many pictures."""
-        return sum(map(self.caption, lengths)) + pictures * (self.count(1, 12) - self.caption(12))
-
-    def caption(self, length):
-        """FLOPs of one caption of so many ids, without its picture."""
-        if length not in self.costs:
-            self.costs[length] = self.count(2, length) - self.count(1, length)
-        return self.costs[length]
-
-    def count(self, captions, length):
-        """FLOPs of one picture with so many captions of so many ids."""
-        features = torch.from_numpy(self.run.train.features[0][:1].astype(np.float32))
-        given = torch.full((captions, length), UNK_ID), torch.full((captions,), length)
-        # oneDNN's LSTM is one operation, of which nothing is known; without it, it is products
-        with FlopCounterMode(display=False) as counter, torch.backends.mkldnn.flags(enabled=False):
-            self.run.model(features, *given)[0].backward()
-        return counter.get_total_flops()
 
 
 def beam(setup):

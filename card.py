@@ -2,7 +2,7 @@
 
     run + report of evaluation.py --pack--> checkpoints/NAME.safetensors --card--> NAME.md
 
-    python card.py runs/flickr8k checkpoints/seed-flickr8k.safetensors \\
+    python card.py runs/critical checkpoints/critical-flickr8k.safetensors \\
         --report results/flickr8k-val.json --note "What the data is and may be used for."
 
 Everything the card says is in the checkpoint's header, so the card can be written again from the
@@ -31,9 +31,12 @@ encoder included. A picture is {fit} to {side} x {side}.
 | --- | --- |
 | trained on | {data}: {pictures} pictures, {sentences} sentences |
 | best after | epoch {epoch} of {epochs}, seed {seed} |
-| command | `{command}` |
 | commit | {commit} |
 | versions | torch {torch}, torchvision {torchvision} |
+
+```bash
+{commands}
+```
 
 ## Scores
 
@@ -68,8 +71,7 @@ def pack(run, file, report, note):
     captioner = load_captioner(run)
     settings = captioner.about["settings"]
     train = read_split(settings["data"], "train")
-    about = {**captioner.about,
-             "settings": {**settings, "data": f"data/{Path(settings['data']).name}"},
+    about = {**captioner.about, "settings": elsewhere(settings), "commands": commands(run),
              "train": {"pictures": len(train.pictures), "sentences": len(train.sentences)},
              "report": read_json(report, "make it with evaluation.py --json"), "note": note}
     save_captioner(file, captioner, **about)
@@ -79,11 +81,24 @@ def pack(run, file, report, note):
     return path
 
 
+def elsewhere(settings):
+    """Settings as somebody else would give them: data in data/, runs in runs/."""
+    start = settings["start"] and f"runs/{Path(settings['start']).name}"
+    return {**settings, "data": f"data/{Path(settings['data']).name}", "start": start}
+
+
+def commands(run):
+    """What was typed to train a run, from the first of those on which it was built."""
+    settings = load_captioner(run).about["settings"]
+    before = commands(settings["start"]) if settings["start"] else []
+    return [*before, training_command(elsewhere(settings), f"runs/{Path(run).name}")]
+
+
 def card(file):
     """The card of a packed captioner as Markdown."""
     captioner = load_captioner(file)
     about, transform = captioner.about, captioner.transform
-    if not {"settings", "train", "val", "report", "note"} <= about.keys():
+    if not {"settings", "commands", "train", "val", "report", "note"} <= about.keys():
         raise BadInput(f"{file} was not packed and has no card: pack a run with card.py")
     settings, report = about["settings"], about["report"]
     stage, decoder = settings["tune_from"], captioner.architecture["decoder"]
@@ -97,22 +112,22 @@ def card(file):
         words=len(captioner.vocab), megabytes=Path(file).stat().st_size / 1e6,
         fit={"squash": "squashed", "crop": "cropped"}[transform.fit], side=transform.size,
         data=Path(settings["data"]).name, **about["train"], epoch=about["val"]["epoch"],
-        epochs=settings["epochs"], seed=settings["seed"], command=training_command(settings),
+        epochs=settings["epochs"], seed=settings["seed"], commands="\n".join(about["commands"]),
         commit=about.get("commit", "not recorded"), torch=about["torch"],
         torchvision=about["torchvision"], report=report, note=about["note"],
         metrics=" | ".join(scores), columns=" --- |" * len(scores),
         scores=" | ".join(f"{100 * value:.1f}" for value in scores.values()))
 
 
-def training_command(settings):
-    """The command that trains with these settings, from the recipe that is nearest to them."""
+def training_command(settings, run):
+    """The command that trains `run` with these settings, by the recipe nearest to them."""
     def changes(recipe):
         known = asdict(Settings(data=settings["data"], **RECIPES[recipe]))
         return {name: value for name, value in settings.items() if known.get(name) != value}
 
     recipe = min(RECIPES, key=lambda name: len(changes(name)))
     command = ["python training.py", f"--data {settings['data']}",
-               f"--run runs/{Path(settings['data']).name}", f"--recipe {recipe}"]
+               f"--run {run}", f"--recipe {recipe}"]
     for name, value in changes(recipe).items():
         option = name.replace("_", "-")
         command.append({True: f"--{option}", False: f"--no-{option}"}[value]

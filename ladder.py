@@ -33,7 +33,7 @@ from settings import RECIPES, Settings
 from training import train
 
 GREEDY, BEAM = Search(method="greedy"), Search(beam=3)
-BEST = "updown"             # the decoder, by CIDEr on val, with which the upper rungs go on
+BEST = "adaptive"           # the decoder, by CIDEr on val, with which the upper rungs go on
 AT_ONCE = 128               # captions in one forward pass
 
 
@@ -50,7 +50,7 @@ class Rung:
     change: str
     below: str | None
     baseline: object = None         # function of train, val and settings that gives sentences
-    recipe: str = "seed"
+    recipe: str = "attention"
     settings: dict = field(default_factory=dict)
     start: str | None = None
     runs: tuple = ()
@@ -59,10 +59,14 @@ class Rung:
     repeated: bool = False          # with several seeds
 
 
-def decoder_rung(name, change, below):
+def decoder_rung(name, change, below, **settings):
     """A decoder trained with a frozen encoder, its captions the likeliest word after word."""
-    return Rung(name, change, below, settings={"decoder": name}, search=GREEDY,
+    return Rung(name, change, below, settings={"decoder": name, **settings}, search=GREEDY,
                 repeated=name == BEST)
+
+
+# A Transformer silences what each layer adds, and its cells look at each other once a picture
+TRANSFORMER = {"num_layers": 2, "dropout": 0.1, "learning_rate": 5e-4, "together": 5}
 
 
 RUNGS = (
@@ -73,14 +77,13 @@ RUNGS = (
     decoder_rung("soft", "soft attention over the grid", "lstm_every"),
     decoder_rung("adaptive", "adaptive attention", "soft"),
     decoder_rung("updown", "two LSTMs, one to look and one to speak", "adaptive"),
-    decoder_rung("transformer", "a Transformer in place of LSTMs", "updown"),
-    decoder_rung("objects", "geometry in its encoder", "transformer"),
+    decoder_rung("transformer", "a Transformer in place of LSTMs", "updown", **TRANSFORMER),
+    decoder_rung("objects", "geometry in its encoder", "transformer", **TRANSFORMER),
     Rung("beam", f"{BEST}, beam search", BEST, runs=(BEST,), repeated=True),
-    Rung("tuned", "the encoder's last stages fine-tuned", "beam", start=BEST, repeated=True,
-         settings={"decoder": BEST, "tune_from": 7, "epochs": 5, "learning_rate": 2e-4}),
-    Rung("self_critical", "trained for CIDEr-D", "tuned", start="tuned", repeated=True,
-         settings={"decoder": BEST, "samples": 5, "one_per_picture": True,
-                   "learning_rate": 5e-5}),
+    Rung("tuned", "the encoder's last stages fine-tuned", "beam", recipe="tuned", start=BEST,
+         repeated=True),
+    Rung("self_critical", "trained for CIDEr-D", "tuned", recipe="critical", start="tuned",
+         repeated=True),
     Rung("ensemble", "all seeds together", "self_critical", runs=("self_critical",), together=True),
 )
 

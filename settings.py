@@ -90,9 +90,13 @@ RECIPES = {
               "dropout": 0.2, "views": 1},
     # Knowing When to Look (arXiv:1612.01887) on the grid of a larger frozen encoder
     "attention": ATTENTION,
-    # the same, taught by the CIDEr of its own sentences: needs --start, a run of "attention"
-    "critical": {**ATTENTION, "samples": 5, "one_per_picture": True, "learning_rate": 1e-4,
-                 "warmup": 20, "average": 0.98, "epochs": 4},
+    # its encoder learns too: needs --start, a run of "attention"
+    "tuned": {**ATTENTION, "tune_from": 5, "together": 5, "learning_rate": 3e-4,
+              "encoder_rate": 3e-5, "epochs": 4},
+    # taught by the CIDEr of its own sentences: needs --start, a run of "tuned"
+    "critical": {**ATTENTION, "tune_from": 5, "samples": 5, "one_per_picture": True,
+                 "batch_size": 32, "learning_rate": 1e-4, "warmup": 20, "average": 0.98,
+                 "epochs": 5, "patience": 5},
 }
 
 

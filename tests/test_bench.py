@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 import bench
+import bench_decoders
 import bench_encode
 import bench_reference
 import bench_rows
@@ -21,7 +22,7 @@ import bench_scale
 import bench_tools
 import evaluation
 from bench_child import Child, in_pairs, random_features, take_steps, training_run, write_stand_in
-from bench_rows import UsefulFlops
+from bench_decoders import UsefulFlops
 from bench_tools import SMALL, Figure, Setup, Unequal, Unmeasured, alternate, training_flops
 from coco import read_split
 from data_loader import tokenized
@@ -89,9 +90,21 @@ def test_captions_side_by_side_need_their_picture_once(root, tmp_path, small, na
 
 
 def test_grid_decoders_have_a_share_of_the_limit(setup, small):
-    figures = bench_rows.attend(setup)
+    figures = bench_decoders.attend(setup)
     assert set(figures) == {"train_attention_share", "train_transformer_share"}
     assert all(figure.rounds == 2 and figure.low > 0 for figure in figures.values())
+
+
+def test_the_slowest_decoder_is_told_beside_the_others(setup, monkeypatch):
+    monkeypatch.setattr(bench_decoders, "decode_by", lambda setup, name: [len(name), 1 + len(name)])
+    figure = bench_decoders.decode(setup)["decode_seconds"]
+    assert (figure.value, figure.low, figure.high) == (11.5, 11, 12)            # a transformer
+    assert "soft 4.5" in figure.sample and "objects 7.5" in figure.sample
+
+
+def test_every_decoder_captions_for_the_bench(setup):
+    for name in bench_decoders.NAMES:
+        assert min(bench_decoders.decode_by(setup, name)) > 0
 
 
 def test_what_fast_encoding_costs_in_cider_is_the_difference_of_two_scores(setup, monkeypatch):

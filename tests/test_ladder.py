@@ -29,10 +29,10 @@ TINY = {"embed_size": 8, "hidden_size": 8, "epochs": 1, "vocab_threshold": 1, "w
         "batch_size": 16, "views": 1, "learning_rate": 0.05, "precision": "float32"}
 RUNGS = (
     Rung("constant", "one sentence", None, most_frequent),
-    Rung("small", "an LSTM", "constant", settings=TINY, search=Search(method="greedy"),
-         repeated=True),
+    Rung("small", "an LSTM", "constant", recipe="seed", settings=TINY,
+         search=Search(method="greedy"), repeated=True),
     Rung("wide", "beam search", "small", runs=("small",), repeated=True),
-    Rung("more", "trained on", "wide", settings=TINY, start="small"),
+    Rung("more", "trained on", "wide", recipe="seed", settings=TINY, start="small"),
     Rung("both", "together", "more", runs=("small", "more"), together=True),
 )
 FILES = {f"{name}.{kind}" for kind in ("json", "cider.json")
