@@ -1,0 +1,102 @@
+"""The claims of every decoder are judged on drawn scenes, and the table is that of the files."""
+
+import sys
+
+import pytest
+
+import truth
+from checkpoint import load_captioner
+from claims import tally
+from coco import read_split
+from decoders import GRIDS, NAMES
+from evaluation import caption_features
+from features import cached_features
+from files import BadInput, read_json, run_command, write_json
+from scenes import draw, read_graphs
+from settings import Settings
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    root = tmp_path_factory.mktemp("drawn") / "scenes"
+    draw(root, {"train": 8, "val": 2, "test": 3, "novel": 2}, progress=False)
+    return root
+
+
+def climb(monkeypatch, folder, *options):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["truth.py", *map(str, options)])
+    truth.main()
+
+
+def small(name, data, seed):
+    """A training of a moment."""
+    return Settings(data=data, decoder=name, epochs=1, vocab_threshold=1, embed_size=16,
+                    hidden_size=16, views=1, seed=seed)
+
+
+def test_a_decoder_is_trained_and_judged_once(drawn, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(truth, "settings_of", small)
+    climb(monkeypatch, tmp_path, "--data", drawn, "--only", "lstm_every", "adaptive")
+    file = tmp_path / "results/truth/adaptive.json"
+    found, written = read_json(file, ""), file.stat().st_mtime_ns
+    assert found["settings"]["decoder"] == "adaptive"
+    assert found["test"].keys() == {"CIDEr", "claims", "pointing"}
+    assert set(found["test"]["pointing"]) == {"middle in the box", "cell touches the box"}
+    assert "pointing" not in read_json(file.with_name("lstm_every.json"), "")["novel"]
+    monkeypatch.setattr(truth, "train", None)               # so it would fail
+    climb(monkeypatch, tmp_path, "--data", drawn, "--only", "adaptive")
+    assert file.stat().st_mtime_ns == written
+    capsys.readouterr()
+    climb(monkeypatch, tmp_path, "--table")
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split(" | ")[:2] for row in rows[2:]] == [
+        ["| lstm_every", "test"], ["| lstm_every", "novel"],
+        ["| adaptive", "test"], ["| adaptive", "novel"]]
+
+
+def test_claims_are_those_of_the_captions(drawn, tmp_path, monkeypatch):
+    monkeypatch.setattr(truth, "settings_of", small)
+    monkeypatch.chdir(tmp_path)
+    truth.train(small("lstm_every", str(drawn), 0), tmp_path / "run")
+    captioner, split = load_captioner(tmp_path / "run"), read_split(drawn, "test")
+    features = cached_features(captioner.encoder.backbone, captioner.transform, split)[0]
+    said = [best for best, *_ in caption_features(captioner, features, truth.BEAM)]
+    assert truth.judge(captioner, drawn, "test")["claims"] == tally(said, read_graphs(drawn, split))
+
+
+def test_the_table_is_that_of_the_files(tmp_path):
+    claims = {kind: [0, 0] for kind in truth.KINDS} | {"object": [90, 120], "count": [3, 4]}
+    pointing = {rule: {"words": 8, "right": right, "random": 0.1}
+                for rule, right in (("middle in the box", 0.5), ("cell touches the box", 0.875))}
+    one = {"CIDEr": 2.346, "claims": claims}
+    write_json(tmp_path / "soft.json", {"test": {**one, "pointing": pointing}, "novel": one})
+    heading, _, test, novel = truth.table(tmp_path).splitlines()
+    assert heading == ("| decoder | split | CIDEr | object | colour | size | count | relation | "
+                       "background | points at it | touches it |")
+    assert test == ("| soft | test | 235 | 75.0 | none | none | 75.0 (4) | none | none | 50.0 | "
+                    "87.5 |")
+    assert novel.endswith("| none |  |  |")
+
+
+def test_every_decoder_has_settings_that_a_run_accepts():
+    for name in NAMES:
+        settings = truth.settings_of(name, "d", 3)
+        assert (settings.decoder, settings.seed) == (name, 3)
+        assert (settings.together > 0) == (name in GRIDS)
+
+
+@pytest.mark.parametrize("options, message", [([], "give --data"), (["--table"], "no result")])
+def test_what_is_missing_is_one_sentence(options, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["truth.py", *options])
+    with pytest.raises(SystemExit) as end:
+        run_command(truth.main)
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and message in error and error.count("\n") == 1
+
+
+def test_pictures_without_scene_graphs_are_refused(tiny_root, tmp_path, monkeypatch):
+    truth.train(small("lstm_every", str(tiny_root), 0), tmp_path / "run")
+    with pytest.raises(BadInput, match="no scene graphs"):
+        truth.judge(load_captioner(tmp_path / "run"), tiny_root, "val")
