@@ -64,6 +64,7 @@ class SelfCritical(nn.Module):
         images (P, 3, S, S) or features (P, D) or (P, L, D); pictures (P,): their numbers in train.
         """
         features = self.encoder(images)
+        # drawn without dropout, as in use; the gradient has it, or samples are learned by heart
         captions, places = self.draw(features.detach(), pictures)
         given = pad_sequence([torch.tensor(one) for one in captions], True, END_ID)
         given = given.to(features.device)
