@@ -171,25 +171,9 @@ def climb(ladder, rung, seed):
 def trained(ladder, rung, seed):
     """Train a rung, or go on with it: its settings, as plain values, and its minutes."""
     settings, folder = ladder.settings(rung, seed), ladder.run(rung.name, seed)
-    minutes(folder)                         # of a session that was killed, before another begins
     train(settings, folder, ladder.device)
-    return asdict(settings), minutes(folder)
-
-
-def minutes(folder):
-    """Minutes of training in a run's folder, breaks left out, from first steps to last saves.
-
-    A session begins where the settings are written, features being at hand, and ends with the last
-    state; so a kill loses none. All are kept in `clock.json`, since the next writes both files.
-    """
-    path, begin, end = (folder / name for name in ("clock.json", "settings.json",
-                                                   "state.safetensors"))
-    sessions = read_json(path, "delete the run's folder and train again") if path.exists() else {}
-    if begin.exists() and end.exists():
-        began = begin.stat().st_mtime
-        sessions[str(began)] = max(0, end.stat().st_mtime - began)
-        write_json(path, sessions)
-    return sum(sessions.values()) / 60
+    status = read_json(folder / "status.json", "delete the run's folder and train again")
+    return asdict(settings), status["seconds"] / 60
 
 
 def parameters(captioner):

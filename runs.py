@@ -28,7 +28,7 @@ from distributed import alone, any_of, is_main, main_first, rank, together, worl
 from encoding import precision_of
 from evaluation import tokenized_references
 from features import cached_features, encode_split
-from files import BadInput, write_json
+from files import BadInput, read_json, write_json
 from folders import claim, read_history
 from objectives import Loss
 from self_critical import Rewards, SelfCritical
@@ -43,6 +43,7 @@ class Run:
     """A training run: data, captioner, optimizer and how far it has come."""
 
     def __init__(self, settings, folder, device="cpu", resume=True):
+        self.started = time.monotonic()
         self.settings, self.folder, self.device = settings, Path(folder), device
         self.precision = settings.precision
         if self.precision == "auto":
@@ -78,8 +79,12 @@ class Run:
         """Take the state from the folder, or write the first files into it."""
         self.position = {"epoch": 0, "batch": 0, "best": -1.0, "best_epoch": 0, "loss": 0.0,
                          "words": 0}
+        self.spent = {"seconds": 0.0, "at_epoch": {}}       # for whoever asks what it took
         state, words = self.folder / "state.safetensors", self.folder / "vocabulary.json"
         if resume and state.exists():
+            if (status := self.folder / "status.json").exists():
+                found = read_json(status, "delete it")
+                self.spent = {key: found.get(key, none) for key, none in self.spent.items()}
             if read_words(words) != self.vocab.words:
                 raise BadInput(f"{words} is not of the captions that {self.settings.data} has now: "
                                "give another --run, or the data that this one was begun with")
@@ -165,6 +170,11 @@ class Run:
                 f"{self.steps_per_epoch} steps, and saved in {self.folder}: start again with the "
                 "same settings to go on (in the notebook, set RESUME = True)")
 
+    def note_time(self, epoch):
+        """Keep how many seconds the run had taken at the end of an epoch, encoding included."""
+        now = time.monotonic()
+        self.spent["at_epoch"][str(epoch)] = self.spent["seconds"] + now - self.started
+
     def tally(self):
         """Add the losses of the steps since the last reading; a GPU must be waited for here.
 
@@ -185,6 +195,8 @@ class Run:
         """Write the state from which this run can go on."""
         self.tally()
         self.saved, done = time.monotonic(), self.position["batch"] - self.first["batch"]
+        self.spent["seconds"] += self.saved - self.started
+        self.started = self.saved
         if done > 0:
             self.seconds = (self.saved - self.began) / done * self.steps_per_epoch
         if is_main():
@@ -192,7 +204,7 @@ class Run:
                        self.position, self.average.values)
             write_json(self.folder / "status.json", {
                 **self.position, "steps_per_epoch": self.steps_per_epoch,
-                "seconds_per_epoch": self.seconds, "finished": self.finished})
+                "seconds_per_epoch": self.seconds, "finished": self.finished, **self.spent})
 
     def pace(self):
         """The last loss and the speed of this epoch, for a progress bar."""

@@ -119,6 +119,7 @@ def finish_epoch(run, scores):
     if better:                          # not before it is written: a page may be stopped, and go on
         position.update(best=scores["CIDEr"], best_epoch=row["epoch"])
     position.update(epoch=row["epoch"], batch=0, loss=0.0, words=0)
+    run.note_time(row["epoch"])
     run.save()
     if run.finished and is_main():
         run.lock.release(force=True)

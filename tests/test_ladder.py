@@ -1,7 +1,6 @@
 """The ladder trains what is not trained, writes what is done, and prints it from its files."""
 
 import math
-import os
 import re
 import shutil
 import sys
@@ -18,7 +17,7 @@ from checkpoint import load_captioner
 from coco import read_split
 from evaluation import evaluate, evaluate_together
 from files import BadInput, read_json, run_command, write_json
-from ladder import Ladder, Rung, climb, loss_per_word, minutes
+from ladder import Ladder, Rung, climb, loss_per_word
 from ladder_table import table
 from prose import prose
 from search import Search
@@ -158,21 +157,6 @@ def test_the_result_is_written_after_the_pictures_it_goes_with(place, monkeypatc
     monkeypatch.setattr(ladder, "write_json", full)
     with pytest.raises(BadInput, match=r"wide-0\.cider\.json"):
         climb(place, RUNGS[2], 0)
-
-
-def test_minutes_leave_out_breaks_and_keep_sessions_that_were_killed(tmp_path):
-    def session(begin, end):
-        for name, time in (("settings.json", begin), ("state.safetensors", end)):
-            (tmp_path / name).write_text("{}")
-            os.utime(tmp_path / name, (time, time))
-
-    assert minutes(tmp_path) == 0
-    session(1000, 1120)
-    assert minutes(tmp_path) == minutes(tmp_path) == 2
-    session(5000, 1120)                             # killed before its first save
-    assert minutes(tmp_path) == 2
-    session(9000, 9060)
-    assert minutes(tmp_path) == 3
 
 
 @pytest.mark.parametrize("gone", ["runs/ladder/small-0", "results/ladder/small-0.json"])

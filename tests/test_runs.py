@@ -11,8 +11,9 @@ import subprocess
 import sys
 import time
 import types
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -65,6 +66,25 @@ def same(one, other):
              for name in ("state.safetensors", "best.safetensors")]
     return read_history(one) == read_history(other) and all(
         a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a) for a, b in pairs)
+
+
+def test_the_time_a_run_takes_leaves_out_breaks(settings, tmp_path, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(runs.time, "monotonic", lambda: now[0])
+
+    def timed(run, batch, stop):
+        if (run.position["epoch"], run.position["batch"]) == stop:
+            raise KeyboardInterrupt
+        now[0] += 10
+        return step(run, batch)
+
+    for stop in ((1, 2), None):                 # four steps an epoch; two of them taken twice
+        monkeypatch.setattr(training, "step", partial(timed, stop=stop))
+        with suppress(KeyboardInterrupt):
+            train(replace(settings, epochs=2), tmp_path)
+        status = json.loads((tmp_path / "status.json").read_text())
+        now[0] += 5000
+    assert status["at_epoch"] == {"1": 40, "2": 80} and status["seconds"] == 80
 
 
 class Kill(BaseException):
