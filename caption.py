@@ -29,7 +29,7 @@ from files import BadInput, run_command
 from gallery import Gallery
 from search import Search
 
-SHIPPED = Path(__file__).parent / "checkpoints" / "seed-flickr8k.safetensors"
+SHIPPED = Path(__file__).parent / "checkpoints" / "critical-flickr8k.safetensors"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 AT_ONCE = 32                # pictures per pass through the networks
 
