@@ -227,7 +227,7 @@ def beam_search(decoder, feature, settings):
                 continue
             scores, after = decoder.step(torch.tensor([words[-1]]), state)
             likely = scores[0].log_softmax(0)
-            likely[[START_ID, UNK_ID]] = -math.inf
+            likely[[START_ID, UNK_ID, words[-1]]] = -math.inf
             last = position == settings.max_length - 1
             best = torch.tensor([END_ID]) if last else likely.topk(settings.beam).indices
             for word in best.tolist():

@@ -38,6 +38,7 @@ class Search:
     max_length: int = 20            # ids; nothing but END may stand at the last
     min_length: int = 2             # ids; 2 lets the empty caption pass: START, END
     suppress_unk: bool = True       # a reader learns nothing from <unk>
+    stutter: bool = False           # whether a word may stand twice in a row
     no_repeat: int = 0              # words; no run of so many occurs twice; 0 is off, 3 is usual
     beam: int = 3                   # hypotheses per picture; 3 to 5 score best, 10 falls back
     length_penalty: float = 0.7     # rank is log-probability / length ** this; 0 favours brevity
@@ -75,6 +76,7 @@ class Search:
             f"seed {self.seed}": sampled,
             f"at least {self.min_length} ids": self.min_length > 2,
             f"at most {self.max_length} ids": True,
+            "words twice in a row allowed": self.stutter,
             f"no {self.no_repeat} words twice": self.no_repeat > 0,
             "<unk> allowed": not self.suppress_unk,
             f"{self.captions} captions a picture": self.captions > 1,
@@ -233,6 +235,8 @@ def restrict(likely, captions, position, settings):
     allowed[:, START_ID] = FORBIDDEN
     if settings.suppress_unk:
         allowed[:, UNK_ID] = FORBIDDEN
+    if not settings.stutter:
+        allowed.scatter_(1, captions[:, position - 1, None], FORBIDDEN)
     if position + 1 < settings.min_length:
         allowed[:, END_ID] = FORBIDDEN
     if 0 < settings.no_repeat <= position:

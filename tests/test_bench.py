@@ -112,7 +112,7 @@ def test_what_fast_encoding_costs_in_cider_is_the_difference_of_two_scores(setup
 
     def noted(network, images):
         encoded.append(next(network.parameters()).dtype)
-        return np.zeros((len(images), 1280))
+        return np.zeros((len(images), 81, 1280))
 
     monkeypatch.setattr("encoding.precision_of", lambda _: torch.bfloat16)
     monkeypatch.setattr(bench_encode, "encode_images", noted)

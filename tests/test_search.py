@@ -94,7 +94,8 @@ def brute_force(decoder, features, settings, vocabulary, allowed=lambda words: T
     spoken = [word for word in range(vocabulary) if word not in (START_ID, END_ID)]
     lengths = range(settings.max_length - 1)
     middles = itertools.chain(*(itertools.product(spoken, repeat=length) for length in lengths))
-    captions = [[START_ID, *middle, END_ID] for middle in middles if allowed(middle)]
+    captions = [[START_ID, *middle, END_ID] for middle in middles if allowed(middle)
+                and not any(one == other for one, other in itertools.pairwise(middle))]
     found = [Hypothesis(words, log_probability(decoder, features, words)) for words in captions]
     return sorted(found, key=lambda one: one.rank(settings.length_penalty), reverse=True)
 
@@ -106,7 +107,8 @@ def textbook_beam(decoder, features, settings):
         candidates = [one for one in beam if one[0][-1] == END_ID]
         following = [END_ID, 3, 4, 5, 6] if length < settings.max_length - 1 else [END_ID]
         growing = [words for words, _, _ in beam if words[-1] != END_ID]
-        for words in [[*words, word] for words in growing for word in following]:
+        for words in [[*words, word] for words in growing for word in following
+                      if word != words[-1]]:
             total = log_probability(decoder, features, words)
             candidates.append((words, total, total / length**settings.length_penalty))
         beam = sorted(candidates, key=lambda one: one[2], reverse=True)[: settings.beam]
@@ -156,7 +158,7 @@ def test_a_beam_wide_enough_finds_what_brute_force_finds_in_its_order(penalty):
     )
     for picture, found in enumerate(search(decoder, features, settings)):
         expected = brute_force(decoder, features[picture : picture + 1], settings, vocabulary=5)
-        assert len(expected) == 1 + 3 + 9 + 27
+        assert len(expected) == 1 + 3 + 3 * 2 + 3 * 2 * 2
         assert_same(found, expected)
 
 
@@ -183,7 +185,8 @@ def test_a_narrow_beam_is_the_textbook_beam(penalty):
 
 
 def test_a_vocabulary_of_four_has_fewer_captions_than_beams():
-    found = search(Toy(vocabulary=4), pictures(2), Search(beam=9, captions=9, max_length=4))
+    found = search(Toy(vocabulary=4), pictures(2), Search(beam=9, captions=9, max_length=4,
+                                                             stutter=True))
     expected = [[START_ID, *[3] * count, END_ID] for count in range(3)]
     assert [sorted(picture) for picture in words_of(found)] == [sorted(expected)] * 2
 
@@ -288,12 +291,23 @@ def test_unk_is_said_only_where_it_is_allowed(settings):
 @pytest.mark.parametrize("settings", EVERY_METHOD, ids=str)
 def test_no_run_of_words_occurs_twice(settings, size):
     def most(decoder_settings):
-        found = itertools.chain(*search(Toy(end=-4), pictures(8), decoder_settings))
+        found = itertools.chain(*search(Toy(end=-4), pictures(8), replace(decoder_settings,
+                                                                               stutter=True)))
         runs = [list(zip(*(one.words[i:] for i in range(size)), strict=False)) for one in found]
         return max(len(caption) - len(set(caption)) for caption in runs)
 
     assert most(settings) > 0
     assert most(replace(settings, no_repeat=size)) == 0
+
+
+@pytest.mark.parametrize("settings", EVERY_METHOD, ids=str)
+def test_no_word_stands_twice_in_a_row(settings):
+    def stutters(allowed):
+        found = search(Toy(end=-4), pictures(8), replace(settings, stutter=allowed))
+        return sum(one == other for picture in found for caption in picture
+                   for one, other in itertools.pairwise(caption.words))
+
+    assert stutters(True) > 0 and stutters(False) == 0
 
 
 def test_end_is_said_early_where_the_rules_leave_no_other_word():
@@ -322,7 +336,8 @@ def test_samples_come_best_first():
 
 def test_every_word_of_a_sample_has_its_own_chance():
     decoder = Script(lambda said: {3: 0.5, 4: 0.5})
-    found = search(decoder, pictures(2), replace(SAMPLE, captions=200, max_length=4))
+    found = search(decoder, pictures(2), replace(SAMPLE, captions=200, max_length=4,
+                                                  stutter=True))
     pairs = [tuple(words[1:3]) for words, _ in itertools.chain(*found)]
     assert all(70 < pairs.count(pair) < 130 for pair in itertools.product((3, 4), repeat=2))
 
