@@ -74,7 +74,8 @@ def architecture(picture):
 
 def captions(scenes):
     """Two scenes and two photographs with what the captioners say of them, unedited."""
-    photos = [Image.fromarray(photo) for photo in (skimage.data.coffee(), skimage.data.rocket())]
+    photos = [Image.fromarray(photo).convert("RGB")
+              for photo in (skimage.data.camera(), skimage.data.coffee())]
     drawn = [open_picture(picture.file) for picture in scenes]
     sentences = describe(load_captioner(SCENES), drawn)
     sentences += describe(load_captioner(PHOTOS), photos)
