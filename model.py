@@ -130,5 +130,5 @@ class DecoderRNN(nn.Module):
         """
         decoder = copy.copy(self)
         decoder.begin = partial(self.begin, states=states)
-        greedy = Search(method="greedy", max_length=max_len)
+        greedy = Search(method="greedy", max_length=max_len, stutter=True)
         return search(decoder, features, greedy)[0][0].words

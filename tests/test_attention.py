@@ -182,8 +182,8 @@ def test_one_batch_learned_by_heart_comes_back_word_for_word(kind):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    for settings in (Search("greedy", max_length=T + 2), Search("beam", max_length=T + 2)):
-        found = search(model, features, settings)
+    for method in ("greedy", "beam"):
+        found = search(model, features, Search(method, max_length=T + 2, stutter=True))
         assert [picture[0].words for picture in found] == captions.tolist()
 
 
