@@ -134,7 +134,7 @@ def test_a_state_is_batch_first_and_can_be_reordered(layers, inject):
 def test_sample_is_greedy_search(inject):
     model = decoder(inject=inject, end=-99)
     features = 3 * torch.randn(16, E, generator=torch.Generator().manual_seed(1))
-    found = search(model, features, Search("greedy", max_length=12))
+    found = search(model, features, Search("greedy", max_length=12, stutter=True))
     for row, (caption,) in enumerate(found):
         assert model.sample(features[row].view(1, 1, E), max_len=12) == caption.words
     assert len({tuple(caption.words) for (caption,) in found}) >= 3     # it looks at the image
