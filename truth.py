@@ -7,8 +7,8 @@
     python truth.py --table                         # from the files alone
 
 A caption may be worded like no reference and be true, or be like all of them and false. The scene
-graph knows. `novel` has pairs of shape and colour that no training picture has. Decoders are trained
-by the recipe `small`, with the few changes of `settings_of`; each result file has its settings.
+graph knows. `novel` has pairs of shape and colour that no training picture has. Decoders are
+trained by the recipe `small`, with the few changes of `settings_of`, which each result file has.
 """
 
 import argparse
