@@ -34,6 +34,7 @@ from training import train
 
 GREEDY, BEAM = Search(method="greedy"), Search(beam=3)
 BEST = "adaptive"           # the decoder, by CIDEr on val, with which the upper rungs go on
+EPOCHS = 6                  # of a decoder: after them adaptive attention over-fits
 AT_ONCE = 128               # captions in one forward pass
 
 
@@ -61,8 +62,8 @@ class Rung:
 
 def decoder_rung(name, change, below, **settings):
     """A decoder trained with a frozen encoder, its captions the likeliest word after word."""
-    return Rung(name, change, below, settings={"decoder": name, **settings}, search=GREEDY,
-                repeated=name == BEST)
+    return Rung(name, change, below, settings={"decoder": name, "epochs": EPOCHS, **settings},
+                search=GREEDY, repeated=name == BEST)
 
 
 # A Transformer silences what each layer adds, and its cells look at each other once a picture
