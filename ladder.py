@@ -154,7 +154,7 @@ def climb(ladder, rung, seed):
         found = report_of(sentences, val, "none", meteor=True)
     else:
         if not rung.runs:
-            about["settings"], about["minutes"] = trained(ladder, rung, seed)
+            about |= trained(ladder, rung, seed)
         folders = ladder.runs_of(rung, seed)
         captioners = [load_captioner(folder, ladder.device) for folder in folders]
         about |= {"runs": [folder.name for folder in folders],
@@ -170,11 +170,13 @@ def climb(ladder, rung, seed):
 
 
 def trained(ladder, rung, seed):
-    """Train a rung, or go on with it: its settings, as plain values, and its minutes."""
+    """Train a rung, or go on with it: settings, minutes, and of each epoch minutes and CIDEr."""
     settings, folder = ladder.settings(rung, seed), ladder.run(rung.name, seed)
-    train(settings, folder, ladder.device)
+    history = train(settings, folder, ladder.device)
     status = read_json(folder / "status.json", "delete the run's folder and train again")
-    return asdict(settings), status["seconds"] / 60
+    return {"settings": asdict(settings), "minutes": status["seconds"] / 60,
+            "curve": [[round(status["at_epoch"][str(row["epoch"])] / 60, 3), round(row["CIDEr"], 4)]
+                      for row in history]}
 
 
 def parameters(captioner):

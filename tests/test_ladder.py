@@ -80,6 +80,8 @@ def test_every_rung_leaves_a_result_for_each_of_its_seeds(climbed):
     assert found["split"] == "val" and found["pictures"] == 6 and "greedy" in found["search"]
     assert {"parameters", "minutes", "val_loss", "Bleu_1", "Bleu_4", "ROUGE_L", "CIDEr", "distinct",
             "vocabulary", "mean_length", "bad_endings", "torch", "threads"} <= found.keys()
+    assert len(found["curve"]) == found["settings"]["epochs"]
+    assert all(0 < minutes <= found["minutes"] + 0.001 for minutes, _ in found["curve"])
     each = read_json(climbed / "results/ladder/small-1.cider.json", "")
     assert np.mean(each) == pytest.approx(found["CIDEr"], abs=1e-4) and len(each) == 6
 
