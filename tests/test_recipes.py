@@ -212,6 +212,20 @@ def test_samples_that_are_rewarded_become_likelier(settings, tmp_path):
     run.lock.release(force=True)
 
 
+def test_samples_are_drawn_without_dropout_and_the_gradient_has_it(settings, tmp_path, monkeypatch):
+    run = critic(settings, tmp_path, dropout=0.5)
+    features, pictures = next(run.batches(0))
+    monkeypatch.setattr(run.model, "settings", lambda: Search("sample", captions=4, seed=7))
+    embedded = run.captioner.encoder.embed(features).detach()
+    objectives, drawn = [], []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        drawn.append(run.model.draw(embedded, pictures)[0])
+        objectives.append(run.model(features, pictures)[0].item())
+    assert run.captioner.decoder.training
+    assert drawn[0] == drawn[1] and objectives[0] != objectives[1]
+
+
 def test_self_critical_settings_must_fit(settings):
     for changes in ({"samples": 1, "one_per_picture": True}, {"samples": 5}):
         with pytest.raises(BadInput, match="samples must be"):
