@@ -4,7 +4,7 @@
 
     python ladder.py --data data/flickr8k             # hours; finished rungs are not run again
     python ladder.py --data data/flickr8k --only soft updown
-    python ladder.py --table                          # from the files alone
+    python ladder.py --table                          # from the files alone; also into the pages
 
 Killed at any moment, it goes on when the same command is given again: a training from its last
 save, the ladder from its last file. All figures are of val, which is for choosing: test is for the
@@ -24,8 +24,8 @@ from coco import read_split
 from data_loader import CaptionData
 from ensemble import Ensemble
 from evaluation import evaluate_together, report_of
-from files import BadInput, read_json, run_command, write_json
-from ladder_table import each_of, result_of, table
+from files import BadInput, read_json, run_command, whole_file, write_json
+from ladder_table import COLUMNS, SHORT, each_of, filled, result_of, table
 from objectives import caption_loss
 from prose import prose
 from search import Search
@@ -36,6 +36,7 @@ GREEDY, BEAM = Search(method="greedy"), Search(beam=3)
 BEST = "adaptive"           # the decoder, by CIDEr on val, with which the upper rungs go on
 EPOCHS = 6                  # of a decoder: after them adaptive attention over-fits
 AT_ONCE = 128               # captions in one forward pass
+PAGES = {"README.md": SHORT, "EXPERIMENTS.md": tuple(COLUMNS)}
 
 
 @dataclass(frozen=True)
@@ -212,10 +213,20 @@ def arguments():
     parser.add_argument("--name", default="ladder",
                         help="folder in runs/ and results/; another for other data (%(default)s)")
     parser.add_argument("--table", action="store_true",
-                        help="print the table of all that is finished, and do nothing else")
+                        help="print the table of all that is finished, and do nothing else; that "
+                        "of the ladder itself goes into the pages that quote it as well")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
                         help="cpu, cuda or mps (%(default)s)")
     return parser.parse_args()
+
+
+def write_pages(results):
+    """Put the table into the pages that quote it, as far as they are here."""
+    for name, keys in PAGES.items():
+        if (page := Path(name)).exists():
+            text = filled(page.read_text(encoding="utf-8"), table(RUNGS, results, keys))
+            with whole_file(page) as beside:
+                beside.write_text(text, encoding="utf-8")
 
 
 def main():
@@ -223,6 +234,8 @@ def main():
     results = Path("results") / options.name
     if options.table:
         print(table(RUNGS, results))
+        if options.name == "ladder":
+            write_pages(results)
         return
     if not options.data or options.seeds < 1:
         raise BadInput("give --data a dataset in COCO's layout, and --seeds 1 or more")

@@ -25,8 +25,8 @@ COLUMNS = {                 # of a result: heading, factor, format
     "CIDEr": ("CIDEr", 100, ".1f"), "distinct": ("distinct", 1, ".0f"),
     "vocabulary": ("words used", 1, ".0f"), "mean_length": ("length", 1, ".1f"),
     "bad_endings": ("bad endings, %", 100, ".1f")}
-HEADINGS = ("rung", "change", *(heading for heading, _, _ in COLUMNS.values()),
-            "CIDEr over the rung below", "wins")
+SHORT = ("minutes", "Bleu_4", "METEOR", "CIDEr")        # for the README
+MARKS = "<!-- python ladder.py --table -->", "<!-- end of the ladder -->"
 
 
 def result_of(folder, name, seed):
@@ -39,7 +39,7 @@ def each_of(folder, name, seed):
     return folder / f"{name}-{seed}.cider.json"
 
 
-def table(rungs, folder):
+def table(rungs, folder, keys=tuple(COLUMNS)):
     """Markdown of all finished rungs, in the order of `rungs`; `BadInput` if none is finished."""
     found = {rung.name: seeds for rung in rungs if (seeds := read_results(folder, rung.name))}
     if not found:
@@ -49,16 +49,28 @@ def table(rungs, folder):
     if len(of) > 1:
         raise BadInput(f"{folder} mixes results of different pictures ({sorted(of)}): delete those "
                        "that do not belong, or run ladder.py with another --name for other data")
-    rows = [HEADINGS, ["---"] * len(HEADINGS)]
+    headings = ["rung", "change", *(COLUMNS[key][0] for key in keys), "CIDEr over the rung below",
+                "wins"]
+    rows = [headings, ["---"] * len(headings)]
     for rung in rungs:
         if rung.name in found:
             seeds = found[rung.name]
-            rows.append([rung.name, rung.change, *(cell(seeds, key) for key in COLUMNS),
+            rows.append([rung.name, rung.change, *(cell(seeds, key) for key in keys),
                          *(comparison(folder, rung.below, found, rung.name)
                            if rung.below in found else ("", ""))])
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return (f"{lines}\n\n{first['data']}, {first['split']}, {first['pictures']} pictures. Scores x "
             "100; ± is the deviation over seeds; minutes are of the rung's own training.")
+
+
+def filled(page, lines):
+    """The text of a page with `lines` between its two `MARKS`, in place of what was there."""
+    before, found, rest = page.partition(MARKS[0])
+    _, ended, after = rest.partition(MARKS[1])
+    if not (found and ended):
+        raise BadInput(f"the page has no place for the table: write the lines {MARKS[0]} and "
+                       f"{MARKS[1]} where it is to stand")
+    return f"{before}{MARKS[0]}\n\n{lines}\n\n{MARKS[1]}{after}"
 
 
 def read_results(folder, name):

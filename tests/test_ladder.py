@@ -4,6 +4,7 @@ import math
 import re
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from coco import read_split
 from evaluation import evaluate, evaluate_together
 from files import BadInput, read_json, run_command, write_json
 from ladder import Ladder, Rung, climb, loss_per_word
-from ladder_table import table
+from ladder_table import MARKS, filled, table
 from prose import prose
 from search import Search
 from settings import RECIPES, Settings
@@ -147,7 +148,7 @@ def test_a_ladder_broken_off_in_a_training_goes_on_to_the_same_figures(place, cl
         climb(again, RUNGS[3], 0)
     assert not (folder / "results/ladder/more-0.json").exists()
     before, found = result(climbed, "more-0"), climb(again, RUNGS[3], 0)
-    assert {**found, "minutes": 0} == {**before, "minutes": 0}
+    assert {**found, "minutes": 0, "curve": 0} == {**before, "minutes": 0, "curve": 0}
 
 
 def test_the_result_is_written_after_the_pictures_it_goes_with(place, monkeypatch):
@@ -214,6 +215,21 @@ def test_several_seeds_show_mean_and_deviation_and_are_averaged_before_they_are_
     assert row["BLEU-4"] == f"15.0 ± {100 * math.sqrt(0.005):.1f}"
     assert row["million parameters"] == "1.5" and row["METEOR"] == ""
     assert row["CIDEr over the rung below"] == "+30.0 [+30.0, +30.0]" and row["wins"] == "100.0 %"
+
+
+@pytest.mark.parametrize(("name", "keys"), ladder.PAGES.items())
+def test_a_page_quotes_the_ladder_as_its_files_have_it(name, keys):
+    here = Path(__file__).parent.parent
+    page = (here / name).read_text(encoding="utf-8")
+    assert filled(page, table(ladder.RUNGS, here / "results/ladder", keys)) == page
+
+
+def test_a_table_stands_between_its_marks_and_a_page_without_them_is_refused():
+    page = f"above\n{MARKS[0]}\nold\n{MARKS[1]}\nbelow\n"
+    assert filled(page, "new") == f"above\n{MARKS[0]}\n\nnew\n\n{MARKS[1]}\nbelow\n"
+    assert filled(filled(page, "newer"), "new") == filled(page, "new")
+    with pytest.raises(BadInput, match="no place for the table"):
+        filled(f"above {MARKS[0]}", "new")
 
 
 def test_a_table_of_different_pictures_is_refused(tmp_path):
