@@ -27,6 +27,7 @@ from training import read_history
 
 TINY = {"embed_size": 8, "hidden_size": 8, "epochs": 1, "vocab_threshold": 1, "warmup": 2,
         "batch_size": 16, "views": 1, "learning_rate": 0.05, "precision": "float32"}
+LADDER = ladder.RUNGS
 RUNGS = (
     Rung("constant", "one sentence", None, most_frequent),
     Rung("small", "an LSTM", "constant", recipe="seed", settings=TINY,
@@ -221,7 +222,7 @@ def test_several_seeds_show_mean_and_deviation_and_are_averaged_before_they_are_
 def test_a_page_quotes_the_ladder_as_its_files_have_it(name, keys):
     here = Path(__file__).parent.parent
     page = (here / name).read_text(encoding="utf-8")
-    assert filled(page, table(ladder.RUNGS, here / "results/ladder", keys)) == page
+    assert filled(page, table(LADDER, here / "results/ladder", keys)) == page
 
 
 def test_a_table_stands_between_its_marks_and_a_page_without_them_is_refused():
