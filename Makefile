@@ -1,14 +1,17 @@
 # make notebooks   set up, draw the embedded dataset, run the five notebooks in order
 # make test        set up, run the tests
-# make check       what is slower: lint, README, kills, memory, notebooks in smoke mode
+# make check       what is slower: lint, README, kills, memory, the notebooks and their exercises
+# make student     cut the solutions out of the notebooks: student/, to zip and hand out
+# make handin      which exercises pass, here or with FOLDER=../anna in a folder handed in
 # make gpu-check   for whoever has a GPU: nothing waits for it, its captions are the CPU's, speed
 # make figures     draw the figures in images/ again
 
 PYTHON ?= python3
 PY := .venv/bin/python
 NOTEBOOKS := 0_Dataset 1_Preliminaries 2_Training 3_Inference 4_Attention
+FOLDER ?= .
 
-.PHONY: notebooks test check gpu-check figures clean
+.PHONY: notebooks test check student handin gpu-check figures clean
 
 notebooks: .venv/installed
 	$(PY) scenes.py data/scenes
@@ -20,12 +23,21 @@ test: .venv/installed-dev
 check: .venv/installed-dev
 	$(PY) -m ruff check
 	$(PY) tests/check_readme.py
+	$(PY) -m tests.check_style
 	$(PY) notebooks.py --smoke $(NOTEBOOKS:=.ipynb)
+	$(PY) -m tests.check_exercises
+	$(PY) -m tests.check_colab
 	$(PY) -m tests.check_kills
 	$(PY) -m tests.check_kills_training
 	$(PY) tests/check_memory.py
 	$(PY) tests/check_caption_memory.py --pictures 1000
 	$(PY) tests/check_cold_start.py
+
+student: .venv/installed
+	$(PY) student.py
+
+handin: .venv/installed
+	$(PY) handin.py "$(FOLDER)"
 
 gpu-check: .venv/installed
 	$(PY) -m tests.check_gpu

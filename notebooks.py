@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -18,6 +19,7 @@ from nbclient.exceptions import CellExecutionError
 from files import BadInput, run_command, whole_file
 from scenes import draw
 
+NAMES = ("0_Dataset", "1_Preliminaries", "2_Training", "3_Inference", "4_Attention")
 LONGEST = 600                       # seconds for one cell
 BAR = "application/vnd.jupyter.widget-view+json"
 SMOKE = Path("cache/smoke")         # what the smoke mode draws and trains
@@ -42,12 +44,50 @@ def execute(path, smoke=False):
             nbformat.write(notebook, beside)
 
 
-def shrink(notebook):
-    """Replace the values of the parameters cell by those of `SMALL`."""
+@contextmanager
+def kernel(folder, seconds=LONGEST, **variables):
+    """A fresh kernel at work in `folder`: a function that runs one cell's source there.
+
+    It returns the cell's error as (name, message), or None. The kernel outlives errors, and a cell
+    that runs too long is stopped. nbclient's `DeadKernelError` says that the kernel is gone.
+    """
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell()])
+    late = {"ename": "TimeoutError", "evalue": f"it ran longer than {seconds} s", "traceback": []}
+    client = NotebookClient(notebook, timeout=seconds, kernel_name="python3", allow_errors=True,
+                            interrupt_on_timeout=True, error_on_timeout=late,
+                            resources={"metadata": {"path": str(folder)}})
+
+    def run(source):
+        replies = []
+        client.on_cell_error = lambda execute_reply, **_: replies.append(execute_reply["content"])
+        client.execute_cell(nbformat.v4.new_code_cell(source), 0)
+        return (replies[0]["ename"], replies[0]["evalue"]) if replies else None
+
+    with client.setup_kernel(env={**os.environ, "TQDM_DISABLE": "1", **variables}):
+        yield run
+
+
+def read_notebook(path):
+    """A notebook's cells and all; raises `BadInput` if there is none."""
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except FileNotFoundError:
+        raise BadInput(f"{path} is not there: put it back") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError,
+            nbformat.ValidationError) as error:
+        why = (str(error).splitlines() or ["it is empty"])[0][:80]
+        raise BadInput(f"{path} cannot be read as a notebook ({why}): save it again in Jupyter, "
+                       "or take a fresh copy") from None
+    return notebook
+
+
+def shrink(notebook, values=SMALL):
+    """Replace the values of the parameters cell by `values`, as far as they are among them."""
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
             lines = [line.split("=")[0].strip() for line in cell.source.splitlines()]
-            cell.source += "".join(f"\n{name} = {SMALL[name]}" for name in lines if name in SMALL)
+            cell.source += "".join(f"\n{name} = {values[name]}" for name in lines if name in values)
 
 
 def tidy(notebook):
@@ -60,15 +100,20 @@ def tidy(notebook):
                             if BAR not in output.get("data", {})]
 
 
+def choose_event_loop():
+    """On Windows the kernels' sockets need the loop that is not the default there."""
+    if sys.platform == "win32":
+        import asyncio
+        asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("notebooks", nargs="+", type=Path, help="in the order they are to run")
     parser.add_argument("--smoke", action="store_true", help="small numbers, nothing kept")
     options = parser.parse_args()
     os.environ["TQDM_DISABLE"] = "1"        # a kept bar is noise; a reader's own run shows it
-    if sys.platform == "win32":
-        import asyncio
-        asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
+    choose_event_loop()
     if options.smoke:
         shutil.rmtree(SMOKE, ignore_errors=True)
         draw(SMOKE / "scenes", SIZES)

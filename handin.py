@@ -1,0 +1,161 @@
+"""Run a folder's notebooks from top to bottom, and say which exercises pass.
+
+    python handin.py                the notebooks here
+    python handin.py ../anna        those that Anna handed in, with the modules in her folder
+
+The checks are always those of the notebooks beside this file, found by the exercise's number. The
+report is also written to `handin.txt` in the folder. Exit status 0: everything ran and passed.
+"""
+
+import argparse
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+from nbclient.exceptions import DeadKernelError
+from tqdm import tqdm
+
+from exercises import is_check, section
+from files import BadInput, run_command, whole_file
+from notebooks import NAMES, choose_event_loop, kernel, read_notebook
+
+HERE = Path(__file__).parent
+REPORT = "handin.txt"
+
+
+class Step(NamedTuple):
+    """A cell to run."""
+
+    source: str
+    exercise: str | None        # whose cell it is
+    check: bool                 # whether it is our check of that exercise
+    place: int                  # which code cell of the notebook handed in
+
+
+class Outcome(NamedTuple):
+    """What is reported of one notebook."""
+
+    lines: list
+    ended: bool                 # no cell outside the exercises failed
+    passed: int
+
+
+def read_checks(notebook):
+    """{number: (title, source of the check)} of a notebook."""
+    found, place = {}, None
+    for cell in notebook.cells:
+        place = section(cell, place)
+        if place and is_check(cell):
+            found.setdefault(place[0], (place[1], cell.source))
+    return found
+
+
+def plan(notebook, checks):
+    """The steps through a notebook handed in, with our `checks` in place of its own.
+
+    A check that was deleted runs where the exercise's section ends.
+    """
+    steps, waiting, where, place = [], dict(checks), None, 0
+    for cell in [*notebook.cells, nbformat.v4.new_markdown_cell("# The end")]:
+        number, now = where and where[0], section(cell, where)
+        if number in waiting and (now != where or is_check(cell)):
+            steps.append(Step(waiting.pop(number)[1], number, True, place))
+        number, where = now and now[0], now
+        if cell.cell_type == "code":
+            place += 1
+            if cell.source.strip() and not is_check(cell):
+                steps.append(Step(cell.source, number if number in waiting else None, False, place))
+    return steps
+
+
+def run_steps(steps, folder, name):
+    """Run them in a fresh kernel; [(step, its error in one line or None)] as far as it came."""
+    ran = []
+    with kernel(folder) as run:
+        for step in tqdm(steps, name, unit=" cells", leave=False, disable=None):
+            try:
+                error = run(step.source)
+            except DeadKernelError:
+                return [*ran, (step, "the kernel died here, and nothing after it was run")]
+            ran.append((step, error and in_words(*error, step.check)))
+    return ran
+
+
+def in_words(kind, message, check=False):
+    """An error in one line; of a check that failed, its message alone."""
+    message = textwrap.shorten(message, 300, placeholder=" ...")
+    return message if check and kind == "AssertionError" and message else f"{kind}: {message}"
+
+
+def judge(checks, steps, ran):
+    """{number: None for a pass, or why not}."""
+    verdicts = {}
+    for number in checks:
+        mine = [(step, error) for step, error in ran if step.exercise == number]
+        own = [error for step, error in mine if error and not step.check]
+        checked = [error for step, error in mine if step.check]
+        if not any(step.exercise == number and not step.check for step in steps):
+            verdicts[number] = f"missing: no cell under a heading '### Exercise {number}'"
+        elif checked == [None]:
+            verdicts[number] = None
+        else:
+            verdicts[number] = f"not yet: {[*own, *checked, 'it was not reached'][0]}"
+    return verdicts
+
+
+def examine(name, checks, folder):
+    """Run one notebook of `folder`; its `Outcome`."""
+    try:
+        steps = plan(read_notebook(folder / f"{name}.ipynb"), checks)
+    except BadInput as error:
+        missing = [f"  {number} {title}: missing" for number, (title, _) in checks.items()]
+        return Outcome([f"{name}: {error}", *missing], False, 0)
+    ran = run_steps(steps, folder, name)
+    verdicts = judge(checks, steps, ran)
+    failed = [(step, error) for step, error in ran if error and not step.exercise]
+    ended = not failed and len(ran) == len(steps)
+    lines = [f"{name}: {'ran to its end' if ended else 'did not run to its end'}"]
+    lines += [f"  code cell {step.place} ({first_line(step.source)}): {error}"
+              for step, error in failed]
+    lines += [f"  {number} {checks[number][0]}: {why or 'passed'}"
+              for number, why in verdicts.items()]
+    return Outcome(lines, ended, sum(why is None for why in verdicts.values()))
+
+
+def first_line(source):
+    return textwrap.shorten(source.strip().splitlines()[0], 60, placeholder=" ...")
+
+
+def hand_in(folder, own=HERE):
+    """Examine the notebooks of `folder` by the checks of `own`; whether everything passed."""
+    folder = Path(folder)
+    if not any((folder / f"{name}.ipynb").exists() for name in NAMES):
+        raise BadInput(f"{folder} holds none of the notebooks ({', '.join(NAMES)}): name the "
+                       "folder in which they are")
+    checks = {name: read_checks(read_notebook(own / f"{name}.ipynb")) for name in NAMES}
+    outcomes = []
+    for name in NAMES:
+        outcomes.append(examine(name, checks[name], folder))
+        print("\n".join(outcomes[-1].lines), flush=True)
+    count, ended = sum(map(len, checks.values())), sum(one.ended for one in outcomes)
+    passed = sum(one.passed for one in outcomes)
+    total = (f"{passed} of {count} exercises passed, {ended} of {len(NAMES)} notebooks ran to "
+             "their end")
+    print(total)
+    with whole_file(folder / REPORT) as beside:
+        beside.write_text("\n".join([*(line for one in outcomes for line in one.lines), total, ""]),
+                          encoding="utf-8")
+    return passed == count and ended == len(NAMES)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("folder", nargs="?", default=".", help="what was handed in (default: .)")
+    options = parser.parse_args()
+    choose_event_loop()
+    return 0 if hand_in(options.folder) else 1
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,306 @@
+"""Exercises: cut and pasted back, handed out and handed in."""
+
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+from IPython.core.inputtransformer2 import TransformerManager
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+import handin
+import student
+from exercises import TODO, cut, paste, read_exercises
+from files import BadInput
+from notebooks import NAMES, kernel, read_notebook
+
+SOLVED = '''from double import twice
+extra = None
+def triple(number):
+    """Three times the number."""
+    # BEGIN SOLUTION
+    two = twice(number)
+    return two + number
+    # END SOLUTION
+
+# BEGIN SOLUTION
+extra = triple(2)
+# END SOLUTION'''
+CUT = f'''from double import twice
+extra = None
+def triple(number):
+    """Three times the number."""
+    {TODO}
+
+{TODO}'''
+CHECK = """# check {}
+assert triple(1) == 3, "triple(1) should be 3: add the number to its double"
+assert extra == 6, "extra should be triple(2)"
+print("passed")"""
+
+
+def exercise(number, solved=SOLVED, check=CHECK):
+    """The three cells of an exercise."""
+    return [new_markdown_cell(f"### Exercise {number} · Triple\n\nHow much is three times two?"),
+            new_code_cell(solved, metadata={"tags": ["exercise"]}),
+            new_code_cell(check.format(number), metadata={"tags": ["check"]})]
+
+
+def notebook(*cells):
+    return new_notebook(cells=[*cells])
+
+
+def source(text):
+    return new_code_cell(text)
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """A course of one notebook with two exercises, and a module."""
+    monkeypatch.setattr(student, "NAMES", NAMES[:1])
+    monkeypatch.setattr(handin, "NAMES", NAMES[:1])
+    folder = tmp_path / "course"
+    folder.mkdir()
+    (folder / "double.py").write_text("def twice(number):\n    return 2 * number\n")
+    write(folder, source("start = 1"), *exercise("0.1"), *exercise("0.2"),
+          new_markdown_cell("## After"), source("end = start + 1"))
+    return folder
+
+
+@pytest.fixture
+def handed(course):
+    """A copy of the course, as somebody hands it in who has solved everything."""
+    return Path(shutil.copytree(course, course.parent / "handed"))
+
+
+def write(folder, *cells):
+    nbformat.write(notebook(*cells), folder / f"{NAMES[0]}.ipynb")
+
+
+def edit(folder, change):
+    """Let `change` work on the notebook's cells."""
+    cells = read_notebook(folder / f"{NAMES[0]}.ipynb").cells
+    change(cells)
+    write(folder, *cells)
+
+
+def reported(folder, course, capsys):
+    """What handing in the folder says, and whether all is well."""
+    well = handin.hand_in(folder, course)
+    return well, capsys.readouterr().out.splitlines()
+
+
+def test_a_student_gets_the_cell_without_the_solutions():
+    assert cut(SOLVED) == CUT
+
+
+def test_a_cut_cell_still_runs():
+    state = {}
+    exec(cut(SOLVED.replace("from double", "# from double")), state)
+    assert state["triple"](2) is None and state["extra"] is None
+
+
+def test_pasting_the_solutions_back_gives_the_solved_cell():
+    assert paste(cut(SOLVED), SOLVED) == SOLVED
+    assert paste(cut(SOLVED).replace("\n\n", "\n\nmine = 1\n"), SOLVED) == SOLVED.replace(
+        "\n\n", "\n\nmine = 1\n")
+
+
+def test_a_student_version_pasted_back_is_the_solved_notebook():
+    solved = notebook(source("1"), *exercise("0.1"), *exercise("0.2"))
+    given = student.student_version(solved, "0_Toy")
+    again = student.solved_version(given, solved, "0_Toy")
+    assert [cell.source for cell in again.cells] == [cell.source for cell in solved.cells]
+    assert "two = " not in nbformat.writes(given)
+
+
+def test_a_student_version_has_no_outputs():
+    solved = notebook(source("6 * 7"), *exercise("0.1"))
+    solved.cells[0].outputs = [nbformat.v4.new_output("stream", text="42")]
+    solved.cells[0].execution_count = 1
+    given = student.student_version(solved, "0_Toy")
+    assert all(not cell.get("outputs") and not cell.get("execution_count") for cell in given.cells)
+    assert solved.cells[0].outputs, "the solved notebook is left as it was"
+
+
+HEADING, CELL, CHECKED = exercise("0.1")
+FAULTS = {
+    "a begin without an end": [*exercise("0.1", SOLVED.replace("    # END SOLUTION", ""))],
+    "an end without a begin": [*exercise("0.1", SOLVED.replace("    # BEGIN SOLUTION", ""))],
+    "nested": [*exercise("0.1", SOLVED.replace("extra = triple(2)", "# BEGIN SOLUTION"))],
+    "misspelt": [*exercise("0.1", SOLVED.replace("# BEGIN SOLUTION\nextra", "#begin solution\nx"))],
+    "no solution": [*exercise("0.1", "extra = None")],
+    "a solution elsewhere": [*exercise("0.1"), source("# BEGIN SOLUTION\n1\n# END SOLUTION")],
+    "a solution in a check": [*exercise("0.1", check=f"# check 0.1\n{SOLVED}")],
+    "no check": [HEADING, CELL],
+    "no check before the next": [HEADING, CELL, *exercise("0.2")],
+    "a check alone": [HEADING, CHECKED],
+    "no heading": [CELL, CHECKED],
+    "a heading alone": [HEADING],
+    "no number": [new_markdown_cell("### Exercise · Triple"), CELL, CHECKED],
+    "twice": [*exercise("0.1"), *exercise("0.1")],
+    "the number of another notebook": [*exercise("1.1")],
+    "a check of another number": [*exercise("0.1", check=CHECK.replace("{}", "0.2"))],
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_malformed_exercise_is_refused_in_a_sentence(fault):
+    with pytest.raises(BadInput, match="^0_Toy.* (exercise|cell)") as caught:
+        read_exercises(notebook(source("1"), *FAULTS[fault]), "0_Toy")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_student_folder_holds_all_it_needs_and_no_solution(course):
+    assert student.make(course / "student", course) == 2
+    given = course / "student"
+    assert sorted(path.name for path in given.iterdir()) == [
+        "0_Dataset.ipynb", "README.md", "double.py"]
+    assert not any("SOLUTION" in path.read_text("utf-8") for path in given.iterdir())
+
+
+def test_making_the_student_folder_again_changes_nothing(course):
+    student.make(course / "student", course)
+    student.make(course / "student", course)
+
+
+@pytest.mark.parametrize("work", ("an edit", "a file"))
+def test_a_student_folder_somebody_worked_in_is_left_alone(course, work):
+    student.make(course / "student", course)
+    path = course / "student" / ("double.py" if work == "an edit" else "notes.txt")
+    path.write_text("my work")
+    with pytest.raises(BadInput, match="student.*worked.*move it"):
+        student.make(course / "student", course)
+    assert path.read_text() == "my work"
+    assert sorted(path.name for path in course.iterdir() if path.is_dir()) == ["student"]
+
+
+def test_a_malformed_course_leaves_no_student_folder(course):
+    edit(course, lambda cells: cells.pop(3))
+    with pytest.raises(BadInput, match="0_Dataset.*0.1"):
+        student.make(course / "student", course)
+    assert not any(path.is_dir() for path in course.iterdir())
+
+
+def test_the_solved_course_passes(course, capsys):
+    well, lines = reported(course, course, capsys)
+    assert well and lines == [
+        "0_Dataset: ran to its end", "  0.1 Triple: passed", "  0.2 Triple: passed",
+        "2 of 2 exercises passed, 1 of 1 notebooks ran to their end"]
+    assert (course / "handin.txt").read_text("utf-8").splitlines() == lines
+
+
+def test_the_student_course_runs_and_passes_nothing(course, capsys):
+    student.make(course / "student", course)
+    well, lines = reported(course / "student", course, capsys)
+    why = "Triple: not yet: triple(1) should be 3: add the number to its double"
+    assert not well and lines == [
+        "0_Dataset: ran to its end", f"  0.1 {why}", f"  0.2 {why}",
+        "0 of 2 exercises passed, 1 of 1 notebooks ran to their end"]
+
+
+def test_what_went_wrong_is_said_of_each_exercise(course, handed, capsys):
+    def wrong(cells):
+        cells[2].source = "def triple(:"
+        cells[5].source = SOLVED.replace("two + number", "two + missing")
+        cells.append(source("1 / 0"))
+
+    edit(handed, wrong)
+    well, lines = reported(handed, course, capsys)
+    assert not well and lines[0] == "0_Dataset: did not run to its end"
+    assert lines[1] == "  code cell 7 (1 / 0): ZeroDivisionError: division by zero"
+    assert "0.1 Triple: not yet: SyntaxError" in lines[2]
+    assert "0.2 Triple: not yet: NameError: name 'missing' is not defined" in lines[3]
+    assert lines[4] == "0 of 2 exercises passed, 0 of 1 notebooks ran to their end"
+
+
+def test_a_missing_exercise_is_said_to_be_missing(course):
+    checks = handin.read_checks(read_notebook(course / f"{NAMES[0]}.ipynb"))
+    cells = exercise("0.1")
+    for left in ([], cells[1:], [cells[0], cells[2]]):      # nothing, no heading, no cell
+        steps = handin.plan(notebook(*left), checks)
+        verdicts = handin.judge(checks, steps, [(step, None) for step in steps])
+        assert all(why.startswith("missing") for why in verdicts.values())
+
+
+def test_an_altered_or_deleted_check_changes_nothing(course, capsys):
+    def cheat(cells):
+        cells[2].source = cells[5].source = "pass"
+        cells[3].source = "# check 0.1\nprint('passed')"
+        cells[3].metadata["tags"] = ["check", "skip-execution"]
+        del cells[6]
+
+    student.make(course / "student", course)
+    edit(course / "student", cheat)
+    well, lines = reported(course / "student", course, capsys)
+    assert not well and lines[-1].startswith("0 of 2 exercises passed")
+
+
+def test_tags_lost_in_an_editor_change_nothing(course):
+    content = read_notebook(course / f"{NAMES[0]}.ipynb")
+    checks = handin.read_checks(content)
+    before = handin.plan(content, checks)
+    for cell in content.cells:
+        cell.metadata.pop("tags", None)
+    assert handin.plan(content, checks) == before and len(before) == 6
+
+
+def test_the_student_s_own_module_is_used_and_none_of_their_files_changes(course, handed, capsys):
+    (handed / "double.py").write_text("def twice(number):\n    return 5 * number\n")
+    before = {path: path.read_bytes() for path in handed.iterdir()}
+    _, lines = reported(handed, course, capsys)
+    assert lines[-1].startswith("0 of 2 exercises passed")
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+@pytest.mark.parametrize("text", (
+    '{"cells": [', '{"nbformat": 4, "nbformat_minor": 5}', "\x00", ""))
+def test_a_notebook_that_cannot_be_read_is_said_in_a_sentence(course, handed, capsys, text):
+    (handed / f"{NAMES[0]}.ipynb").write_text(text)
+    well, lines = reported(handed, course, capsys)
+    assert not well and "cannot be read as a notebook" in lines[0]
+    assert lines[1:3] == ["  0.1 Triple: missing", "  0.2 Triple: missing"] and len(lines) == 4
+
+
+def test_a_folder_without_notebooks_is_refused(course, tmp_path):
+    with pytest.raises(BadInput, match="none of the notebooks"):
+        handin.hand_in(tmp_path, course)
+
+
+def test_a_kernel_that_dies_is_said_and_the_rest_is_not_reached(course, handed, capsys):
+    write(handed, source("import os; os._exit(1)"), *exercise("0.1"))
+    _, lines = reported(handed, course, capsys)
+    assert "the kernel died here" in lines[1] and lines[2].endswith("not yet: it was not reached")
+    assert "0.2 Triple: missing" in lines[3] and lines[-1].startswith("0 of 2")
+
+
+def test_a_cell_that_hangs_is_stopped_and_the_next_one_runs(tmp_path):
+    with kernel(tmp_path, seconds=1) as run:
+        assert run("a = 1\nwhile True: pass") == ("TimeoutError", "it ran longer than 1 s")
+        assert run("assert a == 2, 'a is one'") == ("AssertionError", "a is one")
+        assert run("a") is None
+
+
+@pytest.mark.parametrize("well, status", ((True, 0), (False, 1)))
+def test_the_exit_status_says_whether_all_passed(monkeypatch, well, status):
+    monkeypatch.setattr(handin, "hand_in", lambda folder: well)
+    monkeypatch.setattr("sys.argv", ["handin.py"])
+    assert handin.main() == status
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_has_three_to_five_exercises_that_can_be_cut(name):
+    solved = read_notebook(Path(f"{name}.ipynb"))
+    found = read_exercises(solved, name)
+    if not found:
+        pytest.skip(f"{name} has no exercises yet")
+    assert 3 <= len(found) <= 5
+    given = student.student_version(solved, name)
+    for one in found:
+        asked = "\n".join(cell.source for cell in solved.cells[one.question:one.cell]
+                          if cell.cell_type == "markdown")
+        assert len(asked.split("\n", 1)[-1].split()) >= 5, f"{one.number} asks nothing"
+        assert "assert" in solved.cells[one.check].source
+        compile(TransformerManager().transform_cell(given.cells[one.cell].source), name, "exec")
+    again = student.solved_version(given, solved, name)
+    assert [cell.source for cell in again.cells] == [cell.source for cell in solved.cells]
