@@ -1,4 +1,4 @@
-"""How a beam grows, to be looked at: beam search again, for one picture, a hypothesis at a time.
+"""How a beam grows, to be looked at: beam search once more, for one picture, node by node.
 
     features (1, ...) --grow--> columns of nodes --draw_beam--> figure
 
@@ -19,7 +19,6 @@ from search import FORBIDDEN, Hypothesis, Search, log_probabilities, restrict
 from vocabulary import END_ID, START_ID
 
 INK = "#262626"
-DROPPED = 2             # of the candidates that were not kept, how many a column shows
 COLUMN, ROW = 0.74, 0.5         # inches
 
 
@@ -54,17 +53,17 @@ class Column(NamedTuple):
 
 
 @torch.no_grad()
-def grow(decoder, features, settings=None, dropped=DROPPED):
+def grow(decoder, features, settings=None, dropped=2):
     """The columns of one picture's beam, features (1, ...); the first holds START alone.
 
-    The winner is `columns[-1].kept[0]`.
+    The winner is `columns[-1].kept[0]`; `dropped` nodes a column are shown beside the kept ones.
     """
     settings = settings or Search()
     decoder = copy.deepcopy(decoder).eval()         # the caller's own may be in training
     columns = [Column([Node(START_ID, state=decoder.begin(features))], [])]
     for position in range(1, settings.max_length):
         found = [child for node in columns[-1].kept
-                 for child in children(decoder, node, position, settings)]
+                 for child in children(decoder, node, position, settings, dropped)]
         found.sort(key=lambda node: node.hypothesis().rank(settings.length_penalty), reverse=True)
         columns.append(Column(found[:settings.beam], found[settings.beam:][:dropped]))
         if all(node.word == END_ID for node in columns[-1].kept):
@@ -72,14 +71,14 @@ def grow(decoder, features, settings=None, dropped=DROPPED):
     return columns
 
 
-def children(decoder, node, position, settings):
-    """A node with each word that may follow; one that has ended comes through as it is."""
+def children(decoder, node, position, settings, dropped):
+    """A node with each word that may be kept or shown; one that has ended waits as it is."""
     if node.word == END_ID:
         return [Node(END_ID, node, 0.0, node.total)]
     words = torch.tensor([one.word for one in node.path()], device=node.state[0].device)[None]
     scores, state = decoder.step(words[:, -1], node.state)
     allowed = restrict(log_probabilities(scores), words, position, settings)[0]
-    gains, best = allowed.topk(min(settings.beam + DROPPED, len(allowed)))
+    gains, best = allowed.topk(min(settings.beam + dropped, len(allowed)))
     return [Node(word, node, gain, node.total + gain, state)
             for word, gain in zip(best.tolist(), gains.tolist(), strict=True) if gain > FORBIDDEN]
 
@@ -88,12 +87,13 @@ def draw_beam(columns, vocab, settings=None):
     """Steps from left to right, in each the kept beginnings, best on top, then some dropped ones.
 
     Under each word stands its probability after what came before, as the line's width does. The
-    way of the winner is heavy; below are the captions that the search ended with.
+    way of the winner is heavy. Below are the captions that were kept to the end, each with what the
+    search compares: log-probability / length ** length_penalty.
     """
     settings = settings or Search()
     ends, rows = columns[-1].kept, max(len(kept) + len(dropped) for kept, dropped in columns)
     figure, axis = plt.subplots(figsize=(COLUMN * len(columns) + 0.7,
-                                         ROW * (rows + 0.6) + 0.2 * (len(ends) + 0.5)))
+                                         ROW * (rows + 0.6) + 0.2 * (len(ends) + 1.5)))
     figure.subplots_adjust(0, 0, 1, 1)
     places = {node: (step, -rank) for step, column in enumerate(columns)
               for rank, node in enumerate(column.kept + column.dropped)}
@@ -103,7 +103,7 @@ def draw_beam(columns, vocab, settings=None):
         draw_node(axis, node, places[node], vocab, node in kept, node in winning)
     label_rows(axis, columns)
     draw_ends(axis, ends, vocab, settings, 0.25 - rows)
-    axis.set(xlim=(-1.35, len(columns) - 0.4), ylim=(-rows - 0.4 * (len(ends) - 0.2), 0.85))
+    axis.set(xlim=(-1.35, len(columns) - 0.4), ylim=(-rows - 0.4 * (len(ends) + 0.8), 0.85))
     axis.axis("off")
     return figure
 
@@ -116,8 +116,8 @@ def draw_edge(axis, node, places, kept, wins):
     likely = 0.0 if node.waits() else torch.tensor(node.gain).exp().item()
     width = 0.8 + 2 * likely if kept else 0.8
     axis.plot(*zip(places[node.parent], places[node], strict=True), linestyle=style,
-              zorder=1 + wins, color=ACCENT if wins else INK if kept else QUIET,
-              linewidth=width + 1.5 * wins)
+              linewidth=width + 1.5 * wins, color=ACCENT if wins else INK if kept else QUIET,
+              zorder=1 + wins)
 
 
 def draw_node(axis, node, place, vocab, kept, wins):
@@ -127,7 +127,8 @@ def draw_node(axis, node, place, vocab, kept, wins):
         axis.plot(*place, "s", color=ink, markersize=6, zorder=4)
         return
     word, ended = vocab.idx2word[node.word], node.word == END_ID and kept
-    text = word if node.parent is None else f"{word}\n{percent(node.gain)}"
+    shown = word if word.strip(".,") else f"“{word}”"       # a full stop alone looks like dust
+    text = shown if node.parent is None else f"{shown}\n{percent(node.gain)}"
     frame = {"boxstyle": "square,pad=0.25" if ended else "round,pad=0.2", "linewidth": 1 + wins,
              "edgecolor": ink if kept else "white", "facecolor": ink if ended else "white"}
     axis.text(*place, text, ha="center", va="center", zorder=3, bbox=frame, linespacing=1.05,
@@ -157,9 +158,13 @@ def label_rows(axis, columns):
 
 def draw_ends(axis, ends, vocab, settings, top):
     """The captions that were kept to the end, with what the search compares, best first."""
+    penalty = settings.length_penalty
+    axis.text(-1.3, top, f"kept to the end: log-probability / length^{penalty:g}", va="center",
+              fontsize=8, color="#606060")
     for line, node in enumerate(ends):
         found = node.hypothesis()
-        text = (f"{'▶' if line == 0 else '   '} rank {found.rank(settings.length_penalty):.2f},  "
-                f"log-probability {found.log_probability:.2f}:  {vocab.decode(found.words)}")
-        axis.text(-1.3, top - 0.4 * line, text, va="center", fontsize=8.5,
+        text = (f"{'▶' if line == 0 else '    '} {found.log_probability:.2f} / "
+                f"{len(found.words) - 1}^{penalty:g} = {found.rank(penalty):.2f}   "
+                f"{vocab.decode(found.words)}")
+        axis.text(-1.3, top - 0.4 * (line + 1), text, va="center", fontsize=8.5,
                   color=ACCENT if line == 0 else INK, weight="bold" if line == 0 else "normal")
