@@ -19,7 +19,8 @@ from files import BadInput, run_command, writing
 from notebooks import NAMES, read_notebook, tidy
 
 HERE = Path(__file__).parent
-NEEDED = ("*.py", "requirements.txt", "Makefile", "LICENSE", "checkpoints/*")
+NEEDED = ("*.py", "requirements.txt", "Makefile", "LICENSE", "checkpoints/*", "images/unrolled.png",
+          "EXPERIMENTS.md", "EXTENDING.md", "PLANNING.md")
 README = """# Image captioning: exercises
 
 Open the notebooks in order, beginning with `0_Dataset.ipynb`. An exercise is a question, a cell in
