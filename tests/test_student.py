@@ -1,5 +1,6 @@
 """Exercises: cut and pasted back, handed out and handed in."""
 
+import re
 import shutil
 from pathlib import Path
 
