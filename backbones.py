@@ -17,7 +17,9 @@ Shape letters:  B pictures   S side in pixels   D channels   L grid cells
 import hashlib
 import importlib
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
 
@@ -40,7 +42,6 @@ CHANNELS = {                # D of every network
     "vgg16": 512, "inception_v3": 2048,
     **dict(zip(EFFICIENTNETS, (1280, 1280, 1408, 1536, 1792, 2048, 2304, 2560), strict=True)),
     **dict.fromkeys(LITES, 1280)}
-NAMES = tuple(CHANNELS)
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,27 @@ def middle(left, top, right, bottom):
     return left, top, left + side, top + side
 
 
+@dataclass(frozen=True)
+class Network:
+    """What a `Backbone` is made from; one of your own is added to NETWORKS, see EXTENDING.md.
+
+    channels: D.  stages: function of `weights` that gives the modules in order; the last one's maps
+    are (B, D, rows, columns).  transform: function of `fit` that gives the `Transform` with which
+    the weights were trained.
+    """
+
+    channels: int
+    stages: Callable
+    transform: Callable
+
+
 def transform_of(name, fit="squash"):
     """The transform the pretrained weights of `name` were trained with."""
+    return NETWORKS[name].transform(fit)
+
+
+def published_transform(name, fit):
+    """The transform of a network from torchvision or of an EfficientNet-Lite."""
     if name in LITES:
         return Transform(efficientnet_lite.SCALES[name][2], *LITE, fit)
     preset = source_of(name).transforms()
@@ -110,7 +130,7 @@ class Backbone(nn.Module):
         if name not in NAMES:
             raise BadInput(f"there is no backbone '{name}': choose one of {', '.join(NAMES)}")
         self.name, self.grid = name, grid
-        self.stages = nn.Sequential(*build_stages(name, weights))
+        self.stages = nn.Sequential(*NETWORKS[name].stages(weights))
         self.tune_from = len(self.stages) if tune_from is None else tune_from
         for parameter in self.stages[:self.tune_from].parameters():
             parameter.requires_grad_(False)
@@ -121,7 +141,7 @@ class Backbone(nn.Module):
             for parameter in self.parameters():
                 if parameter.dim() > 1:
                     parameter.copy_(parameter.half())
-        self.channels = CHANNELS[name]
+        self.channels = NETWORKS[name].channels
         self.eval()
 
     def forward(self, images):
@@ -247,3 +267,8 @@ def load_into(network, tensors, path):
         raise BadInput(f"{path} holds another network's weights "
                        f"({shorten(str(error).splitlines()[-1].strip(), 120)}): choose the "
                        "backbone they belong to") from None
+
+
+NETWORKS = {name: Network(channels, partial(build_stages, name), partial(published_transform, name))
+            for name, channels in CHANNELS.items()}
+NAMES = NETWORKS.keys()     # a view, which sees what is added later

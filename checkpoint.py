@@ -27,6 +27,7 @@ from vocabulary import END_WORD, START_WORD, UNK_WORD, Vocabulary
 FORMAT = 3                  # of both files; raised when an older program could not read them
 LARGEST = 1 << 16           # embed_size and hidden_size
 NUMBER = (int, float)
+YOURS = "; if it is your own, import its module first"
 FIELDS = {                  # of a captioner's header, and the types that each may have
     "about": (dict,), "words": (list,),
     "architecture": {
@@ -148,8 +149,10 @@ def refuse_unsound(header):
     words, transform = header["words"], header["transform"]
     encoder, decoder = header["architecture"]["encoder"], header["architecture"]["decoder"]
     rules = {
-        "its backbone is unknown": encoder["backbone"] in NAMES,
-        "its decoder is unknown": decoder["name"] in decoders.NAMES,
+        f"its backbone is unknown ({encoder['backbone']!r:.40}{YOURS})":
+            encoder["backbone"] in NAMES,
+        f"its decoder is unknown ({decoder['name']!r:.40}{YOURS})":
+            decoder["name"] in decoders.NAMES,
         "its decoder and its encoder disagree on whether there is a grid":
             encoder["grid"] == (decoder["name"] in decoders.GRIDS),
         "its sizes are absurd": all(1 <= decoder[key] <= LARGEST

@@ -1,9 +1,11 @@
 """The decoders by name, as settings and checkpoints call them.
 
 All have one interface: `forward` and `hidden` for a whole caption, `begin` and `step` for a word at
-a time. Those of GRIDS look at the cells of the feature map, the others at their mean.
+a time. Those of GRIDS look at the cells of the feature map, those of POOLED at their mean. One of
+your own is added to either dict, by your own module: see EXTENDING.md.
 """
 
+from collections import ChainMap
 from functools import partial
 
 from attention import AdaptiveAttention, SoftAttention, UpDown
@@ -12,9 +14,10 @@ from transformer import ObjectTransformer, Transformer
 
 GRIDS = {"soft": SoftAttention, "adaptive": AdaptiveAttention, "updown": UpDown,
          "transformer": Transformer, "objects": ObjectTransformer}
-DECODERS = {"lstm_first": partial(DecoderRNN, inject="first"),
-            "lstm_every": partial(DecoderRNN, inject="every"), **GRIDS}
-NAMES = tuple(DECODERS)
+POOLED = {"lstm_first": partial(DecoderRNN, inject="first"),
+          "lstm_every": partial(DecoderRNN, inject="every")}
+DECODERS = ChainMap(GRIDS, POOLED)      # and NAMES: views, which see what is added later
+NAMES = DECODERS.keys()
 
 
 def build_decoder(name, vocab_size, **sizes):

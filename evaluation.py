@@ -31,6 +31,9 @@ from search import Search, search
 
 TOKENIZER = "PTB (coco-caption's, in Python)"
 AT_ONCE = 128               # pictures in one search
+# Scores of your own by name, for every report and history: functions of the candidates, one list of
+# words a picture, and the references, several a picture, that give a number for them all.
+METRICS = {}
 
 
 def tokens(sentence):
@@ -94,6 +97,7 @@ def score(candidates, references, meteor=False):
                                  for sentences in references])
     each = CiderD(truths).scores(words)
     scores["CIDEr"] = float(each.mean())
+    scores |= {name: float(metric(words, truths)) for name, metric in METRICS.items()}
     if meteor and shutil.which("java"):
         scores["METEOR"] = meteor_score(tokenized, references)
     return {**scores, "distinct": len(set(candidates))}, each

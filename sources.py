@@ -157,7 +157,7 @@ def read_text(path):
                        "'CSV UTF-8'") from None
 
 
-def convert(root, what, source, sentences, pictures, sides, val, test, seed):
+def convert(root, what, source, sentences, pictures, sides=None, val=0.1, test=0.1, seed=0):
     """Build root from {file name: sentences} and {file name: split}, or None to draw the splits."""
     root, pictures = Path(root), Path(pictures)
     if not pictures.is_dir():

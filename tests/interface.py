@@ -2,6 +2,40 @@
 
 import torch
 
+from vocabulary import END_ID, START_ID, UNK_ID
+
+
+def check_decoder(kind, grid=False):
+    """Everything below, of a class such as yours, or a function of embed_size, hidden_size, ..."""
+    pictures, words, cells, size, vocab = 3, 7, 9, 16, 20
+    torch.manual_seed(0)
+    model = kind(embed_size=size, hidden_size=size, vocab_size=vocab).eval()
+    features = 2 * torch.randn(pictures, *([cells] if grid else []), size)
+    captions = torch.randint(UNK_ID, vocab, (2 * pictures, words))
+    captions[:, 0], captions[:, -1] = START_ID, END_ID
+    check_that_steps_give_the_whole_sequence(model, features, captions[::2])
+    check_that_hidden_and_score_give_the_scores(model, features, captions)
+    check_that_rows_can_be_reordered(model, features, captions[::2])
+    if getattr(model, "shared", 0):
+        check_that_a_pictures_rows_share_what_is_its_own(model, features, captions[::2])
+
+
+def check_that_steps_give_the_whole_sequence(model, features, captions):
+    """Driven word by word it gives the scores that it gives of all words at once."""
+    scores, state = model(features, captions), model.begin(features)
+    assert scores.shape[:2] == captions.shape and scores.isfinite().all()
+    for t in range(1, captions.shape[1]):
+        stepped, state = model.step(captions[:, t - 1], state)
+        torch.testing.assert_close(stepped, scores[:, t], rtol=0, atol=1e-5)
+
+
+def check_that_hidden_and_score_give_the_scores(model, features, captions):
+    """Training takes them apart, and gives a picture's features once for all its captions."""
+    each = len(captions) // len(features)
+    expected = model(features.repeat_interleave(each, 0), captions)
+    scores = model.score(model.hidden(features, captions))
+    torch.testing.assert_close(scores[:, 1:], expected[:, 1:])
+
 
 def check_that_rows_can_be_reordered(model, features, captions):
     """Its state is batch first, and a row of it goes on by itself wherever it is moved."""
