@@ -66,7 +66,7 @@ def main():
         root = Path(root).resolve()
         (root / "mirror").mkdir()
         mirror(root / "mirror")
-        draw(root / "scenes", SIZES)
+        draw(root / "scenes", SIZES, progress=False)
         variables = {**like_colab(root), "CAPTION_CACHE": str(root / "cache")}
         values = {"DATA": repr(str(root / "scenes")), "EPOCHS": "2"}
         for name in NAMES:

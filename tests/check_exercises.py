@@ -66,7 +66,7 @@ def main():
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root) / "student"
         count = student.make(folder)
-        draw(folder / SMOKE / "scenes", SIZES)
+        draw(folder / SMOKE / "scenes", SIZES, progress=False)
         for name in NAMES:
             began = time.monotonic()
             print(name, flush=True)
