@@ -1,6 +1,7 @@
 """Exercises: cut and pasted back, handed out and handed in."""
 
 import shutil
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -8,7 +9,6 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import handin
-import notebooks
 import student
 from exercises import TODO, cut, paste, read_exercises
 from files import BadInput
@@ -56,27 +56,32 @@ def source(text):
 
 @pytest.fixture
 def course(tmp_path, monkeypatch):
-    """A course of two notebooks, with three exercises and a module."""
-    monkeypatch.setattr(student, "NAMES", NAMES[:2])
-    monkeypatch.setattr(handin, "NAMES", NAMES[:2])
+    """A course of one notebook with two exercises, and a module."""
+    monkeypatch.setattr(student, "NAMES", NAMES[:1])
+    monkeypatch.setattr(handin, "NAMES", NAMES[:1])
     folder = tmp_path / "course"
     folder.mkdir()
     (folder / "double.py").write_text("def twice(number):\n    return 2 * number\n")
-    write(folder, NAMES[0], source("start = 1"), *exercise("0.1"), *exercise("0.2"))
-    write(folder, NAMES[1], *exercise("1.1"), new_markdown_cell("## After"), source("start = 2"))
+    write(folder, source("start = 1"), *exercise("0.1"), *exercise("0.2"),
+          new_markdown_cell("## After"), source("end = start + 1"))
     return folder
 
 
-def write(folder, name, *cells):
-    nbformat.write(notebook(*cells), folder / f"{name}.ipynb")
+@pytest.fixture
+def handed(course):
+    """A copy of the course, as somebody hands it in who has solved everything."""
+    return Path(shutil.copytree(course, course.parent / "handed"))
 
 
-def edit(folder, name, change):
-    """Let `change` work on a notebook's cells."""
-    path = folder / f"{name}.ipynb"
-    content = read_notebook(path)
-    change(content.cells)
-    nbformat.write(content, path)
+def write(folder, *cells):
+    nbformat.write(notebook(*cells), folder / f"{NAMES[0]}.ipynb")
+
+
+def edit(folder, change):
+    """Let `change` work on the notebook's cells."""
+    cells = read_notebook(folder / f"{NAMES[0]}.ipynb").cells
+    change(cells)
+    write(folder, *cells)
 
 
 def reported(folder, course, capsys):
@@ -171,8 +176,8 @@ def test_a_student_folder_somebody_worked_in_is_left_alone(course, work):
 
 
 def test_a_malformed_course_leaves_no_student_folder(course):
-    edit(course, NAMES[1], lambda cells: cells.pop(2))
-    with pytest.raises(BadInput, match="1_Preliminaries.*1.1"):
+    edit(course, lambda cells: cells.pop(3))
+    with pytest.raises(BadInput, match="0_Dataset.*0.1"):
         student.make(course / "student", course)
     assert not any(path.is_dir() for path in course.iterdir())
 
@@ -181,77 +186,79 @@ def test_the_solved_course_passes(course, capsys):
     well, lines = reported(course, course, capsys)
     assert well and lines == [
         "0_Dataset: ran to its end", "  0.1 Triple: passed", "  0.2 Triple: passed",
-        "1_Preliminaries: ran to its end", "  1.1 Triple: passed",
-        "3 of 3 exercises passed, 2 of 2 notebooks ran to their end"]
+        "2 of 2 exercises passed, 1 of 1 notebooks ran to their end"]
     assert (course / "handin.txt").read_text("utf-8").splitlines() == lines
 
 
 def test_the_student_course_runs_and_passes_nothing(course, capsys):
     student.make(course / "student", course)
     well, lines = reported(course / "student", course, capsys)
-    wanted = "Triple: not yet: triple(1) should be 3: add the number to its double"
-    assert not well and lines[-1].startswith("0 of 3 exercises passed, 2 of 2")
-    assert [f"  {number} {wanted}" for number in ("0.1", "0.2")] == lines[1:3]
+    why = "Triple: not yet: triple(1) should be 3: add the number to its double"
+    assert not well and lines == [
+        "0_Dataset: ran to its end", f"  0.1 {why}", f"  0.2 {why}",
+        "0 of 2 exercises passed, 1 of 1 notebooks ran to their end"]
 
 
-def test_what_went_wrong_is_said_of_each_exercise(course, capsys):
+def test_what_went_wrong_is_said_of_each_exercise(course, handed, capsys):
     def wrong(cells):
         cells[2].source = "def triple(:"
         cells[5].source = SOLVED.replace("two + number", "two + missing")
         cells.append(source("1 / 0"))
 
-    shutil.copytree(course, course.parent / "handed")
-    edit(course.parent / "handed", NAMES[0], wrong)
-    edit(course.parent / "handed", NAMES[1], lambda cells: cells.pop(0))
-    well, lines = reported(course.parent / "handed", course, capsys)
+    edit(handed, wrong)
+    well, lines = reported(handed, course, capsys)
     assert not well and lines[0] == "0_Dataset: did not run to its end"
-    assert lines[1] == "  code cell 6 (1 / 0): ZeroDivisionError: division by zero"
+    assert lines[1] == "  code cell 7 (1 / 0): ZeroDivisionError: division by zero"
     assert "0.1 Triple: not yet: SyntaxError" in lines[2]
     assert "0.2 Triple: not yet: NameError: name 'missing' is not defined" in lines[3]
-    assert "1.1 Triple: missing" in lines[5] and lines[-1].startswith("0 of 3")
+    assert lines[4] == "0 of 2 exercises passed, 0 of 1 notebooks ran to their end"
+
+
+def test_a_missing_exercise_is_said_to_be_missing(course):
+    checks = handin.read_checks(read_notebook(course / f"{NAMES[0]}.ipynb"))
+    cells = exercise("0.1")
+    for left in ([], cells[1:], [cells[0], cells[2]]):      # nothing, no heading, no cell
+        steps = handin.plan(notebook(*left), checks)
+        verdicts = handin.judge(checks, steps, [(step, None) for step in steps])
+        assert all(why.startswith("missing") for why in verdicts.values())
 
 
 def test_an_altered_or_deleted_check_changes_nothing(course, capsys):
     def cheat(cells):
         cells[2].source = cells[5].source = "pass"
         cells[3].source = "# check 0.1\nprint('passed')"
-        cells[6].metadata["tags"] = ["skip-execution"]
+        cells[3].metadata["tags"] = ["check", "skip-execution"]
         del cells[6]
 
-    student.make(course.parent / "handed", course)
-    edit(course.parent / "handed", NAMES[0], cheat)
-    well, lines = reported(course.parent / "handed", course, capsys)
-    assert not well and lines[-1].startswith("0 of 3 exercises passed")
+    student.make(course / "student", course)
+    edit(course / "student", cheat)
+    well, lines = reported(course / "student", course, capsys)
+    assert not well and lines[-1].startswith("0 of 2 exercises passed")
 
 
-def test_tags_lost_in_an_editor_change_nothing(course, capsys):
-    def lose(cells):
-        for cell in cells:
-            cell.metadata.pop("tags", None)
+def test_tags_lost_in_an_editor_change_nothing(course):
+    content = read_notebook(course / f"{NAMES[0]}.ipynb")
+    checks = handin.read_checks(content)
+    before = handin.plan(content, checks)
+    for cell in content.cells:
+        cell.metadata.pop("tags", None)
+    assert handin.plan(content, checks) == before and len(before) == 6
 
-    shutil.copytree(course, course.parent / "handed")
-    edit(course.parent / "handed", NAMES[0], lose)
-    assert reported(course.parent / "handed", course, capsys)[0]
 
-
-def test_the_student_s_own_module_is_used_and_none_of_their_files_changes(course, capsys):
-    handed = course.parent / "handed"
-    shutil.copytree(course, handed)
+def test_the_student_s_own_module_is_used_and_none_of_their_files_changes(course, handed, capsys):
     (handed / "double.py").write_text("def twice(number):\n    return 5 * number\n")
     before = {path: path.read_bytes() for path in handed.iterdir()}
     _, lines = reported(handed, course, capsys)
-    assert lines[-1].startswith("0 of 3 exercises passed")
+    assert lines[-1].startswith("0 of 2 exercises passed")
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
-def test_a_notebook_that_cannot_be_read_is_said_in_a_sentence(course, capsys):
-    handed = course.parent / "handed"
-    shutil.copytree(course, handed)
-    (handed / f"{NAMES[0]}.ipynb").write_text('{"cells": [')
-    (handed / f"{NAMES[1]}.ipynb").write_text('{"nbformat": 4, "nbformat_minor": 5}')
+@pytest.mark.parametrize("text", ('{"cells": [', '{"nbformat": 4, "nbformat_minor": 5}', "\x00", ""))
+def test_a_notebook_that_cannot_be_read_is_said_in_a_sentence(course, handed, capsys, text):
+    (handed / f"{NAMES[0]}.ipynb").write_text(text)
     well, lines = reported(handed, course, capsys)
-    assert not well and sum("cannot be read as a notebook" in line for line in lines) == 2
-    assert sum(line.endswith("missing") for line in lines) == 3
+    assert not well and "cannot be read as a notebook" in lines[0]
+    assert lines[1:3] == ["  0.1 Triple: missing", "  0.2 Triple: missing"] and len(lines) == 4
 
 
 def test_a_folder_without_notebooks_is_refused(course, tmp_path):
@@ -259,13 +266,11 @@ def test_a_folder_without_notebooks_is_refused(course, tmp_path):
         handin.hand_in(tmp_path, course)
 
 
-def test_a_kernel_that_dies_is_said_and_the_rest_is_not_reached(course, capsys):
-    handed = course.parent / "handed"
-    shutil.copytree(course, handed)
-    write(handed, NAMES[0], source("import os; os._exit(1)"), *exercise("0.1"))
+def test_a_kernel_that_dies_is_said_and_the_rest_is_not_reached(course, handed, capsys):
+    write(handed, source("import os; os._exit(1)"), *exercise("0.1"))
     _, lines = reported(handed, course, capsys)
     assert "the kernel died here" in lines[1] and lines[2].endswith("not yet: it was not reached")
-    assert "0.2 Triple: missing" in lines[3] and lines[-1].startswith("1 of 3")
+    assert "0.2 Triple: missing" in lines[3] and lines[-1].startswith("0 of 2")
 
 
 def test_a_cell_that_hangs_is_stopped_and_the_next_one_runs(tmp_path):
@@ -284,7 +289,7 @@ def test_the_exit_status_says_whether_all_passed(monkeypatch, well, status):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_has_three_to_five_exercises_that_can_be_cut(name):
-    solved = read_notebook(notebooks.Path(f"{name}.ipynb"))
+    solved = read_notebook(Path(f"{name}.ipynb"))
     found = read_exercises(solved, name)
     if not found:
         pytest.skip(f"{name} has no exercises yet")
