@@ -254,7 +254,8 @@ def test_the_student_s_own_module_is_used_and_none_of_their_files_changes(course
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
-@pytest.mark.parametrize("text", ('{"cells": [', '{"nbformat": 4, "nbformat_minor": 5}', "\x00", ""))
+@pytest.mark.parametrize("text", (
+    '{"cells": [', '{"nbformat": 4, "nbformat_minor": 5}', "\x00", ""))
 def test_a_notebook_that_cannot_be_read_is_said_in_a_sentence(course, handed, capsys, text):
     (handed / f"{NAMES[0]}.ipynb").write_text(text)
     well, lines = reported(handed, course, capsys)

@@ -1,0 +1,74 @@
+"""Each check refuses what a student is given, in a sentence, and passes the solution pasted back.
+
+The notebooks run in order and in smoke mode, each once in one kernel. At an exercise the kernel
+runs the cell as a student gets it, then the check, then the solved cell, then the check again.
+
+Run from the repository's root: python -m tests.check_exercises
+"""
+
+import shutil
+import time
+from pathlib import Path
+
+from exercises import read_exercises
+from files import BadInput, run_command
+from notebooks import NAMES, SIZES, SMALL, choose_event_loop, kernel, read_notebook, shrink
+from scenes import draw
+from student import solved_version, student_version
+
+FOLDER = Path("cache/exercises")
+VALUES = {**SMALL, "DATA": repr(f"{FOLDER}/scenes"), "RUN": repr(f"{FOLDER}/run"),
+          "POOLED": repr(f"{FOLDER}/run")}      # notebook 2's, whatever else is under runs/
+FEWEST = 4                                      # words that can explain what is wrong
+
+
+def examine(name, run):
+    """Go through a notebook in a running kernel; raises `BadInput` at the first broken promise."""
+    solved = read_notebook(Path(f"{name}.ipynb"))
+    shrink(solved, VALUES)
+    given = student_version(solved, name)
+    pasted = solved_version(given, solved, name)
+    found = {one.cell: one for one in read_exercises(solved, name)}
+    for place, cell in enumerate(pasted.cells):
+        if place in found:
+            refuse(name, found[place], given.cells, run)
+        if cell.cell_type == "code":
+            succeed(name, place, cell, run)
+    if not found:
+        raise BadInput(f"{name} has no exercises: write three to five")
+
+
+def refuse(name, exercise, cells, run):
+    """Run an exercise unsolved: all but its check must run, and the check must explain itself."""
+    for place in range(exercise.cell, exercise.check):
+        if cells[place].cell_type == "code":
+            succeed(name, place, cells[place], run)
+    kind, message = run(cells[exercise.check].source) or ("nothing", "it passed")
+    if kind != "AssertionError" or len(message.split()) < FEWEST:
+        raise BadInput(f"{name}, exercise {exercise.number}: of the cell as a student gets it the "
+                       f"check should say in a sentence what is wrong, not {kind}: {message!r}")
+    print(f"{exercise.number} {exercise.title}: {message.splitlines()[0]}", flush=True)
+
+
+def succeed(name, place, cell, run):
+    """Run a cell that must not fail."""
+    error = run(cell.source)
+    if error:
+        raise BadInput(f"{name}, cell {place}, which begins {cell.source.strip()[:60]!r}, should "
+                       f"run and gives {error[0]}: {error[1]}")
+
+
+def main():
+    choose_event_loop()
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    draw(FOLDER / "scenes", SIZES, progress=False)
+    began = time.monotonic()
+    for name in NAMES:
+        with kernel(".") as run:
+            examine(name, run)
+    print(f"every check refuses the unsolved exercise and passes the solved one, "
+          f"{time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    run_command(main)
