@@ -32,6 +32,7 @@ gpu-check: .venv/installed
 
 figures: .venv/installed
 	$(PY) -m images.draw
+	$(PY) -m images.unrolled
 
 clean:
 	rm -rf .venv cache data runs

@@ -1,4 +1,4 @@
-"""How a beam grows, to be looked at: beam search once more, for one picture, a hypothesis at a time.
+"""How a beam grows, to be looked at: beam search again, for one picture, a hypothesis at a time.
 
     features (1, ...) --grow--> columns of nodes --draw_beam--> figure
 
@@ -115,8 +115,9 @@ def draw_edge(axis, node, places, kept, wins):
     style = ":" if node.waits() else "-" if kept else (0, (2, 2))
     likely = 0.0 if node.waits() else torch.tensor(node.gain).exp().item()
     width = 0.8 + 2 * likely if kept else 0.8
-    axis.plot(*zip(places[node.parent], places[node], strict=True), linestyle=style, zorder=1 + wins,
-              color=ACCENT if wins else INK if kept else QUIET, linewidth=width + 1.5 * wins)
+    axis.plot(*zip(places[node.parent], places[node], strict=True), linestyle=style,
+              zorder=1 + wins, color=ACCENT if wins else INK if kept else QUIET,
+              linewidth=width + 1.5 * wins)
 
 
 def draw_node(axis, node, place, vocab, kept, wins):
