@@ -1,6 +1,9 @@
 # make notebooks   set up, draw the embedded dataset, run the five notebooks in order
 # make test        set up, run the tests
-# make check       what is slower: lint, README, kills, memory, notebooks in smoke mode
+# make check       what is slower: lint, README, kills, memory; notebooks in smoke mode, their style,
+#                  their exercises unsolved and solved, each alone as on Colab
+# make student     student/, the notebooks without their solutions, to hand out
+# make handin      run the notebooks here and say which exercises pass, also in handin.txt
 # make gpu-check   for whoever has a GPU: nothing waits for it, its captions are the CPU's, speed
 # make figures     draw the figures in images/ again
 
@@ -8,7 +11,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 NOTEBOOKS := 0_Dataset 1_Preliminaries 2_Training 3_Inference 4_Attention
 
-.PHONY: notebooks test check gpu-check figures clean
+.PHONY: notebooks test check student handin gpu-check figures clean
 
 notebooks: .venv/installed
 	$(PY) scenes.py data/scenes
@@ -20,12 +23,21 @@ test: .venv/installed-dev
 check: .venv/installed-dev
 	$(PY) -m ruff check
 	$(PY) tests/check_readme.py
+	$(PY) -m tests.check_style
 	$(PY) notebooks.py --smoke $(NOTEBOOKS:=.ipynb)
+	$(PY) -m tests.check_exercises
+	$(PY) -m tests.check_colab
 	$(PY) -m tests.check_kills
 	$(PY) -m tests.check_kills_training
 	$(PY) tests/check_memory.py
 	$(PY) tests/check_caption_memory.py --pictures 1000
 	$(PY) tests/check_cold_start.py
+
+student: .venv/installed
+	$(PY) student.py
+
+handin: .venv/installed
+	$(PY) handin.py
 
 gpu-check: .venv/installed
 	$(PY) -m tests.check_gpu
