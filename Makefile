@@ -1,7 +1,7 @@
 # make notebooks   set up, draw the embedded dataset, run the five notebooks in order
 # make test        set up, run the tests
-# make check       what is slower: lint, README, kills, memory; notebooks in smoke mode, their style,
-#                  their exercises unsolved and solved, each alone as on Colab
+# make check       what is slower: lint, README, kills, memory; notebooks in smoke mode, their
+#                  style, their exercises unsolved and solved, each alone as on Colab
 # make student     student/, the notebooks without their solutions, to hand out
 # make handin      run the notebooks here and say which exercises pass, also in handin.txt
 # make gpu-check   for whoever has a GPU: nothing waits for it, its captions are the CPU's, speed
