@@ -2,11 +2,13 @@
 
     python training.py --status runs/scenes
 
-What commonly goes wrong gives no error and no strange loss: captions that ignore the picture, a
-frozen encoder that drifts, val pictures learned by heart. So it is looked for, and said.
+What commonly goes wrong gives no error: captions that ignore the picture, a decoder that is shown
+the word it should guess, a loss that stands still, a frozen encoder that drifts, val pictures
+learned by heart. So it is looked for, and said.
 """
 
 import filecmp
+import math
 import shlex
 import sys
 from collections import defaultdict
@@ -21,6 +23,8 @@ from folders import in_use, read_history
 from settings import Settings, as_options
 
 DIVERGING = 1.2             # times the lowest loss of an epoch so far
+STILL, GUESSING = 0.99, 0.9 # times the loss of the epoch before; times that of pure guessing
+KNOWN, WORTHLESS = 0.5, 0.3 # a loss below the first with a CIDEr below the second cannot be honest
 
 
 def warn(sentence):
@@ -38,6 +42,16 @@ def warn_of_epoch(history, run):
     if 0 < DIVERGING * least < row["train_loss"]:           # minus a reward is never above 0
         warn(f"the loss rose to {row['train_loss']:.3f}, so training diverges: start again in "
              "another folder with a lower learning rate or a smaller clip")
+    guessing = math.log(len(run.vocab))
+    if (len(history) > 1 and row["val_loss"] > GUESSING * guessing
+            and row["train_loss"] > STILL * history[-2]["train_loss"] > 0):
+        warn(f"the loss stands still at {row['train_loss']:.3f}, where guessing among all words "
+             f"has {guessing:.3f}: raise the learning rate, and check that the optimizer holds "
+             "these weights")
+    if row["val_loss"] < KNOWN and row["CIDEr"] < WORTHLESS:
+        warn(f"a loss of {row['val_loss']:.3f} on val, but a CIDEr of {row['CIDEr']:.3f}: the "
+             "decoder is shown the very words that it should guess; check that output t is "
+             "compared with word t, and has read only the words before it")
     now = run.captioner.encoder.backbone.buffers()
     if not all(torch.equal(*pair) for pair in zip(run.statistics, now, strict=True)):
         warn("the encoder's batch-norm statistics moved, so it was left in train mode: keep its "

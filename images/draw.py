@@ -3,6 +3,7 @@
     architecture.png    class names in the boxes, shapes on the arrows
     captions.png        first output of trained captioners on pictures they have not seen
     training.png        the curves of a run
+    minutes.png         CIDEr on Flickr8k against the minutes of training, from results/ladder
 """
 
 from pathlib import Path
@@ -17,9 +18,14 @@ from checkpoint import load_captioner
 from coco import open_picture, read_split
 from evaluation import describe
 from figures import ACCENT, QUIET, plot_history, wrap
+from files import read_json
+from ladder import BEST, RUNGS
 from training import read_history
 
 HERE = Path(__file__).parent
+LADDER = HERE.parent / "results/ladder"
+PUBLISHED = {0.524: "best published, frozen CNN (on test)",
+             0.589: "best published, tuned ResNet-152 on a GPU (on test)"}
 SCENES, PHOTOS = Path("runs/scenes"), SHIPPED
 WORDS = ("<start>", "a", "red", "car", "<end>")
 
@@ -87,7 +93,7 @@ def captions(scenes):
         axis.text(0.5, -0.04, wrap(sentence, 30), transform=axis.transAxes, ha="center", va="top",
                   fontsize=11)
         axis.axis("off")
-    save(figure, "captions.png")
+    save(figure, "captions.png", dpi=75)
 
 
 def training():
@@ -97,8 +103,34 @@ def training():
     save(figure, "training.png")
 
 
-def save(figure, name):
-    figure.savefig(HERE / name, dpi=110, bbox_inches="tight", metadata={"Software": None})
+def minutes():
+    """What the ladder's trainings reached and when; those that go on from another, after it."""
+    figure, axis = plt.subplots(figsize=(9, 3.6), layout="constrained")
+    ended = {}
+    for rung in RUNGS:
+        if not (LADDER / f"{rung.name}-0.json").exists():
+            continue
+        found = read_json(LADDER / f"{rung.name}-0.json", "run the ladder again")
+        if "curve" in found:
+            began, last = ended.get(rung.start, (0, None))
+            points = [(began + after, cider) for after, cider in found["curve"]]
+            ended[rung.name] = began + found["minutes"], points[-1]
+            main = rung.name == BEST or rung.start
+            axis.plot(*zip(*([last] if last else []), *points, strict=True), ".-",
+                      color=ACCENT if main else QUIET, lw=1.8 if main else 0.9)
+            axis.annotate(rung.name, points[-1], xytext=(5, -3), textcoords="offset points",
+                          fontsize=9, color="black" if main else "#606060")
+    for height, text in PUBLISHED.items():
+        axis.axhline(height, ls=":", color="black", lw=0.9)
+        axis.text(0.5, height + 0.004, text, fontsize=8, color="#404040")
+    axis.set(xlabel="minutes on two cores, encoding and validation included", xlim=(0, None),
+             ylabel="CIDEr on val")
+    axis.spines[["top", "right"]].set_visible(False)
+    save(figure, "minutes.png")
+
+
+def save(figure, name, dpi=110):
+    figure.savefig(HERE / name, dpi=dpi, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
 
 
@@ -106,4 +138,5 @@ if __name__ == "__main__":
     test = read_split("data/scenes", "test").pictures
     architecture(test[7].file)
     training()
+    minutes()
     captions([test[7], test[3]])

@@ -1,0 +1,165 @@
+"""How a beam grows, to be looked at: beam search again, for one picture, a hypothesis at a time.
+
+    features (1, ...) --grow--> columns of nodes --draw_beam--> figure
+
+`search.beam_search` keeps no record, and its rows change places at every step. Here every beginning
+is a node that knows the node it extends, so that the losers can be shown beside the winner. The
+rules are those of search.py, and so are the captions: a test holds the two equal.
+"""
+
+import copy
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import torch
+
+from figures import ACCENT, QUIET
+from search import FORBIDDEN, Hypothesis, Search, log_probabilities, restrict
+from vocabulary import END_ID, START_ID
+
+INK = "#262626"
+DROPPED = 2             # of the candidates that were not kept, how many a column shows
+COLUMN, ROW = 0.74, 0.5         # inches
+
+
+@dataclass(eq=False)
+class Node:
+    """A beginning of a caption: the node that it extends by `word`, and what that cost."""
+
+    word: int
+    parent: "Node | None" = None
+    gain: float = 0.0                           # log-probability of the word; 0 when it waits
+    total: float = 0.0                          # log-probability of all words so far
+    state: tuple = field(default=(), repr=False)
+
+    def path(self):
+        """The nodes from START to this one."""
+        return [*(self.parent.path() if self.parent else []), self]
+
+    def waits(self):
+        """Whether the caption had ended before: it waits for the others, and costs no more."""
+        return self.parent is not None and self.parent.word == END_ID
+
+    def hypothesis(self):
+        """The words so far and what they cost."""
+        return Hypothesis([node.word for node in self.path() if not node.waits()], self.total)
+
+
+class Column(NamedTuple):
+    """One step of the search: the nodes it kept and the best of those it did not, best first."""
+
+    kept: list
+    dropped: list
+
+
+@torch.no_grad()
+def grow(decoder, features, settings=None, dropped=DROPPED):
+    """The columns of one picture's beam, features (1, ...); the first holds START alone.
+
+    The winner is `columns[-1].kept[0]`.
+    """
+    settings = settings or Search()
+    decoder = copy.deepcopy(decoder).eval()         # the caller's own may be in training
+    columns = [Column([Node(START_ID, state=decoder.begin(features))], [])]
+    for position in range(1, settings.max_length):
+        found = [child for node in columns[-1].kept
+                 for child in children(decoder, node, position, settings)]
+        found.sort(key=lambda node: node.hypothesis().rank(settings.length_penalty), reverse=True)
+        columns.append(Column(found[:settings.beam], found[settings.beam:][:dropped]))
+        if all(node.word == END_ID for node in columns[-1].kept):
+            break
+    return columns
+
+
+def children(decoder, node, position, settings):
+    """A node with each word that may follow; one that has ended comes through as it is."""
+    if node.word == END_ID:
+        return [Node(END_ID, node, 0.0, node.total)]
+    words = torch.tensor([one.word for one in node.path()], device=node.state[0].device)[None]
+    scores, state = decoder.step(words[:, -1], node.state)
+    allowed = restrict(log_probabilities(scores), words, position, settings)[0]
+    gains, best = allowed.topk(min(settings.beam + DROPPED, len(allowed)))
+    return [Node(word, node, gain, node.total + gain, state)
+            for word, gain in zip(best.tolist(), gains.tolist(), strict=True) if gain > FORBIDDEN]
+
+
+def draw_beam(columns, vocab, settings=None):
+    """Steps from left to right, in each the kept beginnings, best on top, then some dropped ones.
+
+    Under each word stands its probability after what came before, as the line's width does. The
+    way of the winner is heavy; below are the captions that the search ended with.
+    """
+    settings = settings or Search()
+    ends, rows = columns[-1].kept, max(len(kept) + len(dropped) for kept, dropped in columns)
+    figure, axis = plt.subplots(figsize=(COLUMN * len(columns) + 0.7,
+                                         ROW * (rows + 0.6) + 0.2 * (len(ends) + 0.5)))
+    figure.subplots_adjust(0, 0, 1, 1)
+    places = {node: (step, -rank) for step, column in enumerate(columns)
+              for rank, node in enumerate(column.kept + column.dropped)}
+    winning, kept = set(ends[0].path()), {node for column in columns for node in column.kept}
+    for node in places:
+        draw_edge(axis, node, places, node in kept, node in winning)
+        draw_node(axis, node, places[node], vocab, node in kept, node in winning)
+    label_rows(axis, columns)
+    draw_ends(axis, ends, vocab, settings, 0.25 - rows)
+    axis.set(xlim=(-1.35, len(columns) - 0.4), ylim=(-rows - 0.4 * (len(ends) - 0.2), 0.85))
+    axis.axis("off")
+    return figure
+
+
+def draw_edge(axis, node, places, kept, wins):
+    """The line to the node that this one extends, the wider the likelier the word."""
+    if node.parent is None:
+        return
+    style = ":" if node.waits() else "-" if kept else (0, (2, 2))
+    likely = 0.0 if node.waits() else torch.tensor(node.gain).exp().item()
+    width = 0.8 + 2 * likely if kept else 0.8
+    axis.plot(*zip(places[node.parent], places[node], strict=True), linestyle=style,
+              zorder=1 + wins, color=ACCENT if wins else INK if kept else QUIET,
+              linewidth=width + 1.5 * wins)
+
+
+def draw_node(axis, node, place, vocab, kept, wins):
+    """The word and its probability: framed if kept, filled once the caption has ended."""
+    ink = ACCENT if wins else INK if kept else QUIET
+    if node.waits():
+        axis.plot(*place, "s", color=ink, markersize=6, zorder=4)
+        return
+    word, ended = vocab.idx2word[node.word], node.word == END_ID and kept
+    text = word if node.parent is None else f"{word}\n{percent(node.gain)}"
+    frame = {"boxstyle": "square,pad=0.25" if ended else "round,pad=0.2", "linewidth": 1 + wins,
+             "edgecolor": ink if kept else "white", "facecolor": ink if ended else "white"}
+    axis.text(*place, text, ha="center", va="center", zorder=3, bbox=frame, linespacing=1.05,
+              fontsize=min(8, 72 / len(word)), weight="bold" if wins else "normal",
+              style="normal" if kept else "italic",
+              color="white" if ended else "#606060" if not kept else INK)
+
+
+def percent(log_probability):
+    """A probability for a small space."""
+    share = 100 * torch.tensor(log_probability).exp().item()
+    return f"{share:.0f} %" if share >= 1 else "< 1 %"
+
+
+def label_rows(axis, columns):
+    """Steps along the top, and what the rows are along the left."""
+    for step in range(1, len(columns)):
+        axis.text(step, 0.55, f"{step}", ha="center", va="center", fontsize=8, color="#606060")
+    axis.text(-1.3, 0.55, "step", va="center", fontsize=8, color="#606060")
+    width = max(len(column.kept) for column in columns)
+    for rank in range(width):
+        axis.text(-1.3, -rank, f"kept {rank + 1}", va="center", fontsize=8)
+    if columns[-1].dropped or any(column.dropped for column in columns):
+        axis.text(-1.3, -width, "dropped", va="center", fontsize=8, style="italic",
+                  color="#606060")
+
+
+def draw_ends(axis, ends, vocab, settings, top):
+    """The captions that were kept to the end, with what the search compares, best first."""
+    for line, node in enumerate(ends):
+        found = node.hypothesis()
+        text = (f"{'▶' if line == 0 else '   '} rank {found.rank(settings.length_penalty):.2f},  "
+                f"log-probability {found.log_probability:.2f}:  {vocab.decode(found.words)}")
+        axis.text(-1.3, top - 0.4 * line, text, va="center", fontsize=8.5,
+                  color=ACCENT if line == 0 else INK, weight="bold" if line == 0 else "normal")
