@@ -1,83 +1,82 @@
-"""Each notebook alone, in an empty folder on a machine that looks like Colab, runs to its end.
+"""Each notebook runs on Colab: alone in an empty folder, where its first cell fetches the project.
 
-Its first cell clones the repository, here from a mirror of the working tree, and installs what is
-already there. Numbers are small. Run from the repository's root: python -m tests.check_colab
+    <temporary>/0_Dataset/0_Dataset.ipynb     all there is; google.colab is an empty package
+                          captioning/         what the first cell clones, from a mirror beside it
+
+The mirror has the working tree as its one commit. Nothing is installed: what the first cell asks
+pip for must be there. Smoke mode, on scenes drawn once; each notebook's runs are its own.
+
+Run from the repository's root: python -m tests.check_colab
 """
 
-import re
+import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from files import BadInput, run_command
 from notebooks import NAMES, SIZES, choose_event_loop, kernel, read_notebook, shrink
 from scenes import draw
 
-REPOSITORY = re.compile(r'^ *REPOSITORY = "([^"]+)"', re.M)
-GIT = ("git", "-c", "user.name=check", "-c", "user.email=check@localhost", "-c", "gc.auto=0",
-       "-c", "core.compression=0", "-c", "commit.gpgsign=false")
+ADDRESS = "https://github.com/YOUR-NAME/image-captioning"
+ASSERT_INSTALLED = "assert _exit_code == 0, 'pip could not install what the first cell names'"
+AUTHOR = ("-c", "user.name=check", "-c", "user.email=check@localhost", "-c", "commit.gpgsign=false")
 
 
-def mirror(folder):
-    """A repository of one commit: the tracked files as they are in the working tree now."""
-    listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, check=True).stdout
-    for name in filter(None, listed.decode().split("\0")):
-        if Path(name).exists():
+def make_mirror(folder):
+    """A repository whose one commit has the files git tracks here, as they are now."""
+    names = subprocess.run(["git", "ls-files", "-z"], check=True, stdout=subprocess.PIPE).stdout
+    for name in map(Path, filter(None, os.fsdecode(names).split("\0"))):
+        if name.is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(name, folder / name)
-    for line in (["init", "--quiet"], ["add", "--all", "--force"],
-                 ["commit", "--quiet", "--no-verify", "--message", "As it is now"]):
-        subprocess.run([*GIT, *line], cwd=folder, check=True)
+    for command in (["init", "--quiet"], ["add", "--all", "--force"],
+                    ["commit", "--quiet", "--no-verify", "-m", "Mirror the working tree"]):
+        subprocess.run(["git", *AUTHOR, *command], cwd=folder, check=True)
+    return folder
 
 
-def like_colab(folder):
-    """Environment variables that make a kernel believe that it is there, without a network."""
-    package = folder / "packages" / "google" / "colab"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package.parent / "__init__.py").write_text(      # other parts of google stay where they are
-        "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n")
-    return {"PYTHONPATH": str(folder / "packages"), "PIP_NO_INDEX": "1", "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"url.{(folder / 'mirror').as_uri()}.insteadOf"}
+def make_colab(folder):
+    """A google.colab to be found; `google` stays open to other packages of that name."""
+    (folder / "google" / "colab").mkdir(parents=True)
+    (folder / "google" / "colab" / "__init__.py").touch()
+    return folder
 
 
-def run_alone(name, folder, variables, values):
-    """Run one notebook in `folder`, which is empty; the cell that failed and its error, or None."""
-    notebook = read_notebook(Path(f"{name}.ipynb"))
-    shrink(notebook, values)
-    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    address = REPOSITORY.search(code[0])
-    assert address, f"{name}: the first code cell names no REPOSITORY"
-    folder.mkdir()
-    with kernel(folder, **variables, GIT_CONFIG_VALUE_0=address[1]) as run:
-        for place, source in enumerate(code, 1):
-            if error := run(source):
-                return f"code cell {place}, {source[:60]!r}: {': '.join(error)}"
-    cloned = (folder / "captioning" / "model.py").exists()
-    return None if cloned else "the first cell cloned no repository"
+def examine(name, folder, **variables):
+    """Run one notebook alone in `folder`; raises `BadInput` at the first cell that fails."""
+    shutil.copyfile(f"{name}.ipynb", folder / f"{name}.ipynb")
+    notebook = read_notebook(folder / f"{name}.ipynb")
+    shrink(notebook, {"DATA": repr(str(folder.parent / "scenes")), "EPOCHS": "2"})
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    if ADDRESS not in cells[0]:
+        raise BadInput(f"{name}, first code cell: it does not fetch the project from {ADDRESS}")
+    with kernel(folder, **variables) as run:
+        for source in [cells[0], ASSERT_INSTALLED, *cells[1:]]:      # %pip fails in silence
+            error = run(source)
+            if error:
+                raise BadInput(f"{name} on Colab, the cell that begins {source.strip()[:60]!r} "
+                               f"should run and gives {error[0]}: {error[1]}")
+    if not (folder / "captioning" / "notebooks.py").exists():
+        raise BadInput(f"{name} on Colab ran without fetching the project into captioning/")
 
 
 def main():
     choose_event_loop()
-    failed, start = False, time.monotonic()
-    with tempfile.TemporaryDirectory() as root:
-        root = Path(root).resolve()
-        (root / "mirror").mkdir()
-        mirror(root / "mirror")
-        draw(root / "scenes", SIZES)
-        variables = {**like_colab(root), "CAPTION_CACHE": str(root / "cache")}
-        values = {"DATA": repr(str(root / "scenes")), "EPOCHS": "2"}
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        folder = Path(folder).resolve()
+        draw(folder / "scenes", SIZES, progress=False)
+        variables = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_VALUE_0": ADDRESS, "PIP_NO_INDEX": "1",
+                     "GIT_CONFIG_KEY_0": f"url.{make_mirror(folder / 'mirror').as_uri()}.insteadOf",
+                     "PYTHONPATH": str(make_colab(folder / "packages"))}
         for name in NAMES:
             began = time.monotonic()
-            wrong = run_alone(name, root / name, variables, values)
-            failed = failed or bool(wrong)
-            print(f"{name} alone, as on Colab: {wrong or 'ran to its end'}, "
-                  f"{time.monotonic() - began:.0f} s", flush=True)
-    print(f"took {time.monotonic() - start:.0f} s")
-    return int(failed)
+            (folder / name).mkdir()
+            examine(name, folder / name, **variables)
+            print(f"{name}: runs alone on Colab, {time.monotonic() - began:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

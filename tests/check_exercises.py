@@ -1,81 +1,74 @@
-"""The solved exercises pass their checks, and the students' fail them with a sentence.
+"""Each check refuses what a student is given, in a sentence, and passes the solution pasted back.
 
-    student's cell -> check fails -> solution pasted back -> check passes -> next exercise
+The notebooks run in order and in smoke mode, each once in one kernel. At an exercise the kernel
+runs the cell as a student gets it, then the check, then the solved cell, then the check again.
 
-in one run of each notebook, with small numbers, in a student folder that was just made.
 Run from the repository's root: python -m tests.check_exercises
 """
 
-import sys
-import tempfile
+import shutil
 import time
 from pathlib import Path
 
-import student
 from exercises import read_exercises
-from notebooks import (
-    NAMES,
-    SIZES,
-    SMOKE,
-    choose_event_loop,
-    kernel,
-    read_notebook,
-    shrink,
-)
+from files import BadInput, run_command
+from notebooks import NAMES, SIZES, SMALL, choose_event_loop, kernel, read_notebook, shrink
 from scenes import draw
+from student import solved_version, student_version
+
+FOLDER = Path("cache/exercises")
+VALUES = {**SMALL, "DATA": repr(f"{FOLDER}/scenes"), "RUN": repr(f"{FOLDER}/run"),
+          "POOLED": repr(f"{FOLDER}/run")}      # notebook 2's, whatever else is under runs/
+FEWEST = 4                                      # words that can explain what is wrong
 
 
-def check_notebook(name, folder):
-    """Run the student's notebook of `folder`, pasting back each solution; what is wrong."""
-    solved, given = (read_notebook(root / f"{name}.ipynb") for root in (student.HERE, folder))
-    exercises = {one.cell: one for one in read_exercises(solved, name)}
-    checks = {one.check for one in exercises.values()}
-    pasted = student.solved_version(given, solved, name)
-    shrink(given)
-    wrong = []
-    with kernel(folder) as run:
-        for place, cell in enumerate(given.cells):
-            if place in exercises:
-                again = pasted.cells[place].source
-                found = check_exercise(run, cell.source, again, given.cells[exercises[place].check])
-                print(f"  {exercises[place].number} {exercises[place].title}: "
-                      f"{found or 'passes when solved, fails before'}", flush=True)
-                wrong += [f"{exercises[place].number}: {found}"] if found else []
-            elif cell.cell_type == "code" and place not in checks and (error := run(cell.source)):
-                wrong.append(f"{name}, {cell.source[:40]!r}: {error}")
-    return wrong
+def examine(name, run):
+    """Go through a notebook in a running kernel; raises `BadInput` at the first broken promise."""
+    solved = read_notebook(Path(f"{name}.ipynb"))
+    shrink(solved, VALUES)
+    given = student_version(solved, name)
+    pasted = solved_version(given, solved, name)
+    found = {one.cell: one for one in read_exercises(solved, name)}
+    for place, cell in enumerate(pasted.cells):
+        if place in found:
+            refuse(name, found[place], given.cells, run)
+        if cell.cell_type == "code":
+            succeed(name, place, cell, run)
+    if not found:
+        raise BadInput(f"{name} has no exercises: write three to five")
 
 
-def check_exercise(run, cut, pasted, check):
-    """What is wrong with an exercise, or None."""
-    if error := run(cut):
-        return f"the student's cell does not run as it is handed out: {error}"
-    kind, message = run(check.source) or ("nothing", "the student's cell passes")
-    if kind != "AssertionError":
-        return f"the check of an unsolved cell should fail by an assert, not with {kind}: {message}"
-    if len(message.split()) < 4:
-        return f"the check of an unsolved cell should explain itself, and says {message!r}"
-    print(f"      {message}")
-    error = run(pasted) or run(check.source)
-    return error and f"the solution does not pass: {error}"
+def refuse(name, exercise, cells, run):
+    """Run an exercise unsolved: all but its check must run, and the check must explain itself."""
+    for place in range(exercise.cell, exercise.check):
+        if cells[place].cell_type == "code":
+            succeed(name, place, cells[place], run)
+    kind, message = run(cells[exercise.check].source) or ("nothing", "it passed")
+    if kind != "AssertionError" or len(message.split()) < FEWEST:
+        raise BadInput(f"{name}, exercise {exercise.number}: of the cell as a student gets it the "
+                       f"check should say in a sentence what is wrong, not {kind}: {message!r}")
+    print(f"{exercise.number} {exercise.title}: {message.splitlines()[0]}", flush=True)
+
+
+def succeed(name, place, cell, run):
+    """Run a cell that must not fail."""
+    error = run(cell.source)
+    if error:
+        raise BadInput(f"{name}, cell {place}, which begins {cell.source.strip()[:60]!r}, should "
+                       f"run and gives {error[0]}: {error[1]}")
 
 
 def main():
     choose_event_loop()
-    wrong = []
-    with tempfile.TemporaryDirectory() as root:
-        folder = Path(root) / "student"
-        count = student.make(folder)
-        draw(folder / SMOKE / "scenes", SIZES)
-        for name in NAMES:
-            began = time.monotonic()
-            print(name, flush=True)
-            wrong += check_notebook(name, folder)
-            print(f"  {time.monotonic() - began:.0f} s")
-    print(*wrong, sep="\n")
-    print(f"{count} exercises, {len(wrong)} faults")
-    return 1 if wrong or not count else 0
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    draw(FOLDER / "scenes", SIZES, progress=False)
+    began = time.monotonic()
+    for name in NAMES:
+        with kernel(".") as run:
+            examine(name, run)
+    print(f"every check refuses the unsolved exercise and passes the solved one, "
+          f"{time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -14,7 +14,7 @@ LONGEST, MEDIAN = 25, 6         # lines of a code cell
 PROSE = (0.6, 1.9)              # markdown cells per code cell
 SIZE = 300                      # kB
 PARTS = {"title": r"\A# \d · ", "setup": r"^## Setup$", "summary": r"^## Summary$",
-         "exercises": r"^## Exercises$", "next": r"^\*\*Next:\*\* "}
+         "exercises": r"^## Exercises$", "next": r"^(## What comes next$|\*\*Next:\*\* )"}
 
 
 def measure(path):

@@ -1,5 +1,6 @@
 """Exercises: cut and pasted back, handed out and handed in."""
 
+import ast
 import re
 import shutil
 from pathlib import Path
@@ -289,6 +290,13 @@ def test_the_exit_status_says_whether_all_passed(monkeypatch, well, status):
     assert handin.main() == status
 
 
+def asserts(text):
+    """The assert statements of a check, at least one."""
+    found = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Assert)]
+    assert found, f"this check asserts nothing: {text}"
+    return found
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_has_three_to_five_exercises_that_can_be_cut(name):
     solved = read_notebook(Path(f"{name}.ipynb"))
@@ -299,7 +307,7 @@ def test_a_notebook_has_three_to_five_exercises_that_can_be_cut(name):
         asked = "\n".join(cell.source for cell in solved.cells[one.question:one.cell]
                           if cell.cell_type == "markdown")
         assert len(asked.split("\n", 1)[-1].split()) >= 5, f"{one.number} asks nothing"
-        assert "assert" in solved.cells[one.check].source
+        assert all(asserted.msg for asserted in asserts(solved.cells[one.check].source))
         compile(TransformerManager().transform_cell(given.cells[one.cell].source), name, "exec")
     again = student.solved_version(given, solved, name)
     assert [cell.source for cell in again.cells] == [cell.source for cell in solved.cells]
