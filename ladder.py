@@ -175,9 +175,10 @@ def trained(ladder, rung, seed):
     settings, folder = ladder.settings(rung, seed), ladder.run(rung.name, seed)
     history = train(settings, folder, ladder.device)
     status = read_json(folder / "status.json", "delete the run's folder and train again")
-    return {"settings": asdict(settings), "minutes": status["seconds"] / 60,
-            "curve": [[round(status["at_epoch"][str(row["epoch"])] / 60, 3), round(row["CIDEr"], 4)]
-                      for row in history]}
+    curve = [[round(status["at_epoch"][str(row["epoch"])] / 60, 3), round(row["CIDEr"], 4)]
+             for row in history]
+    about = {**asdict(settings), "data": Path(ladder.data).name}    # where it lay is nobody's
+    return {"settings": about, "minutes": status["seconds"] / 60, "curve": curve}
 
 
 def parameters(captioner):

@@ -78,6 +78,7 @@ def result(folder, name):
 def test_every_rung_leaves_a_result_for_each_of_its_seeds(climbed):
     assert {path.name for path in (climbed / "results/ladder").iterdir()} == FILES
     found = result(climbed, "small-1")
+    assert found["settings"]["data"] == found["data"] == "tiny0"
     assert found["rung"] == "small" and found["seed"] == found["settings"]["seed"] == 1
     assert found["split"] == "val" and found["pictures"] == 6 and "greedy" in found["search"]
     assert {"parameters", "minutes", "val_loss", "Bleu_1", "Bleu_4", "ROUGE_L", "CIDEr", "distinct",
