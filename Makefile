@@ -3,13 +3,15 @@
 # make check       what is slower: lint, README, kills, memory; notebooks in smoke mode, their
 #                  style, their exercises unsolved and solved, each alone as on Colab
 # make student     student/, the notebooks without their solutions, to hand out
-# make handin      run the notebooks here and say which exercises pass, also in handin.txt
+# make handin      run the notebooks and say which exercises pass, also in handin.txt; with
+#                  FOLDER=../anna those of a folder handed in, by the checks here
 # make gpu-check   for whoever has a GPU: nothing waits for it, its captions are the CPU's, speed
 # make figures     draw the figures in images/ again
 
 PYTHON ?= python3
 PY := .venv/bin/python
 NOTEBOOKS := 0_Dataset 1_Preliminaries 2_Training 3_Inference 4_Attention
+FOLDER ?= .
 
 .PHONY: notebooks test check student handin gpu-check figures clean
 
@@ -37,7 +39,7 @@ student: .venv/installed
 	$(PY) student.py
 
 handin: .venv/installed
-	$(PY) handin.py
+	$(PY) handin.py "$(FOLDER)"
 
 gpu-check: .venv/installed
 	$(PY) -m tests.check_gpu
