@@ -31,6 +31,7 @@ gpu-check: .venv/installed
 	$(PY) -m tests.check_gpu
 
 figures: .venv/installed
+	$(PY) -m images.unrolled
 	$(PY) -m images.draw
 
 clean:

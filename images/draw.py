@@ -1,4 +1,4 @@
-"""Draw the README's figures: `make figures`, after notebooks 2 and 3.
+"""Draw the README's figures: `make figures`, after notebooks 2 and 3. unrolled.py draws one more.
 
     architecture.png    class names in the boxes, shapes on the arrows
     captions.png        first output of trained captioners on pictures they have not seen
@@ -24,10 +24,10 @@ SCENES, PHOTOS = Path("runs/scenes"), SHIPPED
 WORDS = ("<start>", "a", "red", "car", "<end>")
 
 
-def box(axis, left, bottom, width, height, text, colour="white", edge="black"):
+def box(axis, left, bottom, width, height, text, colour="white", edge="black", size=9.5):
     axis.add_patch(FancyBboxPatch((left, bottom), width, height, boxstyle="round,pad=0.04",
                                   facecolor=colour, edgecolor=edge, linewidth=1.2))
-    axis.text(left + width / 2, bottom + height / 2, text, ha="center", va="center", fontsize=9.5)
+    axis.text(left + width / 2, bottom + height / 2, text, ha="center", va="center", fontsize=size)
 
 
 def arrow(axis, start, end, text="", above=0.1):
@@ -41,12 +41,13 @@ def architecture(picture):
     figure, axis = plt.subplots(figsize=(11, 3.7))
     axis.imshow(open_picture(picture), extent=(0, 1.7, 1.1, 2.8))
     axis.text(0.85, 0.95, "images", ha="center", va="top", fontsize=9)
-    axis.add_patch(plt.Rectangle((2.75, 0.35), 4.1, 3.1, facecolor="#f4f4f4", edgecolor=QUIET))
-    axis.text(4.8, 3.25, "EncoderCNN", ha="center", va="center", weight="bold", fontsize=10)
-    box(axis, 3.15, 1.5, 1.6, 0.9, "Backbone\nfrozen, cached")
+    axis.add_patch(plt.Rectangle((3.1, 0.35), 3.75, 3.1, facecolor="#f4f4f4", edgecolor=QUIET))
+    axis.text(4.98, 3.25, "EncoderCNN", ha="center", va="center", weight="bold", fontsize=10)
+    box(axis, 3.35, 1.5, 1.6, 0.9, "Backbone\nfrozen,\ncached")
     box(axis, 5.75, 1.5, 0.85, 0.9, "embed\nLinear", "#f6dcdd", ACCENT)
-    arrow(axis, (1.75, 1.95), (3.1, 1.95), "(B, 3, S, S)")
-    arrow(axis, (4.8, 1.95), (5.7, 1.95), "(B, D)")
+    arrow(axis, (1.75, 1.95), (3.3, 1.95))
+    axis.text(2.4, 2.05, "(B, 3, S, S)", ha="center", va="bottom", fontsize=8.5, color=ACCENT)
+    arrow(axis, (5.0, 1.95), (5.7, 1.95), "(B, D)")
     axis.add_patch(plt.Rectangle((7.6, -0.35), 7.1, 3.8, facecolor="#f4f4f4", edgecolor=QUIET))
     axis.text(11.2, 3.25, "DecoderRNN", ha="center", va="center", weight="bold", fontsize=10)
     for number, target in enumerate(WORDS):
@@ -87,7 +88,7 @@ def captions(scenes):
         axis.text(0.5, -0.04, wrap(sentence, 30), transform=axis.transAxes, ha="center", va="top",
                   fontsize=11)
         axis.axis("off")
-    save(figure, "captions.png")
+    save(figure, "captions.png", dpi=76)         # photographs are large as PNG
 
 
 def training():
@@ -97,8 +98,9 @@ def training():
     save(figure, "training.png")
 
 
-def save(figure, name):
-    figure.savefig(HERE / name, dpi=110, bbox_inches="tight", metadata={"Software": None})
+def save(figure, name, dpi=110):
+    figure.savefig(HERE / name, dpi=dpi, bbox_inches="tight", facecolor="white",
+                   metadata={"Software": None})
     plt.close(figure)
 
 
