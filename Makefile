@@ -45,8 +45,9 @@ gpu-check: .venv/installed
 	$(PY) -m tests.check_gpu
 
 figures: .venv/installed
-	$(PY) -m images.draw
 	$(PY) -m images.unrolled
+	$(PY) -m images.draw
+	$(PY) -m images.minutes
 
 clean:
 	rm -rf .venv cache data runs

@@ -70,8 +70,9 @@ def plot_history(history, axes):
         axis.set(title=title, xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0].plot(epochs, [row["train_loss"] for row in history], "x--", color=QUIET, ms=4,
-                 label="train")
+    # Accent and grey are equally dark: the dashes and the rings tell the two lines apart.
+    axes[0].plot(epochs, [row["train_loss"] for row in history], "o--", color=QUIET, label="train",
+                 markersize=4, markerfacecolor="white")
     axes[0].plot(epochs, [row["val_loss"] for row in history], ".-", color=ACCENT, label="val")
     axes[0].legend(frameon=False)
     axes[1].plot(epochs, [row["perplexity"] for row in history], ".-", color=ACCENT)

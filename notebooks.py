@@ -1,5 +1,8 @@
 """Run the notebooks as a machine would: every cell in order, in a fresh kernel, outputs kept.
 
+A cell that draws says in its metadata, under "alt", what is to be seen; the run writes that to the
+pictures it made, where `jupyter nbconvert --template classic` and others read it.
+
 A notebook is replaced only after it has run to its end. `--smoke` runs copies with small numbers in
 place of those in the cell tagged "parameters" and keeps nothing: it shows that everything works.
 """
@@ -21,6 +24,7 @@ from scenes import draw
 
 NAMES = ("0_Dataset", "1_Preliminaries", "2_Training", "3_Inference", "4_Attention")
 LONGEST = 600                       # seconds for one cell
+PICTURES = ("image/png", "image/jpeg")
 BAR = "application/vnd.jupyter.widget-view+json"
 SMOKE = Path("cache/smoke")         # what the smoke mode draws and trains
 SMALL = {"DATA": repr(f"{SMOKE}/scenes"), "RUN": repr(f"{SMOKE}/run"), "EPOCHS": "2"}
@@ -99,6 +103,15 @@ def tidy(notebook):
         if cell.cell_type == "code":        # a progress bar is a widget, alive only while it runs
             cell.outputs = [output for output in cell.outputs
                             if BAR not in output.get("data", {})]
+            describe_pictures(cell)
+
+
+def describe_pictures(cell):
+    """Give every picture among a cell's outputs the cell's alt text, if it has one."""
+    for output in cell.outputs:
+        for kind in PICTURES:
+            if kind in output.get("data", {}) and "alt" in cell.metadata:
+                output.metadata.setdefault(kind, {})["alt"] = cell.metadata["alt"]
 
 
 def choose_event_loop():

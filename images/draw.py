@@ -1,9 +1,8 @@
-"""Draw the README's figures: `make figures`, after notebooks 2 and 3.
+"""Draw the README's figures: `make figures`, after notebooks 2 and 3. unrolled.py draws one more.
 
     architecture.png    class names in the boxes, shapes on the arrows
     captions.png        first output of trained captioners on pictures they have not seen
     training.png        the curves of a run
-    minutes.png         CIDEr on Flickr8k against the minutes of training, from results/ladder
 """
 
 from pathlib import Path
@@ -18,22 +17,17 @@ from checkpoint import load_captioner
 from coco import open_picture, read_split
 from evaluation import describe
 from figures import ACCENT, QUIET, plot_history, wrap
-from files import read_json
-from ladder import BEST, RUNGS
 from training import read_history
 
 HERE = Path(__file__).parent
-LADDER = HERE.parent / "results/ladder"
-PUBLISHED = {0.524: "best published, frozen CNN (on test)",
-             0.589: "best published, tuned ResNet-152 on a GPU (on test)"}
 SCENES, PHOTOS = Path("runs/scenes"), SHIPPED
 WORDS = ("<start>", "a", "red", "car", "<end>")
 
 
-def box(axis, left, bottom, width, height, text, colour="white", edge="black"):
+def box(axis, left, bottom, width, height, text, colour="white", edge="black", size=9.5):
     axis.add_patch(FancyBboxPatch((left, bottom), width, height, boxstyle="round,pad=0.04",
                                   facecolor=colour, edgecolor=edge, linewidth=1.2))
-    axis.text(left + width / 2, bottom + height / 2, text, ha="center", va="center", fontsize=9.5)
+    axis.text(left + width / 2, bottom + height / 2, text, ha="center", va="center", fontsize=size)
 
 
 def arrow(axis, start, end, text="", above=0.1):
@@ -47,12 +41,13 @@ def architecture(picture):
     figure, axis = plt.subplots(figsize=(11, 3.7))
     axis.imshow(open_picture(picture), extent=(0, 1.7, 1.1, 2.8))
     axis.text(0.85, 0.95, "images", ha="center", va="top", fontsize=9)
-    axis.add_patch(plt.Rectangle((2.75, 0.35), 4.1, 3.1, facecolor="#f4f4f4", edgecolor=QUIET))
-    axis.text(4.8, 3.25, "EncoderCNN", ha="center", va="center", weight="bold", fontsize=10)
-    box(axis, 3.15, 1.5, 1.6, 0.9, "Backbone\nfrozen, cached")
+    axis.add_patch(plt.Rectangle((3.1, 0.35), 3.75, 3.1, facecolor="#f4f4f4", edgecolor=QUIET))
+    axis.text(4.98, 3.25, "EncoderCNN", ha="center", va="center", weight="bold", fontsize=10)
+    box(axis, 3.35, 1.5, 1.6, 0.9, "Backbone\nfrozen,\ncached")
     box(axis, 5.75, 1.5, 0.85, 0.9, "embed\nLinear", "#f6dcdd", ACCENT)
-    arrow(axis, (1.75, 1.95), (3.1, 1.95), "(B, 3, S, S)")
-    arrow(axis, (4.8, 1.95), (5.7, 1.95), "(B, D)")
+    arrow(axis, (1.75, 1.95), (3.3, 1.95))
+    axis.text(2.4, 2.05, "(B, 3, S, S)", ha="center", va="bottom", fontsize=8.5, color=ACCENT)
+    arrow(axis, (5.0, 1.95), (5.7, 1.95), "(B, D)")
     axis.add_patch(plt.Rectangle((7.6, -0.35), 7.1, 3.8, facecolor="#f4f4f4", edgecolor=QUIET))
     axis.text(11.2, 3.25, "DecoderRNN", ha="center", va="center", weight="bold", fontsize=10)
     for number, target in enumerate(WORDS):
@@ -93,7 +88,7 @@ def captions(scenes):
         axis.text(0.5, -0.04, wrap(sentence, 30), transform=axis.transAxes, ha="center", va="top",
                   fontsize=11)
         axis.axis("off")
-    save(figure, "captions.png", dpi=75)
+    save(figure, "captions.png", dpi=76)         # photographs are large as PNG
 
 
 def training():
@@ -103,34 +98,9 @@ def training():
     save(figure, "training.png")
 
 
-def minutes():
-    """What the ladder's trainings reached and when; those that go on from another, after it."""
-    figure, axis = plt.subplots(figsize=(9, 3.6), layout="constrained")
-    ended = {}
-    for rung in RUNGS:
-        if not (LADDER / f"{rung.name}-0.json").exists():
-            continue
-        found = read_json(LADDER / f"{rung.name}-0.json", "run the ladder again")
-        if "curve" in found:
-            began, last = ended.get(rung.start, (0, None))
-            points = [(began + after, cider) for after, cider in found["curve"]]
-            ended[rung.name] = began + found["minutes"], points[-1]
-            main = rung.name == BEST or rung.start
-            axis.plot(*zip(*([last] if last else []), *points, strict=True), ".-",
-                      color=ACCENT if main else QUIET, lw=1.8 if main else 0.9)
-            axis.annotate(rung.name, points[-1], xytext=(5, -3), textcoords="offset points",
-                          fontsize=9, color="black" if main else "#606060")
-    for height, text in PUBLISHED.items():
-        axis.axhline(height, ls=":", color="black", lw=0.9)
-        axis.text(0.5, height + 0.004, text, fontsize=8, color="#404040")
-    axis.set(xlabel="minutes on two cores, encoding and validation included", xlim=(0, None),
-             ylabel="CIDEr on val")
-    axis.spines[["top", "right"]].set_visible(False)
-    save(figure, "minutes.png")
-
-
 def save(figure, name, dpi=110):
-    figure.savefig(HERE / name, dpi=dpi, bbox_inches="tight", metadata={"Software": None})
+    figure.savefig(HERE / name, dpi=dpi, bbox_inches="tight", facecolor="white",
+                   metadata={"Software": None})
     plt.close(figure)
 
 
@@ -138,5 +108,4 @@ if __name__ == "__main__":
     test = read_split("data/scenes", "test").pictures
     architecture(test[7].file)
     training()
-    minutes()
     captions([test[7], test[3]])

@@ -1,0 +1,45 @@
+"""minutes.png: CIDEr on Flickr8k's val against the minutes of training, from results/ladder.
+
+Part of `make figures`; it needs nothing but those files.
+"""
+
+import matplotlib.pyplot as plt
+
+from figures import ACCENT, QUIET
+from files import read_json
+from images.draw import HERE, save
+from ladder import BEST, RUNGS
+
+LADDER = HERE.parent / "results/ladder"
+PUBLISHED = {0.524: "best published, frozen CNN (on test)",
+             0.589: "best published, tuned ResNet-152 on a GPU (on test)"}
+
+
+def minutes():
+    """What the ladder's trainings reached and when; those that go on from another, after it."""
+    figure, axis = plt.subplots(figsize=(9, 3.6), layout="constrained")
+    ended = {}
+    for rung in RUNGS:
+        if not (LADDER / f"{rung.name}-0.json").exists():
+            continue
+        found = read_json(LADDER / f"{rung.name}-0.json", "run the ladder again")
+        if "curve" in found:
+            began, last = ended.get(rung.start, (0, None))
+            points = [(began + after, cider) for after, cider in found["curve"]]
+            ended[rung.name] = began + found["minutes"], points[-1]
+            main = rung.name == BEST or rung.start
+            axis.plot(*zip(*([last] if last else []), *points, strict=True), ".-",
+                      color=ACCENT if main else QUIET, lw=1.8 if main else 0.9)
+            axis.annotate(rung.name, points[-1], xytext=(5, -3), textcoords="offset points",
+                          fontsize=9, color="black" if main else "#606060")
+    for height, text in PUBLISHED.items():
+        axis.axhline(height, ls=":", color="black", lw=0.9)
+        axis.text(0.5, height + 0.004, text, fontsize=8, color="#404040")
+    axis.set(xlabel="minutes on two cores, encoding and validation included", xlim=(0, None),
+             ylabel="CIDEr on val")
+    axis.spines[["top", "right"]].set_visible(False)
+    save(figure, "minutes.png")
+
+
+if __name__ == "__main__":
+    minutes()

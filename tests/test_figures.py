@@ -1,0 +1,39 @@
+"""Figures tell what they tell without colour, and those of the README are small and opaque."""
+
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from figures import plot_history
+from images import draw
+from images.unrolled import unrolled
+
+DRAWN = sorted((Path(__file__).parent.parent / "images").glob("*.png"))
+HISTORY = [{"epoch": epoch, "train_loss": 3 / epoch, "val_loss": 4 / epoch, "perplexity": 9,
+            "CIDEr": 1} for epoch in (1, 2, 3)]
+
+
+def test_train_and_val_differ_in_more_than_colour():
+    axes = Figure().subplots(1, 3)
+    plot_history(HISTORY, axes)
+    train, val = axes[0].lines
+    assert train.get_linestyle() != val.get_linestyle()
+    assert train.get_marker() != val.get_marker()
+    assert [line.get_label() for line in axes[0].lines] == ["train", "val"]
+
+
+@pytest.mark.parametrize("path", DRAWN, ids=lambda path: path.name)
+def test_a_drawn_figure_is_small_and_stands_on_a_light_ground_of_its_own(path):
+    assert path.stat().st_size <= 200_000
+    picture = Image.open(path).convert("RGBA")
+    assert picture.getchannel("A").getextrema() == (255, 255)
+    assert min(picture.getpixel((0, 0))[:3]) > 230
+
+
+def test_the_unrolled_decoder_is_drawn_without_data_or_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(draw, "HERE", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    unrolled()
+    assert Image.open(tmp_path / "unrolled.png").width > 800
