@@ -23,11 +23,14 @@ NEEDED = ("*.py", "requirements.txt", "Makefile", "LICENSE", "checkpoints/*", "i
           "EXPERIMENTS.md", "EXTENDING.md", "PLANNING.md")
 README = """# Image captioning: exercises
 
-Open the notebooks in order, beginning with `0_Dataset.ipynb`. An exercise is a question, a cell in
+    python -m pip install -r requirements.txt
+    jupyter lab 0_Dataset.ipynb
+
+Go through the five notebooks in order. 2 and 4 train for a minute or two each, the first time a
+little longer, since every picture is encoded once. An exercise is a question, a cell in
 which you replace each line `...     # TODO: your code here`, and a check that says what is wrong.
 
-    make handin         # without make: python -m pip install -r requirements.txt
-                        #               python handin.py
+    make handin         # or: python handin.py
 
 runs all notebooks from top to bottom, says which exercises pass, and writes that to `handin.txt`.
 Hand in this folder without `.venv`, `cache`, `data` and `runs`.

@@ -1,6 +1,5 @@
 """The committed notebooks are whole, and the loop on the page is the loop of the command."""
 
-import html
 import json
 import re
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from nbconvert import HTMLExporter
 
 from settings import Settings
 from training import train
@@ -44,16 +42,6 @@ def test_a_notebook_has_short_cells_and_one_cell_of_parameters(name):
     notebook = read(name)
     assert max(len(cell.source.splitlines()) for cell in code_cells(notebook)) <= 25
     assert sum("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells) == 1
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_figure_is_described_for_those_who_do_not_see_it(name):
-    notebook = read(name)
-    page, _ = HTMLExporter().from_notebook_node(notebook)
-    for cell in code_cells(notebook):
-        if any(kind.startswith("image/") for out in cell.outputs for kind in out.get("data", {})):
-            assert len(cell.metadata.get("alt", "")) > 20, cell.source
-            assert f'alt="{html.escape(cell.metadata["alt"])}"' in page
 
 
 def test_the_loop_on_the_page_gives_the_command_s_weights_bit_for_bit(tiny_root, tmp_path,
