@@ -59,7 +59,7 @@ def kernel(folder, seconds=LONGEST, **variables):
     late = {"ename": "TimeoutError", "evalue": f"it ran longer than {seconds} s", "traceback": []}
     client = NotebookClient(notebook, timeout=seconds, kernel_name="python3", allow_errors=True,
                             interrupt_on_timeout=True, error_on_timeout=late,
-                            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+                            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
                             resources={"metadata": {"path": str(folder)}})
 
     def run(source):

@@ -1,56 +1,80 @@
-"""The notebooks keep the measure: short cells, enough prose, six parts, small files.
+"""The notebooks' rhythm, measured: short cells, as much prose as code, the same six parts each.
 
 Run from the repository's root: python -m tests.check_style
 """
 
 import re
-import sys
 from pathlib import Path
 from statistics import median
 
+from exercises import read_exercises
+from files import BadInput, run_command
 from notebooks import NAMES, read_notebook
 
-LONGEST, MEDIAN = 25, 6         # lines of a code cell
-PROSE = (0.6, 1.9)              # markdown cells per code cell
+MEDIAN, LONGEST = 6, 25         # lines of a code cell
+PROSE = (0.9, 1.9)              # prose cells per code cell
 SIZE = 300                      # kB
-PARTS = {"title": r"\A# \d · ", "setup": r"^## Setup$", "summary": r"^## Summary$",
-         "exercises": r"^## Exercises$", "next": r"^(## What comes next$|\*\*Next:\*\* )"}
+EXERCISES = (3, 5)
+PARTS = ("Setup", "Summary", "Exercises", "What comes next")
+COLUMNS = ("code cells", "median", "longest", "prose", "exercises", "kB")
 
 
-def measure(path):
-    """What a notebook measures, and what it breaks, as two dicts by name."""
-    cells = read_notebook(path).cells
-    code = [cell for cell in cells if cell.cell_type == "code"]
-    lines = [len(cell.source.splitlines()) for cell in code]
-    found = {"cells": len(cells), "median": median(lines), "longest": max(lines),
-             "prose": (len(cells) - len(code)) / len(code), "kB": path.stat().st_size / 1000}
-    errors = sum(out.output_type == "error" for cell in code for out in cell.outputs)
-    broken = {"median": found["median"] > MEDIAN, "longest": found["longest"] > LONGEST,
-              "prose": not PROSE[0] <= found["prose"] <= PROSE[1], "kB": found["kB"] >= SIZE,
-              "order": [cell.execution_count for cell in code] != list(range(1, len(code) + 1)),
-              "error outputs": errors > 0, **missing_parts(cells)}
-    return found, [name for name, is_broken in broken.items() if is_broken]
+def measure(name, notebook):
+    """The numbers of a notebook, in the order of COLUMNS."""
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    lines = [len(source.splitlines()) for source in code]
+    return (len(code), median(lines), max(lines), (len(notebook.cells) - len(code)) / len(code),
+            len(read_exercises(notebook, name)), Path(f"{name}.ipynb").stat().st_size / 1000)
 
 
-def missing_parts(cells):
-    """{part: whether it is missing}; the title begins the notebook, parameters are one cell."""
-    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    missing = {part: not re.search(pattern, text, re.M) for part, pattern in PARTS.items()}
-    tagged = sum("parameters" in cell.metadata.get("tags", []) for cell in cells)
-    return {**missing, "one parameters cell": tagged != 1}
+def faults(notebook, code, middle, longest, prose, exercises, size):
+    """What is wrong with a notebook, a sentence each."""
+    if middle > MEDIAN:
+        yield f"half of its code cells have more than {MEDIAN} lines: split some"
+    if longest > LONGEST:
+        yield f"a code cell has {longest} lines, {LONGEST} are allowed: split it"
+    if not PROSE[0] <= prose <= PROSE[1]:
+        yield f"{prose:.2f} prose cells per code cell are not between {PROSE[0]} and {PROSE[1]}"
+    if not EXERCISES[0] <= exercises <= EXERCISES[1]:
+        yield f"it has {exercises} exercises: let it have {EXERCISES[0]} to {EXERCISES[1]}"
+    if size >= SIZE:
+        yield f"it has {size:.0f} kB, {SIZE} are too many: show fewer or smaller figures"
+    yield from faults_of_outputs(notebook, code)
+    yield from faults_of_parts(notebook.cells)
+
+
+def faults_of_outputs(notebook, code):
+    """Whether a machine ran all cells, in order and without an error."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if [cell.execution_count for cell in cells] != list(range(1, code + 1)):
+        yield f"its cells are not counted 1 to {code}: run it by python notebooks.py"
+    if any(output.output_type == "error" for cell in cells for output in cell.outputs):
+        yield "an output is an error: repair the cell and run it again"
+
+
+def faults_of_parts(cells):
+    """Whether the six parts are there, in their order."""
+    if not re.match(r"# \d · .+\n+\*\*.+\.\*\*", cells[0].source):
+        yield "it does not begin with a title and, in bold, a sentence that says what one will know"
+    if sum("parameters" in cell.metadata.get("tags", []) for cell in cells) != 1:
+        yield "not exactly one cell is tagged parameters: keep all knobs in one"
+    headings = [line for cell in cells if cell.cell_type == "markdown"
+                for line in re.findall(r"^## (.+)", cell.source, re.M)]
+    if [heading for heading in headings if heading in PARTS] != list(PARTS):
+        yield f"its parts are not {', '.join(PARTS)}, once each and in this order"
 
 
 def main():
-    print(f"{'':16} cells  median  longest  prose per code  kB")
-    failed = False
+    print(f"{'':18}" + "".join(f"{column:>12}" for column in COLUMNS))
+    found = []
     for name in NAMES:
-        found, broken = measure(Path(f"{name}.ipynb"))
-        failed = failed or bool(broken)
-        print(f"{name:16} {found['cells']:5}  {found['median']:6.1f}  {found['longest']:7}  "
-              f"{found['prose']:14.2f}  {found['kB']:3.0f}  {', '.join(broken) or 'well'}")
-    print(f"at most                 {MEDIAN:6}  {LONGEST:7}  {PROSE[0]:8} to {PROSE[1]}  {SIZE}")
-    return int(failed)
+        notebook = read_notebook(Path(f"{name}.ipynb"))
+        numbers = measure(name, notebook)
+        print(f"{name:18}" + "".join(f"{number:12.3g}" for number in numbers))
+        found += [f"{name}: {fault}" for fault in faults(notebook, *numbers)]
+    if found:
+        raise BadInput("\n       ".join(found))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)
