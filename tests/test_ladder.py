@@ -226,6 +226,11 @@ def test_a_page_quotes_the_ladder_as_its_files_have_it(name, keys):
     assert filled(page, table(LADDER, here / "results/ladder", keys)) == page
 
 
+def test_no_result_says_where_on_a_machine_the_data_lay():
+    for file in (Path(__file__).parent.parent / "results").rglob("*.json"):
+        assert not re.search(r'"(/|[A-Z]:)', file.read_text(encoding="utf-8")), file
+
+
 def test_a_table_stands_between_its_marks_and_a_page_without_them_is_refused():
     page = f"above\n{MARKS[0]}\nold\n{MARKS[1]}\nbelow\n"
     assert filled(page, "new") == f"above\n{MARKS[0]}\n\nnew\n\n{MARKS[1]}\nbelow\n"
