@@ -1,7 +1,7 @@
 # make notebooks   set up, draw the embedded dataset, run the five notebooks in order
 # make test        set up, run the tests
-# make check       what is slower: lint, README, kills, memory; notebooks in smoke mode, their
-#                  style, their exercises unsolved and solved, each alone as on Colab
+# make check       what is slower: lint, README, kills, memory; the notebooks' style, all of them
+#                  small with exercises unsolved and solved, each alone as on Colab
 # make student     student/, the notebooks without their solutions, to hand out
 # make handin      run the notebooks and say which exercises pass, also in handin.txt; with
 #                  FOLDER=../anna those of a folder handed in, by the checks here
@@ -26,7 +26,6 @@ check: .venv/installed-dev
 	$(PY) -m ruff check
 	$(PY) tests/check_readme.py
 	$(PY) -m tests.check_style
-	$(PY) notebooks.py --smoke $(NOTEBOOKS:=.ipynb)
 	$(PY) -m tests.check_exercises
 	$(PY) -m tests.check_colab
 	$(PY) -m tests.check_kills

@@ -3,13 +3,12 @@
 A cell that draws says in its metadata, under "alt", what is to be seen; the run writes that to the
 pictures it made, where `jupyter nbconvert --template classic` and others read it.
 
-A notebook is replaced only after it has run to its end. `--smoke` runs copies with small numbers in
-place of those in the cell tagged "parameters" and keeps nothing: it shows that everything works.
+A notebook is replaced only after it has run to its end. Checks run copies instead, with the small
+numbers of `shrink`, cell by cell in a `kernel`.
 """
 
 import argparse
 import os
-import shutil
 import sys
 import time
 from contextlib import contextmanager
@@ -20,32 +19,27 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from files import BadInput, run_command, whole_file
-from scenes import draw
 
 NAMES = ("0_Dataset", "1_Preliminaries", "2_Training", "3_Inference", "4_Attention")
 LONGEST = 600                       # seconds for one cell
 PICTURES = ("image/png", "image/jpeg")
+SILENT = ["--IPKernelApp.log_level=CRITICAL"]       # of what a kernel says about itself
 BAR = "application/vnd.jupyter.widget-view+json"
-SMOKE = Path("cache/smoke")         # what the smoke mode draws and trains
-SMALL = {"DATA": repr(f"{SMOKE}/scenes"), "RUN": repr(f"{SMOKE}/run"), "EPOCHS": "2"}
-SIZES = {"train": 96, "val": 24, "test": 24, "novel": 12}
 
 
-def execute(path, smoke=False):
-    """Run one notebook in place, or with smoke=True a shrunken copy of it that is thrown away."""
+def execute(path):
+    """Run one notebook in place."""
     notebook = nbformat.read(path, as_version=4)
-    if smoke:
-        shrink(notebook)
     client = NotebookClient(notebook, timeout=LONGEST, kernel_name="python3", record_timing=False,
+                            extra_arguments=SILENT,
                             resources={"metadata": {"path": str(path.parent)}})
     try:
         client.execute()
     except CellExecutionError as error:
         raise BadInput(f"{path} stopped: {error}") from None
-    if not smoke:
-        tidy(notebook)
-        with whole_file(path) as beside:
-            nbformat.write(notebook, beside)
+    tidy(notebook)
+    with whole_file(path) as beside:
+        nbformat.write(notebook, beside)
 
 
 @contextmanager
@@ -59,7 +53,7 @@ def kernel(folder, seconds=LONGEST, **variables):
     late = {"ename": "TimeoutError", "evalue": f"it ran longer than {seconds} s", "traceback": []}
     client = NotebookClient(notebook, timeout=seconds, kernel_name="python3", allow_errors=True,
                             interrupt_on_timeout=True, error_on_timeout=late,
-                            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+                            extra_arguments=SILENT,
                             resources={"metadata": {"path": str(folder)}})
 
     def run(source):
@@ -87,7 +81,7 @@ def read_notebook(path):
     return notebook
 
 
-def shrink(notebook, values=SMALL):
+def shrink(notebook, values):
     """Replace the values of the parameters cell by `values`, as far as they are among them."""
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
@@ -124,16 +118,12 @@ def choose_event_loop():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("notebooks", nargs="+", type=Path, help="in the order they are to run")
-    parser.add_argument("--smoke", action="store_true", help="small numbers, nothing kept")
     options = parser.parse_args()
     os.environ["TQDM_DISABLE"] = "1"        # a kept bar is noise; a reader's own run shows it
     choose_event_loop()
-    if options.smoke:
-        shutil.rmtree(SMOKE, ignore_errors=True)
-        draw(SMOKE / "scenes", SIZES)
     for path in options.notebooks:
         began = time.monotonic()
-        execute(path, options.smoke)
+        execute(path)
         seconds, size = time.monotonic() - began, path.stat().st_size / 1000
         print(f"{path}: ran in {seconds:.0f} s, {size:.0f} kB")
 

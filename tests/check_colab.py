@@ -17,8 +17,9 @@ import time
 from pathlib import Path
 
 from files import BadInput, run_command
-from notebooks import NAMES, SIZES, choose_event_loop, kernel, read_notebook, shrink
+from notebooks import NAMES, choose_event_loop, kernel, read_notebook, shrink
 from scenes import draw
+from tests.check_exercises import SIZES
 
 ADDRESS = "https://github.com/YOUR-NAME/image-captioning"
 ASSERT_INSTALLED = "assert _exit_code == 0, 'pip could not install what the first cell names'"

@@ -7,10 +7,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from notebooks import PICTURES, tidy
+from notebooks import NAMES, PICTURES, tidy
 
 HERE = Path(__file__).parent.parent
-NAMES = ("0_Dataset", "1_Preliminaries", "2_Training", "3_Inference", "4_Attention")
 SHORTEST = 20           # characters; less says that there is a figure, not what it shows
 TEXT = 'Two curves: "train" falls below "val" after epoch 3.'
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="

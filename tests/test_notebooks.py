@@ -8,11 +8,11 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from notebooks import NAMES
 from settings import Settings
 from training import train
 
 HERE = Path(__file__).parent.parent
-NAMES = ("0_Dataset", "1_Preliminaries", "2_Training", "3_Inference", "4_Attention")
 
 
 def read(name):
