@@ -77,11 +77,12 @@ def line(key, figure):
 
 def run(options, folder):
     """Measure what was asked for, and write it, as far as it came, also after Ctrl-C."""
-    from bench_tools import FULL, KINDS, SIDES, SMALL, Setup, copy_rate, machine, product_rate
+    from bench_tools import FULL, SMALL, Setup, copy_rate, machine, product_rates
 
     began, data, found = time.monotonic(), find_data(), machine()
-    rates = {(kind, side): product_rate(kind, side) for kind in KINDS for side in SIDES}
-    limits = {f"{kind}_flops": max(rates[kind, side] for side in SIDES) for kind in KINDS}
+    rates = product_rates()
+    limits = {f"{kind}_flops": max(rate for (one, _), rate in rates.items() if one == kind)
+              for kind, _ in rates}
     limits["memory_bytes"] = copy_rate()
     print(*(f"{name} {value}" for name, value in found.items()), sep=", ")
     print("limits a second:", ", ".join(f"{name.replace('_', ' G')} {rate / 1e9:.0f}"

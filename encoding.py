@@ -22,16 +22,9 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from processor import precision_of
+
 AT_ONCE = 8                 # pictures per pass through the network
-
-
-def precision_of(device):
-    """The type in which a device encodes fastest: bfloat16 if it multiplies that in hardware."""
-    device = torch.device(device)
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    able = getattr(torch.cpu, "get_capabilities", dict)() if device.type == "cpu" else {}
-    return torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") else torch.float32
 
 
 def fast(backbone, precision=None):

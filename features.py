@@ -29,8 +29,9 @@ from tqdm.auto import tqdm
 
 from coco import CACHE, PREPARE, open_picture
 from distributed import from_main, is_main, rank, share, silence, wait, world
-from encoding import AT_ONCE, encode, fast, in_order, precision_of
+from encoding import AT_ONCE, encode, fast, in_order
 from files import BadInput, make_room, write_json
+from processor import precision_of
 
 SMALLEST_CROP = 0.85        # of the area: what a sentence names stays in the picture
 

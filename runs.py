@@ -25,12 +25,12 @@ from coco import read_split
 from data_loader import CaptionData, tokenized
 from decoders import GRIDS
 from distributed import alone, any_of, is_main, main_first, rank, together, world
-from encoding import precision_of
 from evaluation import tokenized_references
 from features import cached_features, encode_split
 from files import BadInput, read_json, write_json
 from folders import claim, read_history
 from objectives import Loss
+from processor import choose_precision
 from self_critical import Rewards, SelfCritical
 from vocabulary import Vocabulary, read_words
 from watching import warn_of_shared
@@ -45,9 +45,7 @@ class Run:
     def __init__(self, settings, folder, device="cpu", resume=True):
         self.started = time.monotonic()
         self.settings, self.folder, self.device = settings, Path(folder), device
-        self.precision = settings.precision
-        if self.precision == "auto":
-            self.precision = str(precision_of(device)).removeprefix("torch.")
+        self.precision = choose_precision(settings.precision, device)
         with main_first():                                  # the others find the texts tokenised
             train, val = read_split(settings.data, "train"), read_split(settings.data, "val")
             self.lock = claim(self.folder, settings, resume) if is_main() else None

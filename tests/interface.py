@@ -1,8 +1,13 @@
 """What every decoder owes to search.py, whatever it is made of."""
 
+import pytest
 import torch
 
+from processor import trains_in_bfloat16
 from vocabulary import END_ID, START_ID, UNK_ID
+
+needs_bfloat16 = pytest.mark.skipif(
+    not trains_in_bfloat16("cpu"), reason="this processor has no LSTM in bfloat16")
 
 
 def check_decoder(kind, grid=False):

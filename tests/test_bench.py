@@ -281,8 +281,16 @@ def test_the_report_has_a_number_for_each_key_and_what_it_comes_from(setup, monk
     assert report["beam_ratio"] == report["details"]["beam_ratio"]["value"] > 0
     assert report["details"]["beam_ratio"].keys() == {"value", "low", "high", "unit", "sample",
                                                       "rounds"}
-    assert report["machine"]["threads"] == 1 and report["limits"]["bfloat16_flops"] > 0
+    assert report["machine"]["threads"] == 1 and report["limits"]["float32_flops"] > 0
     assert "beam_ratio" in capfd.readouterr().out and "train_ratio" not in report
+
+
+def test_no_limit_is_measured_in_a_type_that_the_processor_computes_one_by_one(monkeypatch):
+    asked = []
+    monkeypatch.setattr(bench_tools, "product_rate", lambda kind, side: asked.append(kind) or side)
+    monkeypatch.setattr(bench_tools, "precision_of", lambda device: torch.float32)
+    assert max(bench_tools.product_rates().values()) == max(bench_tools.SIDES)
+    assert set(asked) == {"float32"}
 
 
 def test_what_cannot_be_measured_is_one_line_and_no_number(setup, monkeypatch, capfd):

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from backbones import Backbone
-from encoding import AT_ONCE, encode, fast, in_order, precision_of
+from encoding import AT_ONCE, encode, fast, in_order
+from processor import precision_of, trains_in_bfloat16
 
 
 @pytest.fixture
@@ -69,6 +70,20 @@ def test_a_processor_without_bfloat16_keeps_float32(monkeypatch):
     assert precision_of("cpu") == torch.float32
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
     assert precision_of("cpu") == torch.bfloat16
+
+
+def test_what_a_processor_does_not_do_is_found_out_by_trying(monkeypatch):
+    def refuse(self, inputs):
+        raise RuntimeError("could not create a primitive descriptor")
+
+    state = torch.get_rng_state()
+    trains_in_bfloat16.cache_clear()
+    assert trains_in_bfloat16("cpu") in (True, False)
+    assert torch.equal(torch.get_rng_state(), state)        # to ask moves nobody's random numbers
+    monkeypatch.setattr(nn.LSTM, "forward", refuse)
+    trains_in_bfloat16.cache_clear()
+    assert not trains_in_bfloat16("cpu")
+    trains_in_bfloat16.cache_clear()
 
 
 @pytest.mark.parametrize("cores", [1, 3])

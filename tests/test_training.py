@@ -15,10 +15,12 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+import processor
 import training
 from files import BadInput, run_command
 from search import Search, search
 from settings import Settings
+from tests.interface import needs_bfloat16
 from training import Run, caption_loss, finish_epoch, rate_at, step, train, validate
 from vocabulary import END_ID
 
@@ -168,6 +170,7 @@ def test_a_step_follows_the_mean_over_words_clipped_to_its_norm(settings, tmp_pa
         assert shrunk < 1 or clip == 1e9
 
 
+@needs_bfloat16
 def test_a_step_in_bfloat16_has_the_loss_and_nearly_the_direction_of_float32(settings, tmp_path):
     found = []
     for precision in ("float32", "bfloat16"):
@@ -213,7 +216,8 @@ class NoReading(TorchDispatchMode):
         return function(*arguments, **(options or {}))
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", [
+    "float32", pytest.param("bfloat16", marks=needs_bfloat16)])
 def test_a_step_asks_for_no_value_until_losses_are_read(settings, tmp_path, precision):
     run = Run(replace(settings, precision=precision), tmp_path)
     run.read_every = 3
@@ -227,6 +231,7 @@ def test_a_step_asks_for_no_value_until_losses_are_read(settings, tmp_path, prec
     assert run.position["words"] > 0
 
 
+@needs_bfloat16
 def test_bfloat16_is_for_the_steps_alone(settings, tmp_path):
     losses = {}
     for precision in ("float32", "bfloat16"):
@@ -234,6 +239,15 @@ def test_bfloat16_is_for_the_steps_alone(settings, tmp_path):
         losses[precision] = step(run, next(run.batches(0)))[0].item()
         assert all(one.dtype != torch.bfloat16 for one in run.captioner.tensors().values())
     assert losses["float32"] != losses["bfloat16"] == pytest.approx(losses["float32"], rel=1e-2)
+
+
+def test_bfloat16_where_no_lstm_has_it_is_refused(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(processor, "trains_in_bfloat16", lambda kind: False)
+    with pytest.raises(BadInput, match="cannot train in bfloat16: give --precision float32"):
+        Run(replace(settings, precision="bfloat16"), tmp_path)
+    assert not any(tmp_path.iterdir())
+    monkeypatch.setattr(processor, "precision_of", lambda device: torch.bfloat16)
+    assert Run(replace(settings, precision="auto"), tmp_path).precision == "float32"
 
 
 def command(*options):
