@@ -16,7 +16,7 @@ FOLDER ?= .
 .PHONY: notebooks test check student handin gpu-check figures clean
 
 notebooks: .venv/installed
-	$(PY) scenes.py data/scenes
+	$(PY) prepare.py scenes
 	$(PY) notebooks.py $(NOTEBOOKS:=.ipynb)
 
 test: .venv/installed-dev

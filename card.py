@@ -1,6 +1,6 @@
 """Pack a run's captioner to be handed on, with a card that says what it is and what it cannot do.
 
-    run + report of evaluation.py --pack--> checkpoints/NAME.safetensors --card--> NAME.md
+    run + report of evaluate.py --pack--> checkpoints/NAME.safetensors --card--> NAME.md
 
     python card.py runs/critical checkpoints/critical-flickr8k.safetensors \\
         --report results/flickr8k-val.json --note "What the data is and may be used for."
@@ -65,7 +65,7 @@ distinct captions; {report[search]}; {report[tokenizer]}. Scores x 100.
 def pack(run, file, report, note):
     """Write the best captioner of a run to `file` and its card beside it; the card's path.
 
-    report: a file that `evaluation.py --json` wrote.  note: what the training data is and may be
+    report: a file that `evaluate.py --json` wrote.  note: what the training data is and may be
     used for.
     """
     captioner = load_captioner(run)
@@ -73,7 +73,7 @@ def pack(run, file, report, note):
     train = read_split(settings["data"], "train")
     about = {**captioner.about, "settings": elsewhere(settings), "commands": commands(run),
              "train": {"pictures": len(train.pictures), "sentences": len(train.sentences)},
-             "report": read_json(report, "make it with evaluation.py --json"), "note": note}
+             "report": read_json(report, "make it with evaluate.py --json"), "note": note}
     save_captioner(file, captioner, **about)
     path = Path(file).with_suffix(".md")
     with whole_file(path) as beside:
@@ -126,7 +126,7 @@ def training_command(settings, run):
         return {name: value for name, value in settings.items() if known.get(name) != value}
 
     recipe = min(RECIPES, key=lambda name: len(changes(name)))
-    command = ["python training.py", f"--data {settings['data']}",
+    command = ["python train.py", f"--data {settings['data']}",
                f"--run {run}", f"--recipe {recipe}"]
     for name, value in changes(recipe).items():
         option = name.replace("_", "-")
@@ -140,7 +140,7 @@ def main():
                                      "with a card beside it.")
     parser.add_argument("run", help="a run's folder")
     parser.add_argument("file", help="NAME.safetensors, to be written with NAME.md beside it")
-    parser.add_argument("--report", required=True, help="what evaluation.py --json wrote")
+    parser.add_argument("--report", required=True, help="what evaluate.py --json wrote")
     parser.add_argument("--note", required=True,
                         help="what the training data is and may be used for, as Markdown")
     options = parser.parse_args()

@@ -102,7 +102,7 @@ def load_captioner(path, device="cpu"):
     """
     path = Path(path)
     path = path / "best.safetensors" if path.is_dir() else path
-    remedy = "give a checkpoint or a run's folder made by training.py"
+    remedy = "give a checkpoint or a run's folder made by train.py"
     tensors, header = tensor_file.read(path, "captioner", FORMAT, remedy)
     try:
         captioner = outline(header)

@@ -67,7 +67,7 @@ def split_names(root):
     folder = Path(root) / "annotations"
     if not folder.is_dir():
         raise BadInput(f"{root} has no folder 'annotations', so it is no prepared dataset: "
-                       "make one with 'python scenes.py data/scenes', or give another --data")
+                       "make one with 'python prepare.py scenes', or give another --data")
     return sorted(path.stem.removeprefix("captions_") for path in folder.glob("captions_*.json"))
 
 

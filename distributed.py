@@ -1,6 +1,6 @@
 """Several processes as one run: torchrun starts them, each takes its share of the same work.
 
-    torchrun --nproc-per-node=2 -- training.py --data data/scenes --run runs/scenes
+    torchrun --nproc-per-node=2 -- train.py --data data/scenes --run runs/scenes
 
 Every function here also works, and does nothing, in a process that is alone. The processes must see
 the same folders: the main one, of rank 0, writes, and the others read what it wrote.

@@ -10,22 +10,17 @@ METEOR (Denkowski and Lavie 2014) is coco-caption's own program. It needs Java a
 there is none.
 """
 
-import argparse
 import os
 import shutil
-import sys
 
 import torch
 from tqdm.auto import tqdm
 
 import ptb
-from checkpoint import load_captioner
-from checkup import readable
-from coco import read_split
 from encoding import encode, fast
 from ensemble import caption_together
 from features import cached_features
-from files import BadInput, run_command, write_json
+from files import BadInput
 from scores import CiderD, bleu, rouge_l
 from search import Search, search
 
@@ -156,43 +151,3 @@ def table(report):
         shown = f"{100 * value:6.1f}" if isinstance(value, float) else value
         lines.append(f"{name:>10}  {shown}")
     return "\n".join(lines)
-
-
-def arguments():
-    parser = argparse.ArgumentParser(description="Caption a split and score it as coco-caption "
-                                     "does. Scores are printed x 100; files hold 0 to 1.")
-    parser.add_argument("checkpoints", nargs="+", metavar="checkpoint", help="a run's folder or a "
-                        ".safetensors checkpoint; several are evaluated as one ensemble")
-    parser.add_argument("--data", required=True, help="dataset in COCO's layout")
-    parser.add_argument("--split", default="val", help="train, val, test or another (val)")
-    parser.add_argument("--beam", type=int, default=3, help="beams; 1 is greedy (3)")
-    parser.add_argument("--length-penalty", type=float, default=Search.length_penalty,
-                        help="rank by log-probability / length ** this (%(default)s)")
-    parser.add_argument("--limit", type=int, help="only the first so many pictures")
-    parser.add_argument("--json", help="write the report to this file")
-    parser.add_argument("--results", help="write the captions as a COCO result file")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
-                        help="cpu, cuda or mps (%(default)s)")
-    return parser.parse_args()
-
-
-def main():
-    options = arguments()
-    if options.beam < 1 or (options.limit is not None and options.limit < 1):
-        raise BadInput("--beam and --limit take whole numbers of 1 or more")
-    captioners = [load_captioner(path, options.device) for path in options.checkpoints]
-    split = readable(read_split(options.data, options.split).first(options.limit))
-    settings = Search(beam=options.beam, length_penalty=options.length_penalty)
-    report, results, _ = evaluate_together(captioners, split, settings, meteor=True)
-    print(table(report))
-    if "METEOR" not in report:
-        print("METEOR was left out: it needs Java", file=sys.stderr)
-    print("SPICE was left out: its CoreNLP models are not part of this project", file=sys.stderr)
-    if options.json:
-        write_json(options.json, report, indent=1)
-    if options.results:
-        write_json(options.results, results)
-
-
-if __name__ == "__main__":
-    run_command(main)

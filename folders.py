@@ -72,7 +72,7 @@ def newest_run(folder="runs"):
     runs = [path.parent for path in Path(folder).glob("*/best.safetensors")]
     if not runs:
         raise BadInput(f"there is no trained run under {folder}/: run 2_Training.ipynb first, or "
-                       "python training.py")
+                       "python train.py")
     return max(runs, key=lambda run: (run / "best.safetensors").stat().st_mtime)
 
 

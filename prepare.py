@@ -48,7 +48,8 @@ def alone(root):
 
 def draw_scenes(options):
     try:
-        scenes.draw(options.root, seed=options.seed)
+        sizes = {split: getattr(options, split) for split in scenes.SIZES}
+        scenes.draw(options.root, sizes, options.seed)
     except (FileExistsError, ValueError) as error:
         raise BadInput(str(error)) from None
 
@@ -84,6 +85,9 @@ def parse(arguments):
         return one
 
     drawn = source("scenes", draw_scenes, "data/scenes", "draw the embedded dataset")
+    for split, size in scenes.SIZES.items():
+        drawn.add_argument(f"--{split}", type=int, default=size, metavar="N",
+                           help=f"pictures in {split} (%(default)s)")
     coco = source("coco", get_coco, "data/coco", "fetch COCO, whole (20 GB) or a part of it")
     coco.add_argument("--year", type=int, choices=(2014, 2017), default=2017, help="(%(default)s)")
     coco.add_argument("--subset", type=at_least_one, metavar="N",
@@ -127,7 +131,7 @@ def main(arguments=None):
         with alone(options.root):
             options.run(options)
     name = Path(options.root).resolve().name
-    print(f"next: python training.py --data {options.root} --run runs/{name}")
+    print(f"next: python train.py --data {options.root} --run runs/{name}")
     return 0
 
 

@@ -1,6 +1,6 @@
 """The embedded dataset: a small drawn world whose captions can be checked for truth.
 
-    python scenes.py data/scenes          # 3,900 pictures from a seed; nothing is downloaded
+    python prepare.py scenes              # 3,900 pictures from a seed; nothing is downloaded
 
     world.scene -> picture, scene graph -> wording.sentences -> captions -> COCO's files at ROOT:
 
@@ -15,12 +15,10 @@ A picture is a function of the seed, its split and its number, so a longer set b
 one does. claims.py judges a sentence by the scene graph.
 """
 
-import argparse
 import json
 import os
 import random
 import shutil
-import sys
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -179,27 +177,3 @@ def read_graphs(root, split):
         return []
     graphs = json.loads(path.read_text(encoding="utf-8"))
     return [graphs[str(picture.id)] for picture in split.pictures]
-
-
-def main(arguments=None):
-    parser = argparse.ArgumentParser(
-        description="Draw the embedded dataset: pictures, captions, boxes and scene graphs.")
-    parser.add_argument("root", help="the folder to make, for example data/scenes")
-    for split, size in SIZES.items():
-        parser.add_argument(f"--{split}", type=int, default=size, metavar="N",
-                            help=f"pictures in {split} (default {size})")
-    parser.add_argument("--seed", type=int, default=0, help="another seed, another set (default 0)")
-    options = parser.parse_args(arguments)
-    try:
-        root = draw(options.root, {split: getattr(options, split) for split in SIZES},
-                    options.seed)
-    except (OSError, ValueError) as reason:
-        print(f"scenes.py: {reason}", file=sys.stderr)
-        return 1
-    given = options.root if Path(options.root).resolve() == root else root
-    print(f"Next: python training.py --data {given} --run runs/scenes")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

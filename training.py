@@ -5,30 +5,25 @@
 Under torchrun each process takes its share of every batch, and the gradient is that of the whole:
 the loss is divided by the words of all processes together.
 
-    torchrun --nproc-per-node=2 -- training.py --data data/scenes --run runs/scenes
-
-(Without the two dashes some versions of torchrun take --run for one of their own options.)
+    torchrun --nproc-per-node=2 -- train.py --data data/scenes --run runs/scenes
 """
 
-import argparse
 import json
 import math
-import sys
 from dataclasses import asdict
 
 import torch
 from tqdm.auto import tqdm
 
 from checkpoint import save_captioner
-from distributed import from_main, is_main, processes, rank, silence, total, wait, world
+from distributed import from_main, is_main, rank, silence, total, wait, world
 from evaluation import caption_features, score
 from figures import save_curves
-from files import run_command, whole_file
+from files import whole_file
 from folders import fresh_folder, newest_run, read_history
 from objectives import caption_loss
 from runs import Run
-from settings import RECIPES, Settings, add_options
-from watching import status, tensorboard, warn_of_epoch, write_scalars
+from watching import tensorboard, warn_of_epoch, write_scalars
 
 __all__ = ["Run", "caption_loss", "finish_epoch", "fresh_folder", "newest_run", "rate_at",
            "read_history", "step", "train", "validate"]        # what a page of training needs
@@ -147,54 +142,3 @@ def train(settings, folder, device="cpu", resume=True, scalars=False):
         if writer:
             write_scalars(writer, row)
     return run.history()
-
-
-class Status(argparse.Action):
-    """Like --help: answers, whatever other options are missing, and ends."""
-
-    def __call__(self, parser, namespace, folder, option_string=None):
-        print(status(folder))
-        parser.exit()
-
-
-def arguments():
-    parser = argparse.ArgumentParser(
-        description="Train a captioner. Started again with the same options, an interrupted run "
-        "goes on where it stopped. Defaults in brackets.")
-    parser.add_argument("--run", required=True, help="folder of the run, new or to be resumed")
-    parser.add_argument("--recipe", choices=RECIPES, default="seed",
-                        help="named settings; options given beside it win (seed)")
-    parser.add_argument("--status", metavar="DIR", action=Status, default=argparse.SUPPRESS,
-                        help="say where the run in this folder stands, and do nothing else")
-    parser.add_argument("--tensorboard", action="store_true",
-                        help="send the numbers of each epoch to TensorBoard as well")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
-                        help="cpu, cuda or mps (%(default)s)")
-    add_options(parser)
-    return vars(parser.parse_args())
-
-
-def main():
-    options = arguments()
-    folder, device, recipe = options.pop("run"), options.pop("device"), options.pop("recipe")
-    scalars = options.pop("tensorboard")
-    settings = Settings(**{**RECIPES[recipe], **options})
-    before = read_history(folder)
-    with processes(device) as device:
-        speaks = is_main()
-        try:
-            history = train(settings, folder, device, scalars=scalars)
-        except KeyboardInterrupt as stop:
-            if speaks:
-                print(f"\n{str(stop) or 'stopped: the same command goes on'}", file=sys.stderr)
-            return 130
-    if speaks:
-        best = max(history, key=lambda row: row["CIDEr"])
-        state = "was finished already" if len(history) == len(before) else "finished"
-        print(f"{state}: best CIDEr {best['CIDEr']:.3f} on {settings.data} val after epoch "
-              f"{best['epoch']}\nnext: python evaluation.py {folder} --data {settings.data}")
-    return 0
-
-
-if __name__ == "__main__":
-    run_command(main)

@@ -50,7 +50,8 @@ def judge(captioner, data, name):
     split = read_split(data, name)
     graphs = read_graphs(data, split)
     if not graphs:
-        raise BadInput(f"{data} has no scene graphs to check claims by: make it with scenes.py")
+        raise BadInput(f"{data} has no scene graphs to check claims by: make it with "
+                       "'python prepare.py scenes'")
     scores, results, _ = evaluate(captioner, split, BEAM)
     found = {"CIDEr": scores["CIDEr"],
              "claims": tally([one["caption"] for one in results], graphs)}
@@ -92,7 +93,7 @@ def cell(true, total):
 def arguments():
     parser = argparse.ArgumentParser(description="Train every decoder on drawn scenes and check "
                                      "the claims of its captions. Started again, it goes on.")
-    parser.add_argument("--data", help="drawn scenes, made by scenes.py")
+    parser.add_argument("--data", help="drawn scenes, made by prepare.py")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="DECODER",
                         help=f"these decoders: {', '.join(NAMES)}")
     parser.add_argument("--seed", type=int, default=0, help="of the trainings (%(default)s)")
@@ -107,7 +108,7 @@ def main():
         print(table(RESULTS))
         return
     if not options.data:
-        raise BadInput("give --data drawn scenes, made by scenes.py")
+        raise BadInput("give --data drawn scenes, made by prepare.py")
     for name in options.only:
         file = RESULTS / f"{name}.json"
         if file.exists():

@@ -1,6 +1,6 @@
 """Watching a run: where it stands, what is wrong with it, its curves in TensorBoard.
 
-    python training.py --status runs/scenes
+    python train.py --status runs/scenes
 
 What commonly goes wrong gives no error: captions that ignore the picture, a decoder that is shown
 the word it should guess, a loss that stands still, a frozen encoder that drifts, val pictures
@@ -97,7 +97,7 @@ def write_scalars(writer, row):
 def status(folder):
     """Where a run stands, in lines of text."""
     settings = Settings(**read_json(Path(folder) / "settings.json", "give a run's folder"))
-    command = shlex.join(["python", "training.py", "--run", str(folder), *as_options(settings)])
+    command = shlex.join(["python", "train.py", "--run", str(folder), *as_options(settings)])
     if not (Path(folder) / "status.json").exists():
         return f"{folder}: nothing is saved yet\nbegin with: {command}"
     at = read_json(Path(folder) / "status.json", "wait for the next save")
@@ -113,7 +113,7 @@ def status(folder):
     if at["seconds_per_epoch"]:
         lines += [f"about {at['seconds_per_epoch']:.0f} s an epoch, validation aside"]
     if at["finished"]:
-        lines += [f"finished: python evaluation.py {folder} --data {settings.data}"]
+        lines += [f"finished: python evaluate.py {folder} --data {settings.data}"]
     else:
         lines += ["it is running now" if in_use(folder) else f"stopped; go on with: {command}"]
     return "\n".join(lines)

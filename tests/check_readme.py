@@ -14,9 +14,9 @@ from pathlib import Path
 README = Path("README.md").read_text(encoding="utf-8")
 WORDS = (600, 1200)
 # Commands with real numbers of pictures and epochs are run with small ones.
-SMALLER = {"scenes.py": "--train 60 --val 12 --test 12 --novel 12",
-           "training.py": "--epochs 1 --embed-size 32 --hidden-size 32 --views 1",
-           "evaluation.py": "--limit 8"}
+SMALLER = {"prepare.py": "--train 60 --val 12 --test 12 --novel 12",
+           "train.py": "--epochs 1 --embed-size 32 --hidden-size 32 --views 1",
+           "evaluate.py": "--limit 8"}
 ELSEWHERE = ("shared", "coco", "flickr8k", "mine", "photo.jpg")     # what a checkout does not have
 
 

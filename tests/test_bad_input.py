@@ -20,13 +20,13 @@ import checkpoint
 import files
 import runs
 import tensor_file
-import training
 from backbones import Backbone, Transform
 from coco import Picture, open_picture, read_split
 from data_loader import CaptionData, get_loader, open_coco, tokenized
 from evaluation import score, tokenized_references
 from features import cached_features, load
 from files import BadInput, write_json
+from train import main as train_main
 from vocabulary import Vocabulary
 
 TINY = Transform(32, (0.5,) * 3, (0.5,) * 3)
@@ -190,9 +190,9 @@ def test_a_root_that_holds_too_little_is_refused(tmp_path, outcome, monkeypatch,
     root = tmp_path / "root"
     make(root)
     before = snapshot(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["training.py", "--data", str(root), "--run",
+    monkeypatch.setattr(sys, "argv", ["train.py", "--data", str(root), "--run",
                                       str(tmp_path / "run")])
-    status, error = outcome(training.main)
+    status, error = outcome(train_main)
     assert status == 2 and snapshot(tmp_path) == before
     assert_one_sentence(error, [str(root), *words])
 
@@ -311,7 +311,7 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path, outcome, name):
 
 
 def train(root, run, *more):
-    return ["training.py", "--data", str(root), "--run", str(run), "--encoder", "resnet18",
+    return ["train.py", "--data", str(root), "--run", str(run), "--encoder", "resnet18",
             *SMALL, *more]
 
 
@@ -333,7 +333,7 @@ def test_one_bad_picture_among_many_is_left_out_and_listed(write_root, tmp_path,
     (root / "val" / "000011.jpg").write_text("<html>")
     before = snapshot(root)
     monkeypatch.setattr(sys, "argv", train(root, tmp_path / "run", *tuned))
-    status, error = outcome(training.main)
+    status, error = outcome(train_main)
     assert status == 0 and snapshot(root) == before
     assert "2 of 9 pictures of train cannot be read and are left out" in error
     for words in ("000002.jpg is missing", "000005.jpg cannot be read (it is empty)",
@@ -347,7 +347,7 @@ def test_a_split_of_bad_pictures_alone_is_refused(write_root, tmp_path, monkeypa
     for file in (root / "val").iterdir():
         file.write_bytes(b"")
     monkeypatch.setattr(sys, "argv", train(root, tmp_path / "run"))
-    status, error = outcome(training.main)
+    status, error = outcome(train_main)
     assert status == 2
     assert_one_sentence(error, ["2 of 2 pictures of val", "000004.jpg", "replace it"])
 
@@ -367,11 +367,11 @@ def test_a_run_whose_captions_have_changed_is_not_gone_on_with(write_root, tmp_p
                                                                outcome, small_encoder):
     root = write_root(tmp_path / "root", {"train": 6, "val": 2})
     monkeypatch.setattr(sys, "argv", train(root, tmp_path / "run"))
-    assert outcome(training.main)[0] == 0
+    assert outcome(train_main)[0] == 0
     path = root / "annotations" / "captions_train.json"
     path.write_text(path.read_text().replace("picture", "zebra"))
     before = snapshot(tmp_path / "run")
-    status, error = outcome(training.main)
+    status, error = outcome(train_main)
     assert status == 2 and snapshot(tmp_path / "run") == before
     assert_one_sentence(error, ["vocabulary.json", "give another --run"])
 
@@ -379,7 +379,7 @@ def test_a_run_whose_captions_have_changed_is_not_gone_on_with(write_root, tmp_p
 def test_a_run_is_not_put_where_a_file_is(tiny_root, tmp_path, monkeypatch, outcome, small_encoder):
     (tmp_path / "file").write_text("mine")
     monkeypatch.setattr(sys, "argv", train(tiny_root, tmp_path / "file" / "run"))
-    status, error = outcome(training.main)
+    status, error = outcome(train_main)
     assert status == 2 and (tmp_path / "file").read_text() == "mine"
     assert_one_sentence(error, [str(tmp_path / "file")])
 

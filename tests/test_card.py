@@ -13,6 +13,7 @@ from card import pack, training_command
 from checkpoint import load_captioner, save_captioner
 from files import BadInput, run_command, write_json
 from settings import RECIPES, Settings
+from train import arguments as train_arguments
 
 SHIPPED = sorted(Path(__file__).parents[1].glob("checkpoints/*.safetensors"))
 
@@ -59,11 +60,11 @@ def test_the_command_on_a_card_gives_the_settings_of_the_run(monkeypatch):
                      Settings(data="data/x", one_per_picture=True, tune_from=7, dropout=0.25)):
         command = training_command(vars(settings), "runs/y")
         monkeypatch.setattr(sys, "argv", command.split()[1:])
-        given = training.arguments()
+        given = train_arguments()
         recipe = RECIPES[given["recipe"]]
         known = {name: value for name, value in given.items() if name in vars(settings)}
         assert Settings(**{**recipe, **known}) == settings
-    assert command == ("python training.py --data data/x --run runs/y --recipe seed --tune-from 7 "
+    assert command == ("python train.py --data data/x --run runs/y --recipe seed --tune-from 7 "
                        "--one-per-picture --dropout 0.25")
 
 

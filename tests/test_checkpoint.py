@@ -186,8 +186,8 @@ def test_a_header_of_absurd_length_is_never_read(length, tmp_path, monkeypatch):
 def test_a_file_of_another_version_or_kind_says_so(whole, tmp_path):
     _, tensors, header = whole
     file = tmp_path / "x.safetensors"
-    for version, answer in ((FORMAT + 1, "update the program"), (FORMAT - 1, "made by training.py"),
-                            ("2", "made by training.py"), (None, "made by training.py")):
+    for version, answer in ((FORMAT + 1, "update the program"), (FORMAT - 1, "made by train.py"),
+                            ("2", "made by train.py"), (None, "made by train.py")):
         tensor_file.write(file, "captioner", version, tensors, header)
         assert f"has version {version!r} of the format" in refusal(file)
         assert refusal(file).endswith(answer)

@@ -99,7 +99,7 @@ def test_one_picture_at_least_is_lent_and_none_where_val_is(write_root, tmp_path
 
 
 def test_a_root_or_split_that_is_not_there_is_named_with_what_is(write_root, tmp_path):
-    with pytest.raises(BadInput, match="nowhere has no folder 'annotations'.*scenes.py"):
+    with pytest.raises(BadInput, match="nowhere has no folder 'annotations'.*prepare.py scenes"):
         read_split(tmp_path / "nowhere", "train")
     write_root(tmp_path, {"train2017": 3, "val2017": 2})
     with pytest.raises(BadInput, match="no split 'novel': it holds train2017, val2017"):

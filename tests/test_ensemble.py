@@ -13,6 +13,7 @@ from checkpoint import Captioner, save_captioner
 from coco import read_split
 from decoders import GRIDS
 from ensemble import Ensemble, Rows
+from evaluate import main as evaluate_main
 from evaluation import evaluate, evaluate_together
 from files import BadInput
 from search import Search, search
@@ -136,9 +137,9 @@ def test_the_command_takes_several_checkpoints_as_one_captioner(members, split, 
     paths = [str(tmp_path / f"{number}.safetensors") for number in range(2)]
     for path, one in zip(paths, members, strict=False):
         save_captioner(path, one)
-    monkeypatch.setattr(sys, "argv", ["evaluation.py", *paths, "--data", str(tiny_root), "--device",
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *paths, "--data", str(tiny_root), "--device",
                                       "cpu", "--json", str(tmp_path / "report.json")])
-    evaluation.main()
+    evaluate_main()
     report, _, _ = evaluate_together(members[:2], split)
     assert json.loads((tmp_path / "report.json").read_text()) == report
     assert "2 captioners together" in report["search"]

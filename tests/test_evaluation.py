@@ -19,6 +19,7 @@ import evaluation
 from backbones import transform_of
 from checkpoint import Captioner, save_captioner
 from coco import Split, open_picture, read_split
+from evaluate import main as evaluate_main
 from evaluation import caption_features, describe, evaluate, score, table
 from files import run_command
 from search import Search
@@ -209,7 +210,7 @@ def test_a_table_shows_scores_times_100():
 
 
 def command(*options):
-    return subprocess.run([sys.executable, "evaluation.py", *map(str, options)], text=True,
+    return subprocess.run([sys.executable, "evaluate.py", *map(str, options)], text=True,
                           capture_output=True, encoding="utf-8", cwd=Path(__file__).parents[1],
                           env={**os.environ, "PATH": ""})            # hence no Java
 
@@ -228,9 +229,9 @@ def test_the_command_scores_a_runs_folder_and_writes_both_files(captioner, split
 
 
 def test_the_command_answers_bad_input_with_one_sentence(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["evaluation.py", str(tmp_path), "--data", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", str(tmp_path), "--data", str(tmp_path)])
     with pytest.raises(SystemExit) as end:
-        run_command(evaluation.main)
+        run_command(evaluate_main)
     shown, error = capsys.readouterr()
     assert end.value.code == 2 and shown == ""
     assert error.startswith("error: ") and error.count("\n") == 1

@@ -17,10 +17,11 @@ import download
 import evaluation
 import karpathy
 import prepare
-import training
 from coco import read_split
+from evaluate import main as evaluate_main
 from files import BadInput, read_json, run_command, write_json
 from tests.server import Server, coco_files, zipped
+from train import main as train_main
 
 TRAIN, VAL = 12, 6
 ARCHIVE = "/annotations/annotations_trainval2017.zip"
@@ -85,7 +86,7 @@ def test_the_whole_of_coco_arrives_as_it_is_on_its_server(get, mini, capsys):
     assert read_split(root, "train").sentences == read_split(mini, "train").sentences
     said = capsys.readouterr().out
     assert "COCO 2017: needs " in said
-    assert said.splitlines()[-1] == f"next: python training.py --data {root} --run runs/coco"
+    assert said.splitlines()[-1] == f"next: python train.py --data {root} --run runs/coco"
 
 
 def test_a_subset_has_as_many_pictures_as_asked_for_and_annotations_cut_to_them(get, mini):
@@ -403,7 +404,7 @@ def test_scenes_are_drawn_or_one_sentence_says_why_not(server, capsys, tmp_path,
     root = tmp_path / "scenes"
     prepare.main(["scenes", "--root", str(root)])
     assert capsys.readouterr().out.endswith(
-        f"next: python training.py --data {root} --run runs/scenes\n")
+        f"next: python train.py --data {root} --run runs/scenes\n")
     error, _ = refused(capsys, server, "scenes", "--root", root, "--seed", "1")
     assert "holds something else" in error
 
@@ -424,14 +425,14 @@ def test_flickr8k_is_converted_and_a_check_says_what_is_wrong(mini, tmp_path, ca
 
 
 def train_and_score(root, monkeypatch):
-    """What `training.py` and `evaluation.py` do with a prepared root; the scores."""
+    """What `train.py` and `evaluate.py` do with a prepared root; the scores."""
     run, report = root.with_name("run"), root.with_name("report.json")
     small = ["--epochs=1", "--embed-size=32", "--hidden-size=32", "--views=1",
              "--vocab-threshold=1", "--device=cpu"]
     monkeypatch.setattr(evaluation.shutil, "which", lambda name: None)      # no Java, it is slow
     for main, *arguments in (
-            (training.main, "--data", root, "--run", run, *small),
-            (evaluation.main, run, "--data", root, "--split", "val", "--json", report)):
+            (train_main, "--data", root, "--run", run, *small),
+            (evaluate_main, run, "--data", root, "--split", "val", "--json", report)):
         monkeypatch.setattr(sys, "argv", ["x.py", *map(str, arguments)])
         assert not main()
     return read_json(report, "")

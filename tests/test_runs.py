@@ -29,6 +29,7 @@ import training
 from coco import read_split
 from files import BadInput
 from settings import Settings, add_options
+from train import main as train_main
 from training import Run, finish_epoch, read_history, step, train, validate
 from watching import status, tensorboard, warn_of_shared, write_scalars
 
@@ -317,7 +318,7 @@ def test_a_full_or_read_only_disk_is_one_sentence_and_nothing_is_lost(settings, 
 
 def test_status_says_where_a_run_stands(settings, tmp_path):
     run = Run(settings, tmp_path)
-    assert "nothing is saved yet\nbegin with: python training.py" in status(tmp_path)
+    assert "nothing is saved yet\nbegin with: python train.py" in status(tmp_path)
     for batch in run.batches(0):
         step(run, batch)
         if run.position["batch"] == 3:
@@ -332,27 +333,27 @@ def test_status_says_where_a_run_stands(settings, tmp_path):
         assert f"{epoch} of 2 epochs done\nbest CIDEr on val 0.500, after" in status(tmp_path)
         run.position.update(loss=3.0, words=2)
     assert f"last loss {row['train_loss']:.3f} per word, 1.000 on val" in status(tmp_path)
-    assert status(tmp_path).endswith(f"evaluation.py {tmp_path} --data {settings.data}")
+    assert status(tmp_path).endswith(f"evaluate.py {tmp_path} --data {settings.data}")
 
 
 def test_the_command_that_status_gives_means_the_same_settings(settings, tmp_path):
     settings = replace(settings, data=settings.data + " x", one_per_picture=True, tune_from=3)
     (tmp_path / "settings.json").write_text(json.dumps(vars(settings)))
     words = shlex.split(status(tmp_path).split("begin with: ")[1])
-    assert words[:4] == ["python", "training.py", "--run", str(tmp_path)]
+    assert words[:4] == ["python", "train.py", "--run", str(tmp_path)]
     parser = argparse.ArgumentParser()
     add_options(parser)
     assert Settings(**vars(parser.parse_args(words[4:]))) == settings
 
 
 def test_the_command_answers_status_alone(settings, whole, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["training.py", "--status", str(whole)])
+    monkeypatch.setattr(sys, "argv", ["train.py", "--status", str(whole)])
     with pytest.raises(SystemExit) as end:
-        training.main()
+        train_main()
     assert end.value.code == 0 and "2 of 2 epochs done" in capsys.readouterr().out
-    monkeypatch.setattr(sys, "argv", ["training.py", "--status", str(whole / "nowhere")])
+    monkeypatch.setattr(sys, "argv", ["train.py", "--status", str(whole / "nowhere")])
     with pytest.raises(BadInput, match="give a run's folder"):
-        training.main()
+        train_main()
 
 
 @contextmanager

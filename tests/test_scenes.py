@@ -11,9 +11,11 @@ import pytest
 from PIL import Image, ImageDraw
 from pycocotools.coco import COCO
 
+import prepare
 import scenes
 import world
 from drawing import COLOURS, PAINTERS
+from files import BadInput
 from lexicon import SHAPES
 from scenery import BACKDROPS, SIDE
 from scenes import HELD_OUT, SEEN, draw
@@ -290,18 +292,19 @@ def test_sizes_that_cannot_be_drawn_are_refused(sizes, tmp_path):
 
 def arguments(root, **others):
     options = {**{split: 1 for split in SPLITS}, **others}
-    return [str(root), *chain.from_iterable((f"--{k}", str(v)) for k, v in options.items())]
+    return ["scenes", "--root", str(root), *chain.from_iterable(
+        (f"--{name}", str(value)) for name, value in options.items())]
 
 
 def test_the_command_draws_and_names_the_next_command(tmp_path, capsys):
-    assert scenes.main(arguments(tmp_path / "scenes")) == 0
-    assert f"python training.py --data {tmp_path / 'scenes'} --run runs/scenes" in (
+    assert prepare.main(arguments(tmp_path / "scenes")) == 0
+    assert f"python train.py --data {tmp_path / 'scenes'} --run runs/scenes" in (
         capsys.readouterr().out)
     assert len(list(Path(tmp_path / "scenes").rglob("*.jpg"))) == 4
 
 
 @pytest.mark.parametrize("wrong", [{"train": -1}, {"seed": -1}])
 def test_the_command_says_one_sentence_about_bad_input(wrong, tmp_path, capsys):
-    assert scenes.main(arguments(tmp_path / "scenes", **wrong)) != 0
-    message = capsys.readouterr().err.strip()
-    assert message.startswith("scenes.py: ") and "\n" not in message
+    with pytest.raises(BadInput) as refused:
+        prepare.main(arguments(tmp_path / "scenes", **wrong))
+    assert "\n" not in str(refused.value)

@@ -21,6 +21,7 @@ from files import BadInput, run_command
 from search import Search, search
 from settings import Settings
 from tests.interface import needs_bfloat16
+from train import main as train_main
 from training import Run, caption_loss, finish_epoch, rate_at, step, train, validate
 from vocabulary import END_ID
 
@@ -251,7 +252,7 @@ def test_bfloat16_where_no_lstm_has_it_is_refused(settings, tmp_path, monkeypatc
 
 
 def command(*options):
-    return subprocess.run([sys.executable, "training.py", *map(str, options)], text=True,
+    return subprocess.run([sys.executable, "train.py", *map(str, options)], text=True,
                           capture_output=True, encoding="utf-8", cwd=Path(__file__).parents[1])
 
 
@@ -259,24 +260,24 @@ def test_the_command_trains_and_says_what_comes_next(tiny_root, tmp_path):
     done = command("--data", tiny_root, "--run", tmp_path / "run", "--epochs", 1,
                    "--embed-size", 8, "--hidden-size", 8, "--vocab-threshold", 1)
     assert done.returncode == 0, done.stderr
-    assert "next: python evaluation.py" in done.stdout
+    assert "next: python evaluate.py" in done.stdout
     assert json.loads((tmp_path / "run" / "settings.json").read_text())["embed_size"] == 8
 
 
 def test_the_command_answers_bad_input_with_one_sentence(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["training.py", "--data", str(tmp_path / "nowhere"),
+    monkeypatch.setattr(sys, "argv", ["train.py", "--data", str(tmp_path / "nowhere"),
                                       "--run", str(tmp_path / "run")])
     with pytest.raises(SystemExit) as end:
-        run_command(training.main)
+        run_command(train_main)
     error = capsys.readouterr().err
     assert end.value.code == 2 and error.startswith("error: ") and error.count("\n") == 1
     assert "nowhere has no folder 'annotations'" in error
 
 
 def test_help_names_every_setting_with_its_default(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["training.py", "--help"])
+    monkeypatch.setattr(sys, "argv", ["train.py", "--help"])
     with pytest.raises(SystemExit):
-        training.main()
+        train_main()
     shown = " ".join(capsys.readouterr().out.split())
     for one in fields(Settings):
         assert f"--{one.name.replace('_', '-')}" in shown

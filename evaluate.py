@@ -1,0 +1,56 @@
+"""Caption a split with a checkpoint, or several as one ensemble, and score it as coco-caption does.
+
+    python evaluate.py runs/scenes --data data/scenes --split test --json results/scenes-test.json
+"""
+
+import argparse
+import sys
+
+import torch
+
+from checkpoint import load_captioner
+from checkup import readable
+from coco import read_split
+from evaluation import evaluate_together, table
+from files import BadInput, run_command, write_json
+from search import Search
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description="Caption a split and score it as coco-caption "
+                                     "does. Scores are printed x 100; files hold 0 to 1.")
+    parser.add_argument("checkpoints", nargs="+", metavar="checkpoint", help="a run's folder or a "
+                        ".safetensors checkpoint; several are evaluated as one ensemble")
+    parser.add_argument("--data", required=True, help="dataset in COCO's layout")
+    parser.add_argument("--split", default="val", help="train, val, test or another (val)")
+    parser.add_argument("--beam", type=int, default=3, help="beams; 1 is greedy (3)")
+    parser.add_argument("--length-penalty", type=float, default=Search.length_penalty,
+                        help="rank by log-probability / length ** this (%(default)s)")
+    parser.add_argument("--limit", type=int, help="only the first so many pictures")
+    parser.add_argument("--json", help="write the report to this file")
+    parser.add_argument("--results", help="write the captions as a COCO result file")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
+                        help="cpu, cuda or mps (%(default)s)")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    if options.beam < 1 or (options.limit is not None and options.limit < 1):
+        raise BadInput("--beam and --limit take whole numbers of 1 or more")
+    captioners = [load_captioner(path, options.device) for path in options.checkpoints]
+    split = readable(read_split(options.data, options.split).first(options.limit))
+    settings = Search(beam=options.beam, length_penalty=options.length_penalty)
+    report, results, _ = evaluate_together(captioners, split, settings, meteor=True)
+    print(table(report))
+    if "METEOR" not in report:
+        print("METEOR was left out: it needs Java", file=sys.stderr)
+    print("SPICE was left out: its CoreNLP models are not part of this project", file=sys.stderr)
+    if options.json:
+        write_json(options.json, report, indent=1)
+    if options.results:
+        write_json(options.results, results)
+
+
+if __name__ == "__main__":
+    run_command(main)
