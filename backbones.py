@@ -30,7 +30,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import efficientnet_lite
-from files import BadInput
+from system.files import BadInput
 
 LITE = ((127 / 255,) * 3, (128 / 255,) * 3)  # (x - 127) / 128 on bytes
 INCEPTION = ((0.5,) * 3, (0.5,) * 3)  # torchvision converts to this inside, in a part cut off here

@@ -25,7 +25,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from files import run_command, write_json
+from system.files import run_command, write_json
 
 SECTIONS = ("encode", "load", "fidelity", "train", "attend", "beam", "decode", "score", "reward",
             "open", "scaling", "ddp", "cold")

@@ -26,9 +26,9 @@ import runs
 from bench_tools import Unmeasured, anonymous_memory, peak_memory, timed
 from coco import read_split
 from data_loader import CaptionData, tokenized
-from distributed import from_main, is_main, processes
-from files import write_json
 from settings import RECIPES, Settings
+from system.distributed import from_main, is_main, processes
+from system.files import write_json
 from training import step
 from vocabulary import Vocabulary
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from processor import precision_of
+from system.processor import precision_of
 
 SIDES = (1024, 2048, 3072)
 COPIED = 256 << 20                  # bytes; more than any cache holds

@@ -22,12 +22,12 @@ from tqdm import tqdm
 
 from checkpoint import load_captioner
 from coco import open_picture
-from distributed import is_main, processes, rank, to_main, world
 from encoding import encode, fast, in_order
 from evaluation import caption_batch
-from files import BadInput, run_command
 from gallery import Gallery
 from search import Search
+from system.distributed import is_main, processes, rank, to_main, world
+from system.files import BadInput, run_command
 
 SHIPPED = Path(__file__).parent / "checkpoints" / "critical-flickr8k.safetensors"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")

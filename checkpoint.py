@@ -17,11 +17,11 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 import decoders
-import tensor_file
 from backbones import NAMES, Transform
 from decoders import build_decoder
-from files import BadInput
 from model import EncoderCNN
+from system import tensor_file
+from system.files import BadInput
 from vocabulary import END_WORD, START_WORD, UNK_WORD, Vocabulary
 
 FORMAT = 3                  # of both files; raised when an older program could not read them

@@ -27,7 +27,7 @@ from coco import (
     split_names,
 )
 from features import CACHE, name_of, state
-from files import BadInput, content_hash, read_json, write_json
+from system.files import BadInput, content_hash, read_json, write_json
 from vocabulary import tokenize
 
 AT_ONCE = 256               # pictures between two steps of the progress bar

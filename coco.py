@@ -23,7 +23,7 @@ from textwrap import shorten
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from files import BadInput, content_hash, read_json, writable, write_json
+from system.files import BadInput, content_hash, read_json, writable, write_json
 
 CACHE = Path(os.environ.get("CAPTION_CACHE", "cache"))     # what is worked out once is kept here
 VAL_SHARE = 0.05

@@ -17,10 +17,10 @@ from urllib.parse import quote, urlsplit
 
 from PIL import Image
 
-import archives
 from coco import inside
-from download import fetch, fetch_all, size_of
-from files import BadInput, make_room, read_json, whole_file, write_json
+from system import archives
+from system.download import fetch, fetch_all, size_of
+from system.files import BadInput, make_room, read_json, whole_file, write_json
 
 HOST = "http://images.cocodataset.org"      # no https: the certificate is of another name
 # Of the archives there, as many independent projects give them; COCO itself publishes none.

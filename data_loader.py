@@ -21,10 +21,10 @@ import torch
 from pycocotools.coco import COCO
 from torch.utils.data import BatchSampler, DataLoader, Dataset, SubsetRandomSampler
 
-import tensor_file
 from coco import CACHE, captions_by_image, open_picture, read_annotations, says_something
 from features import load
-from files import BadInput
+from system import tensor_file
+from system.files import BadInput
 from vocabulary import (
     END_ID,
     END_WORD,

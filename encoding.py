@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from processor import precision_of
+from system.processor import precision_of
 
 AT_ONCE = 8                 # pictures per pass through the network
 

@@ -16,8 +16,8 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from features import cached_features
-from files import BadInput
 from search import log_probabilities, parts, search
+from system.files import BadInput
 
 AT_ONCE = 64                # pictures in one search: every member holds its states of them
 

@@ -12,8 +12,8 @@ from checkpoint import load_captioner
 from checkup import readable
 from coco import read_split
 from evaluation import evaluate_together, table
-from files import BadInput, run_command, write_json
 from search import Search
+from system.files import BadInput, run_command, write_json
 
 
 def arguments():

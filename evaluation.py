@@ -20,9 +20,9 @@ import ptb
 from encoding import encode, fast
 from ensemble import caption_together
 from features import cached_features
-from files import BadInput
 from scores import CiderD, bleu, rouge_l
 from search import Search, search
+from system.files import BadInput
 
 TOKENIZER = "PTB (coco-caption's, in Python)"
 AT_ONCE = 128               # pictures in one search

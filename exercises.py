@@ -12,7 +12,7 @@ and lost tags included, is read by `section` and `is_check`.
 import re
 from typing import NamedTuple
 
-from files import BadInput
+from system.files import BadInput
 
 HEADING = re.compile(r"^### Exercise (\d+\.\d+) · (.+)$", re.M)
 ANY_HEADING = re.compile(r"^#+ *exercise\b", re.M | re.I)

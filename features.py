@@ -28,10 +28,10 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 
 from coco import CACHE, PREPARE, open_picture
-from distributed import from_main, is_main, rank, share, silence, wait, world
 from encoding import AT_ONCE, encode, fast, in_order
-from files import BadInput, make_room, write_json
-from processor import precision_of
+from system.distributed import from_main, is_main, rank, share, silence, wait, world
+from system.files import BadInput, make_room, write_json
+from system.processor import precision_of
 
 SMALLEST_CROP = 0.85        # of the area: what a sentence names stays in the picture
 

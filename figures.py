@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from coco import open_picture
-from files import whole_file
+from system.files import whole_file
 
 ACCENT, QUIET = "#c44e52", "#8c8c8c"
 

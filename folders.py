@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from files import BadInput, read_json, writing
+from system.files import BadInput, read_json, writing
 
 PATIENCE = 10               # seconds: loader workers outlive a killed run by five, and its lock
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from coco import open_picture, read_captions
 from evaluation import score, tokens
-from files import whole_file, writing
+from system.files import whole_file, writing
 
 SIDE = 320                  # pixels of a picture's longer side
 QUALITY = 70                # of its JPEG: about 12 KB

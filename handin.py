@@ -17,8 +17,8 @@ from nbclient.exceptions import DeadKernelError
 from tqdm import tqdm
 
 from exercises import is_check, section
-from files import BadInput, run_command, whole_file
 from notebooks import NAMES, choose_event_loop, kernel, read_notebook
+from system.files import BadInput, run_command, whole_file
 
 HERE = Path(__file__).parent
 REPORT = "handin.txt"

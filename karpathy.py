@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from coco import inside
-from files import BadInput, make_room, read_json, whole_file, write_json
+from system.files import BadInput, make_room, read_json, whole_file, write_json
 
 SPLITS = ("test", "val", "train")       # train last: a root that has it is whole
 INFO = {"description": "COCO in the split of Karpathy and Fei-Fei 2015"}

@@ -24,12 +24,12 @@ from coco import read_split
 from data_loader import CaptionData
 from ensemble import Ensemble
 from evaluation import evaluate_together, report_of
-from files import BadInput, read_json, run_command, whole_file, write_json
 from ladder_table import COLUMNS, SHORT, each_of, filled, result_of, table
 from objectives import caption_loss
 from prose import prose
 from search import Search
 from settings import RECIPES, Settings
+from system.files import BadInput, read_json, run_command, whole_file, write_json
 from training import train
 
 GREEDY, BEAM = Search(method="greedy"), Search(beam=3)

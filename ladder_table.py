@@ -13,7 +13,7 @@ import statistics
 import numpy as np
 
 from bootstrap import paired_bootstrap
-from files import BadInput, read_json
+from system.files import BadInput, read_json
 
 REMEDY = "delete it and run that rung again"
 COLUMNS = {                 # of a result: heading, factor, format

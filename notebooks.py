@@ -18,7 +18,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from files import BadInput, run_command, whole_file
+from system.files import BadInput, run_command, whole_file
 
 NAMES = ("0_Dataset", "1_Preliminaries", "2_Training", "3_Inference", "4_Attention")
 LONGEST = 600                       # seconds for one cell

@@ -20,9 +20,9 @@ from bench_child import CHANNELS
 from bench_tools import picture_flops, training_flops
 from caption import SHIPPED
 from checkpoint import load_captioner
-from files import BadInput, read_json, run_command, whole_file
 from model import DecoderRNN
 from settings import Settings
+from system.files import BadInput, read_json, run_command, whole_file
 
 TRAIN, VAL, SPOKEN = 118_287, 5_000, 5      # pictures of COCO 2017, captions of each
 WORDS = 10_000              # of COCO's captions that occur five times or more, about

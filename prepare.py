@@ -23,8 +23,8 @@ import scenes
 import sources
 from checkup import check
 from coco_download import HOST, download_coco
-from files import BadInput, run_command
 from karpathy import karpathy
+from system.files import BadInput, run_command
 
 
 @contextmanager

@@ -24,14 +24,14 @@ from checkup import readable
 from coco import read_split
 from data_loader import CaptionData, tokenized
 from decoders import GRIDS
-from distributed import alone, any_of, is_main, main_first, rank, together, world
 from evaluation import tokenized_references
 from features import cached_features, encode_split
-from files import BadInput, read_json, write_json
 from folders import claim, read_history
 from objectives import Loss
-from processor import choose_precision
 from self_critical import Rewards, SelfCritical
+from system.distributed import alone, any_of, is_main, main_first, rank, together, world
+from system.files import BadInput, read_json, write_json
+from system.processor import choose_precision
 from vocabulary import Vocabulary, read_words
 from watching import warn_of_shared
 

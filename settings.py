@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, field, fields
 
 import decoders
 from backbones import NAMES
-from files import BadInput
+from system.files import BadInput
 
 
 def dial(default, meaning):

@@ -19,8 +19,8 @@ from pathlib import Path, PureWindowsPath
 from checkup import NAMED, readable
 from coco import Picture, Split, inside, says_something
 from features import name_of, state
-from files import BadInput, content_hash, read_json, writable, write_json
 from karpathy import place
+from system.files import BadInput, content_hash, read_json, writable, write_json
 
 FILE_NAMES = ("file", "filename", "image", "imagename", "picture", "photo", "path")
 CAPTION_NAMES = ("caption", "captions", "sentence", "sentences", "description", "text", "comment")

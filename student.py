@@ -15,8 +15,8 @@ from pathlib import Path
 import nbformat
 
 from exercises import cut, paste, read_exercises
-from files import BadInput, run_command, writing
 from notebooks import NAMES, read_notebook, tidy
+from system.files import BadInput, run_command, writing
 
 HERE = Path(__file__).parent
 NEEDED = ("*.py", "requirements.txt", "Makefile", "LICENSE", "checkpoints/*", "images/unrolled.png",

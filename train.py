@@ -12,10 +12,10 @@ import sys
 
 import torch
 
-from distributed import is_main, processes
-from files import run_command
 from folders import read_history
 from settings import RECIPES, Settings, add_options
+from system.distributed import is_main, processes
+from system.files import run_command
 from training import train
 from watching import status
 

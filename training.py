@@ -16,13 +16,13 @@ import torch
 from tqdm.auto import tqdm
 
 from checkpoint import save_captioner
-from distributed import from_main, is_main, rank, silence, total, wait, world
 from evaluation import caption_features, score
 from figures import save_curves
-from files import whole_file
 from folders import fresh_folder, newest_run, read_history
 from objectives import caption_loss
 from runs import Run
+from system.distributed import from_main, is_main, rank, silence, total, wait, world
+from system.files import whole_file
 from watching import tensorboard, warn_of_epoch, write_scalars
 
 __all__ = ["Run", "caption_loss", "finish_epoch", "fresh_folder", "newest_run", "rate_at",

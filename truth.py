@@ -21,11 +21,11 @@ from coco import read_split
 from decoders import GRIDS, NAMES
 from evaluation import evaluate
 from features import cached_features
-from files import BadInput, read_json, run_command, write_json
 from pointing import looked, mentions, read_boxes, report
 from scenes import read_graphs
 from search import Search
 from settings import RECIPES, Settings
+from system.files import BadInput, read_json, run_command, write_json
 from training import train
 
 SPLITS = ("test", "novel")

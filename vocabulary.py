@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from files import BadInput, read_json, writable, write_json
+from system.files import BadInput, read_json, writable, write_json
 
 START_ID, END_ID, UNK_ID = 0, 1, 2
 START_WORD, END_WORD, UNK_WORD = "<start>", "<end>", "<unk>"

@@ -6,9 +6,9 @@ Part of `make figures`; it needs nothing but those files.
 import matplotlib.pyplot as plt
 
 from figures import ACCENT, QUIET
-from files import read_json
 from images.draw import HERE, save
 from ladder import BEST, RUNGS
+from system.files import read_json
 
 LADDER = HERE.parent / "results/ladder"
 PUBLISHED = {0.524: "best published, frozen CNN (on test)",

@@ -16,9 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from files import BadInput, run_command
 from notebooks import NAMES, choose_event_loop, kernel, read_notebook, shrink
 from scenes import draw
+from system.files import BadInput, run_command
 from tests.check_exercises import SIZES
 
 ADDRESS = "https://github.com/YOUR-NAME/image-captioning"

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 from exercises import read_exercises
-from files import BadInput, run_command
 from notebooks import NAMES, choose_event_loop, kernel, read_notebook, shrink
 from scenes import draw
 from student import solved_version, student_version
+from system.files import BadInput, run_command
 
 FOLDER = Path("cache/exercises")
 SIZES = {"train": 96, "val": 24, "test": 24, "novel": 12}      # pictures to be drawn

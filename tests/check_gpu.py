@@ -17,9 +17,9 @@ import runs
 from checkpoint import load_captioner
 from evaluation import caption_features
 from features import encode_split
-from files import BadInput, run_command
 from scenes import find_root
 from settings import RECIPES, Settings
+from system.files import BadInput, run_command
 from training import Run, finish_epoch, step, validate
 
 FOLDER = Path("cache/gpu-check")

@@ -21,8 +21,8 @@ import features
 import prepare
 from backbones import Backbone, Transform
 from coco import read_split
-from download import CHUNK
-from files import write_json
+from system.download import CHUNK
+from system.files import write_json
 from tests.server import Server, coco_files
 
 KILLS = 20

@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 
 from exercises import read_exercises
-from files import BadInput, run_command
 from notebooks import NAMES, read_notebook
+from system.files import BadInput, run_command
 
 MEDIAN, LONGEST = 6, 25         # lines of a code cell
 PROSE = (0.9, 1.9)              # prose cells per code cell

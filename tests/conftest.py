@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from files import write_json
+from system.files import write_json
 
 torch.set_num_threads(1)        # bits must not depend on how many cores a machine has
 COLOURS = {"red": (210, 40, 40), "green": (40, 170, 60), "blue": (40, 70, 200)}

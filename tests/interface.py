@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from processor import trains_in_bfloat16
+from system.processor import trains_in_bfloat16
 from vocabulary import END_ID, START_ID, UNK_ID
 
 needs_bfloat16 = pytest.mark.skipif(

@@ -7,9 +7,9 @@ import zipfile
 import numpy as np
 import pytest
 
-import archives
-from archives import extract, fault, read
-from files import BadInput
+from system import archives
+from system.archives import extract, fault, read
+from system.files import BadInput
 
 PICTURES = {f"train/{number}.jpg": np.random.default_rng(number).bytes(5000) for number in range(8)}
 NOTES = {"annotations/captions.json": b"{}", "readme.txt": b"read me"}

@@ -13,8 +13,8 @@ from torch import nn
 from torch.nn import functional
 
 from attention import AdaptiveAttention, SoftAttention, UpDown, penalty
-from processor import trains_in_bfloat16
 from search import Search, search
+from system.processor import trains_in_bfloat16
 from tests.interface import (
     check_that_a_pictures_rows_share_what_is_its_own,
     check_that_rows_can_be_reordered,

@@ -17,8 +17,8 @@ from torch import nn
 import backbones
 from backbones import Backbone, Transform, lite_file, read_weights, transform_of
 from efficientnet_lite import ConvNorm
-from files import BadInput
 from model import EncoderCNN
+from system.files import BadInput
 
 SHAPES = {"resnet18": (4, 512), "resnet50": (4, 2048), "vgg16": (4, 512), "inception_v3": (1, 2048),
           "efficientnet_b0": (4, 1280), "efficientnet_lite0": (4, 1280),

@@ -17,15 +17,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import checkpoint
-import files
 import runs
-import tensor_file
 from backbones import Backbone, Transform
 from coco import Picture, open_picture, read_split
 from data_loader import CaptionData, get_loader, open_coco, tokenized
 from evaluation import score, tokenized_references
 from features import cached_features, load
-from files import BadInput, write_json
+from system import files, tensor_file
+from system.files import BadInput, write_json
 from train import main as train_main
 from vocabulary import Vocabulary
 

@@ -17,8 +17,8 @@ from caption import describe_files, find_pictures
 from checkpoint import Captioner, save_captioner
 from coco import open_picture
 from evaluation import describe
-from files import BadInput
 from search import Search
+from system.files import BadInput
 from vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[1]

@@ -11,8 +11,8 @@ import card
 import training
 from card import pack, training_command
 from checkpoint import load_captioner, save_captioner
-from files import BadInput, run_command, write_json
 from settings import RECIPES, Settings
+from system.files import BadInput, run_command, write_json
 from train import arguments as train_arguments
 
 SHIPPED = sorted(Path(__file__).parents[1].glob("checkpoints/*.safetensors"))

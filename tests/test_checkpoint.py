@@ -15,11 +15,11 @@ from safetensors.torch import load_file, save_file
 
 import backbones
 import checkpoint
-import tensor_file
 from backbones import transform_of
 from checkpoint import FORMAT, Captioner, load_captioner, load_state, save_captioner, save_state
 from evaluation import describe
-from files import BadInput
+from system import tensor_file
+from system.files import BadInput
 from vocabulary import Vocabulary
 
 WORDS = ["a", "red", "ball", "it's", "naïve", "🙂"]

@@ -8,7 +8,7 @@ from PIL import Image
 import checkup
 from checkup import NAMED, check, readable
 from coco import read_split
-from files import BadInput, read_json, write_json
+from system.files import BadInput, read_json, write_json
 
 
 @pytest.fixture

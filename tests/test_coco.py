@@ -11,7 +11,7 @@ from PIL import Image
 
 import coco
 from coco import find_split, open_picture, read_split
-from files import BadInput, write_json
+from system.files import BadInput, write_json
 
 
 def ids(root, word):

@@ -21,8 +21,8 @@ from torch.utils import data
 from torchvision import transforms
 
 from data_loader import CoCoDataset, get_loader
-from files import BadInput, write_json
 from model import DecoderRNN, EncoderCNN
+from system.files import BadInput, write_json
 from vocabulary import Vocabulary
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 160, 50), "blue": (30, 50, 200),

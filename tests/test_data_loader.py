@@ -11,7 +11,7 @@ from backbones import Transform
 from coco import Picture, Split, read_split
 from data_loader import LONGEST, CaptionData, PictureBatches, tokenized
 from features import load
-from files import BadInput
+from system.files import BadInput
 from vocabulary import END_ID, START_ID, UNK_ID, Vocabulary, tokenize
 
 VIEWS = 2

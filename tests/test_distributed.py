@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import distributed
 from coco import read_split
 from data_loader import CaptionData, tokenized
 from settings import Settings
+from system import distributed
 from training import Run, read_history, train
 from vocabulary import Vocabulary
 
@@ -25,7 +25,7 @@ SIZES = {"epochs": 2, "batch_size": 59, "embed_size": 16, "hidden_size": 16, "vo
 TWO = """
 import signal, sys
 import training
-from distributed import processes, rank
+from system.distributed import processes, rank
 from settings import Settings
 
 settings, folder, stop = Settings(**eval(sys.argv[1])), sys.argv[2], int(sys.argv[3])

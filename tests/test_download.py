@@ -8,9 +8,9 @@ import time
 import numpy as np
 import pytest
 
-import download
-from download import CHUNK, NotThere, fetch, fetch_all, size_of
-from files import BadInput, make_room, run_command
+from system import download
+from system.download import CHUNK, NotThere, fetch, fetch_all, size_of
+from system.files import BadInput, make_room, run_command
 from tests.server import Server
 
 CONTENT = np.random.default_rng(0).bytes(3 * CHUNK + 12345)

@@ -9,7 +9,7 @@ from torch import nn
 
 from backbones import Backbone
 from encoding import AT_ONCE, encode, fast, in_order
-from processor import precision_of, trains_in_bfloat16
+from system.processor import precision_of, trains_in_bfloat16
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from decoders import GRIDS
 from ensemble import Ensemble, Rows
 from evaluate import main as evaluate_main
 from evaluation import evaluate, evaluate_together
-from files import BadInput
 from search import Search, search
+from system.files import BadInput
 from vocabulary import Vocabulary, tokenize
 
 SIZES = {"embed_size": 16, "hidden_size": 16, "num_layers": 1, "dropout": 0.5}

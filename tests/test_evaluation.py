@@ -21,8 +21,8 @@ from checkpoint import Captioner, save_captioner
 from coco import Split, open_picture, read_split
 from evaluate import main as evaluate_main
 from evaluation import caption_features, describe, evaluate, score, table
-from files import run_command
 from search import Search
+from system.files import run_command
 from vocabulary import Vocabulary, tokenize
 
 CANDIDATES = ["a red ball on grass", "two dogs", "a dog runs on the beach", "a red ball"]

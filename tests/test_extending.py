@@ -23,9 +23,9 @@ import evaluation
 import scenes
 import training
 from checkpoint import load_captioner
-from files import BadInput
 from folders import read_history
 from settings import RECIPES, Settings
+from system.files import BadInput
 from tests.interface import check_decoder
 
 REPOSITORY = Path(__file__).resolve().parent.parent

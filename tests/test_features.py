@@ -12,8 +12,8 @@ import features
 from backbones import Backbone, Transform, transform_of
 from coco import Picture, Split, open_picture, read_split
 from features import cached_features, encode_split, load, may_flip, view_of
-from files import BadInput
 from model import EncoderCNN
+from system.files import BadInput
 
 SMALL = Transform(32, (0.5,) * 3, (0.5,) * 3)
 

@@ -12,8 +12,8 @@ from PIL import Image
 import gallery
 from coco import read_split
 from evaluation import score, tokenized_references
-from files import BadInput, write_json
 from gallery import Gallery
+from system.files import BadInput, write_json
 
 SENTENCES = ["a red picture", "nothing but green here", "a square of red paint", "a blue picture",
              "all of it", "the picture is red"]

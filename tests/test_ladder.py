@@ -17,12 +17,12 @@ from bootstrap import paired_bootstrap
 from checkpoint import load_captioner
 from coco import read_split
 from evaluation import evaluate, evaluate_together
-from files import BadInput, read_json, run_command, write_json
 from ladder import Ladder, Rung, climb, loss_per_word
 from ladder_table import MARKS, filled, table
 from prose import prose
 from search import Search
 from settings import RECIPES, Settings
+from system.files import BadInput, read_json, run_command, write_json
 from training import read_history
 
 TINY = {"embed_size": 8, "hidden_size": 8, "epochs": 1, "vocab_threshold": 1, "warmup": 2,

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import plan
-from files import BadInput
+from system.files import BadInput
 
 REPORT = {"data": "flickr8k", "encode_lite0_rate": 200.0, "encode_resnet50_rate": 50.0,
           "encode_share": 0.2, "encode_resnet50_share": 0.6, "load_rate": 100.0,

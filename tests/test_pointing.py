@@ -5,9 +5,9 @@ import torch
 
 from checkpoint import Captioner
 from coco import Picture, Split
-from files import write_json
 from pointing import cell_centres, inside, looked, mentions, named, read_boxes, report
 from search import Search, search
+from system.files import write_json
 from vocabulary import END_ID, START_ID, Vocabulary
 
 VOCAB = Vocabulary.build([["a", "cats", "mug", "tree"]], threshold=1)

@@ -13,13 +13,13 @@ import zipfile
 import pytest
 
 import coco_download
-import download
 import evaluation
 import karpathy
 import prepare
 from coco import read_split
 from evaluate import main as evaluate_main
-from files import BadInput, read_json, run_command, write_json
+from system import download
+from system.files import BadInput, read_json, run_command, write_json
 from tests.server import Server, coco_files, zipped
 from train import main as train_main
 

@@ -12,11 +12,11 @@ from checkpoint import load_captioner
 from coco import read_split
 from data_loader import CaptionData, tokenized
 from features import encode_split
-from files import BadInput
 from objectives import Loss
 from search import Search
 from self_critical import Rewards, SelfCritical
 from settings import Settings
+from system.files import BadInput
 from training import Run, finish_epoch, step, train, validate
 from vocabulary import END_ID, UNK_ID, Vocabulary
 

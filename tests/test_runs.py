@@ -22,13 +22,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import files
 import folders
 import runs
 import training
 from coco import read_split
-from files import BadInput
 from settings import Settings, add_options
+from system import files
+from system.files import BadInput
 from train import main as train_main
 from training import Run, finish_epoch, read_history, step, train, validate
 from watching import status, tensorboard, warn_of_shared, write_scalars
@@ -265,7 +265,7 @@ DISK = """
 import subprocess, sys
 from pathlib import Path
 from settings import Settings
-from files import BadInput
+from system.files import BadInput
 from training import train
 
 disk, settings = Path(sys.argv[1]), Settings(**eval(sys.argv[2]))

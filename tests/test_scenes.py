@@ -15,10 +15,10 @@ import prepare
 import scenes
 import world
 from drawing import COLOURS, PAINTERS
-from files import BadInput
 from lexicon import SHAPES
 from scenery import BACKDROPS, SIDE
 from scenes import HELD_OUT, SEEN, draw
+from system.files import BadInput
 from wording import NOUNS, PLACES, plural
 from world import Thing
 

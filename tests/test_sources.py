@@ -14,8 +14,8 @@ import prepare
 import sources
 import training
 from coco import read_split
-from files import BadInput, read_json
 from sources import LISTS, divide, flickr8k, folder, read_flickr8k
+from system.files import BadInput, read_json
 
 COLOURS = {"red": (210, 40, 40), "green": (40, 170, 60), "blue": (40, 70, 200)}
 

@@ -13,8 +13,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 import handin
 import student
 from exercises import TODO, cut, paste, read_exercises
-from files import BadInput
 from notebooks import NAMES, kernel, read_notebook
+from system.files import BadInput
 
 SOLVED = '''from double import twice
 extra = None

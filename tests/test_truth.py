@@ -11,9 +11,9 @@ from coco import read_split
 from decoders import GRIDS, NAMES
 from evaluation import caption_features
 from features import cached_features
-from files import BadInput, read_json, run_command, write_json
 from scenes import draw, read_graphs
 from settings import Settings
+from system.files import BadInput, read_json, run_command, write_json
 
 
 @pytest.fixture(scope="module")

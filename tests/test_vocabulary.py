@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nltk.tokenize.destructive import MacIntyreContractions
 
 import vocabulary
-from files import BadInput
+from system.files import BadInput
 from vocabulary import (
     END_ID,
     PLAIN,

@@ -24,7 +24,7 @@ from urllib.request import Request, urlopen
 
 from tqdm.auto import tqdm
 
-from files import BadInput, read_json, write_json
+from system.files import BadInput, read_json, write_json
 
 CHUNK = 1 << 18             # bytes between two writes, and lost at most by a kill
 TIMEOUT = 30                # seconds without a byte that count as a break

@@ -19,7 +19,7 @@ from pathlib import Path, PureWindowsPath
 
 from tqdm.auto import tqdm
 
-from files import BadInput
+from system.files import BadInput
 
 SWELL = 100         # times its own size that an archive may hold; JSON shrinks to a tenth at most
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)

@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from files import BadInput, whole_file
+from system.files import BadInput, whole_file
 
 LONGEST_HEADER = 16 << 20   # bytes; a vocabulary of a million words fits
 

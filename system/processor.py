@@ -10,7 +10,7 @@ from functools import cache
 import torch
 from torch import nn
 
-from files import BadInput
+from system.files import BadInput
 
 
 def precision_of(device):
