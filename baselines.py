@@ -12,10 +12,10 @@ from collections import Counter
 
 import numpy as np
 
-import ptb
 from backbones import Backbone, transform_of
 from features import cached_features
-from scores import CiderD, likeness
+from scoring import ptb
+from scoring.scores import CiderD, likeness
 
 AT_ONCE = 256               # pictures compared with all of train in one matrix product
 

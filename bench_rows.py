@@ -29,8 +29,8 @@ from caption import SHIPPED
 from checkpoint import load_captioner
 from coco import Split, find_split, read_split
 from features import cached_features, encode_split
-from ptb import tokenize
-from scores import CiderD
+from scoring.ptb import tokenize
+from scoring.scores import CiderD
 from search import Search
 from training import step
 

@@ -16,11 +16,11 @@ import shutil
 import torch
 from tqdm.auto import tqdm
 
-import ptb
 from encoding import encode, fast
 from ensemble import caption_together
 from features import cached_features
-from scores import CiderD, bleu, rouge_l
+from scoring import ptb
+from scoring.scores import CiderD, bleu, rouge_l
 from search import Search, search
 from system.files import BadInput
 

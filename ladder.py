@@ -26,7 +26,7 @@ from ensemble import Ensemble
 from evaluation import evaluate_together, report_of
 from ladder_table import COLUMNS, SHORT, each_of, filled, result_of, table
 from objectives import caption_loss
-from prose import prose
+from scoring.prose import prose
 from search import Search
 from settings import RECIPES, Settings
 from system.files import BadInput, read_json, run_command, whole_file, write_json

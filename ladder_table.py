@@ -12,7 +12,7 @@ import statistics
 
 import numpy as np
 
-from bootstrap import paired_bootstrap
+from scoring.bootstrap import paired_bootstrap
 from system.files import BadInput, read_json
 
 REMEDY = "delete it and run that rung again"

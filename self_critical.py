@@ -19,9 +19,9 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
-import ptb
 from objectives import counted
-from scores import CiderD
+from scoring import ptb
+from scoring.scores import CiderD
 from search import Search, search
 from vocabulary import END_ID, END_WORD
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pycocoevalcap
 
-from ptb import PUNCTUATION
+from scoring.ptb import PUNCTUATION
 
 FILE = Path(__file__).parent / "data" / "ptb_nasty.json"
 JAR = Path(pycocoevalcap.__path__[0]) / "tokenizer" / "stanford-corenlp-3.4.1.jar"

@@ -7,7 +7,7 @@ import pytest
 
 from baselines import consensus, most_frequent, nearest, neighbour
 from coco import Picture, Split, read_split
-from scores import CiderD
+from scoring.scores import CiderD
 from settings import Settings
 
 

@@ -13,13 +13,13 @@ import evaluation
 import ladder
 import training
 from baselines import most_frequent
-from bootstrap import paired_bootstrap
 from checkpoint import load_captioner
 from coco import read_split
 from evaluation import evaluate, evaluate_together
 from ladder import Ladder, Rung, climb, loss_per_word
 from ladder_table import MARKS, filled, table
-from prose import prose
+from scoring.bootstrap import paired_bootstrap
+from scoring.prose import prose
 from search import Search
 from settings import RECIPES, Settings
 from system.files import BadInput, read_json, run_command, write_json

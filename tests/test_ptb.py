@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-import ptb
 from coco import Picture, Split
 from evaluation import tokenized_references
-from ptb import tokenize
+from scoring import ptb
+from scoring.ptb import tokenize
 from tests.make_ptb_nasty import FILE, by_jar
 
 REAL = ("coco-captions/captions_val2017", "flickr8k/annotations/captions_train",

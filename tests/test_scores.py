@@ -14,7 +14,7 @@ from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
 from evaluation import score, tokens
-from scores import CiderD
+from scoring.scores import CiderD
 
 WORDS = some.sampled_from(["a", "dog", "cat", "runs", "on", "1\xa01/2"])    # one has a hard space
 REFERENCE = some.lists(WORDS, min_size=1, max_size=9).map(" ".join)

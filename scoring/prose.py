@@ -6,7 +6,7 @@ too: her, up, down, off, out, by, around, behind. Of people's own sentences in F
 are caught, most of them by "on": "a dog looks on".
 """
 
-import ptb
+from scoring import ptb
 
 BAD_ENDINGS = {
     "a", "an", "the", "his", "its", "their", "my", "your", "that",

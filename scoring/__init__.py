@@ -1,0 +1,1 @@
+"""coco-caption's numbers without Java."""
