@@ -33,7 +33,7 @@ SECTIONS = ("encode", "load", "fidelity", "train", "attend", "beam", "decode", "
 
 def find_data():
     """Flickr8k where it is at hand, else the drawn scenes."""
-    from scenes import find_root
+    from scenes.dataset import find_root
 
     flickr8k = Path(os.environ.get("CAPTION_DATA", "../shared")) / "flickr8k"
     return flickr8k if flickr8k.is_dir() else find_root("scenes")

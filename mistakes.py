@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 
-from claims import KINDS, check
 from coco import open_picture
 from figures import ACCENT, wrap
+from scenes.claims import KINDS, check
 
 WIDTH, COLUMNS = 2.0, 3         # inches of a picture; pictures in a row
 

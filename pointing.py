@@ -21,7 +21,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from evaluation import embedded
-from lexicon import LEXICON
+from scenes.lexicon import LEXICON
 from search import search
 from transformer import grid_boxes
 from vocabulary import END_ID

@@ -19,11 +19,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-import scenes
 import sources
 from checkup import check
 from coco_download import HOST, download_coco
 from karpathy import karpathy
+from scenes import dataset as scenes
 from system.files import BadInput, run_command
 
 

@@ -16,13 +16,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from checkpoint import load_captioner
-from claims import KINDS, tally
 from coco import read_split
 from decoders import GRIDS, NAMES
 from evaluation import evaluate
 from features import cached_features
 from pointing import looked, mentions, read_boxes, report
-from scenes import read_graphs
+from scenes.claims import KINDS, tally
+from scenes.dataset import read_graphs
 from search import Search
 from settings import RECIPES, Settings
 from system.files import BadInput, read_json, run_command, write_json

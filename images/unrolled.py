@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 
 from figures import ACCENT, QUIET
 from images.draw import box, save
-from scenes import one_scene
+from scenes.dataset import one_scene
 from vocabulary import END_WORD, START_WORD, tokenize
 
 TINT, PANEL, FAINT = "#f6dcdd", "#f4f4f4", "#606060"

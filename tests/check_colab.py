@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from notebooks import NAMES, choose_event_loop, kernel, read_notebook, shrink
-from scenes import draw
+from scenes.dataset import draw
 from system.files import BadInput, run_command
 from tests.check_exercises import SIZES
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from exercises import read_exercises
 from notebooks import NAMES, choose_event_loop, kernel, read_notebook, shrink
-from scenes import draw
+from scenes.dataset import draw
 from student import solved_version, student_version
 from system.files import BadInput, run_command
 

@@ -17,7 +17,7 @@ import runs
 from checkpoint import load_captioner
 from evaluation import caption_features
 from features import encode_split
-from scenes import find_root
+from scenes.dataset import find_root
 from settings import RECIPES, Settings
 from system.files import BadInput, run_command
 from training import Run, finish_epoch, step, validate

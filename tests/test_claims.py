@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import scenes
-from claims import KINDS, check, shares, table, tally
-from drawing import COLOURS
-from wording import NOUNS, PLACES, SIZES, plural, sentences
+from scenes import dataset as scenes
+from scenes.claims import KINDS, check, shares, table, tally
+from scenes.drawing import COLOURS
+from scenes.wording import NOUNS, PLACES, SIZES, plural, sentences
 
 STRANGER = Path(__file__).parent / "data" / "hundred_sentences.json"
 SINGULAR = {noun: shape for shape, nouns in NOUNS.items() for noun in nouns}

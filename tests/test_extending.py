@@ -20,10 +20,10 @@ from PIL import Image
 import backbones
 import decoders
 import evaluation
-import scenes
 import training
 from checkpoint import load_captioner
 from folders import read_history
+from scenes import dataset as scenes
 from settings import RECIPES, Settings
 from system.files import BadInput
 from tests.interface import check_decoder

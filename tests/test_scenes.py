@@ -12,15 +12,15 @@ from PIL import Image, ImageDraw
 from pycocotools.coco import COCO
 
 import prepare
-import scenes
-import world
-from drawing import COLOURS, PAINTERS
-from lexicon import SHAPES
-from scenery import BACKDROPS, SIDE
-from scenes import HELD_OUT, SEEN, draw
+from scenes import dataset as scenes
+from scenes import world
+from scenes.dataset import HELD_OUT, SEEN, draw
+from scenes.drawing import COLOURS, PAINTERS
+from scenes.lexicon import SHAPES
+from scenes.scenery import BACKDROPS, SIDE
+from scenes.wording import NOUNS, PLACES, plural
+from scenes.world import Thing
 from system.files import BadInput
-from wording import NOUNS, PLACES, plural
-from world import Thing
 
 SMALL = {"train": 60, "val": 25, "test": 25, "novel": 40}
 SPLITS = tuple(SMALL)

@@ -6,12 +6,12 @@ import pytest
 
 import truth
 from checkpoint import load_captioner
-from claims import tally
 from coco import read_split
 from decoders import GRIDS, NAMES
 from evaluation import caption_features
 from features import cached_features
-from scenes import draw, read_graphs
+from scenes.claims import tally
+from scenes.dataset import draw, read_graphs
 from settings import Settings
 from system.files import BadInput, read_json, run_command, write_json
 

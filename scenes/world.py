@@ -16,9 +16,9 @@ from itertools import pairwise, permutations
 import numpy as np
 from PIL import Image
 
-from brush import PAD
-from drawing import COLOURS, PAINTERS, TILTING, sprite
-from scenery import BACKDROPS, SIDE, VARIANTS, backdrop
+from scenes.brush import PAD
+from scenes.drawing import COLOURS, PAINTERS, TILTING, sprite
+from scenes.scenery import BACKDROPS, SIDE, VARIANTS, backdrop
 
 PAIRS = tuple((shape, colour) for shape in PAINTERS for colour in COLOURS)
 IN_AIR = ("balloon", "butterfly", "star")       # the others stand on the ground

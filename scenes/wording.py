@@ -4,7 +4,7 @@
 
 A *frame* is one way to build a sentence ("there is ...", "... with a ball next to it"); frames pick
 their words freely (synonyms, which adjectives, which relation) but only such as the graph holds.
-A scene graph is the dict that scenes.py writes: background, objects, relations.
+A scene graph is the dict that scenes/dataset.py writes: background, objects, relations.
 """
 
 # The first word is said as often as all its synonyms together: as among people, one is usual.

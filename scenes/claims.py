@@ -22,9 +22,9 @@ Kinds of claim: object, colour, size, count, relation (also where in the picture
 from dataclasses import dataclass, field
 from itertools import combinations, islice, product
 
-from grammar import Phrase, readings
-from lexicon import SHAPES, tokens
-from wording import plural
+from scenes.grammar import Phrase, readings
+from scenes.lexicon import SHAPES, tokens
+from scenes.wording import plural
 
 MOST = 500              # ways to match phrases and objects that are tried; only freaks have more
 LOCATED = ("relation", "between", "same", "place")

@@ -18,7 +18,7 @@ Every method yields (where it stopped, what has been said so far) for each way t
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from lexicon import amount, scene_of, tokens
+from scenes.lexicon import amount, scene_of, tokens
 
 MOST = 60               # readings looked at; only freaks have more
 

@@ -12,7 +12,7 @@
 The splits are train, val, test and novel. In `novel` every picture has a thing whose shape and
 colour never occur together in the other three (HELD_OUT), though each occurs in other company.
 A picture is a function of the seed, its split and its number, so a longer set begins as a shorter
-one does. claims.py judges a sentence by the scene graph.
+one does. scenes/claims.py judges a sentence by the scene graph.
 """
 
 import json
@@ -24,10 +24,10 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from drawing import PAINTERS
-from scenery import SIDE
-from wording import sentences
-from world import PAIRS, scene
+from scenes.drawing import PAINTERS
+from scenes.scenery import SIDE
+from scenes.wording import sentences
+from scenes.world import PAIRS, scene
 
 VERSION = 1                             # of what a seed gives: raise it when the pictures change
 SIZES = {"train": 3000, "val": 300, "test": 300, "novel": 300}

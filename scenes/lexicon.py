@@ -5,14 +5,14 @@
     scene_of(tokens)   the backgrounds that "a green meadow", "a night sky" ... may mean
     amount(quantity)   how many "both", "all three", "two of the" ... mean
 
-It holds more than wording.py says: colours that never occur, so that "a pink car" is understood and
+It holds more than scenes/wording.py says: colours that never occur, so that "a pink car" is understood and
 false, and other ways to say the same that a reader or a model may think of.
 """
 
 import re
 from itertools import product
 
-from wording import plural
+from scenes.wording import plural
 
 BACKGROUNDS = frozenset(("beach", "meadow", "night", "room", "snow", "sunset"))
 SHAPES = {"ball": "ball, beach ball, beachball", "balloon": "balloon", "butterfly": "butterfly",

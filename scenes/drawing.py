@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from brush import Sprite, darker, lighter, oval, smooth
+from scenes.brush import Sprite, darker, lighter, oval, smooth
 
 COLOURS = {"red": (224, 32, 36), "orange": (250, 130, 8), "yellow": (255, 218, 26),
            "green": (40, 166, 62), "blue": (26, 92, 230), "white": (248, 248, 250),

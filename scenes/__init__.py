@@ -1,0 +1,1 @@
+"""The drawn world, and whether a sentence about it is true."""
