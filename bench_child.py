@@ -24,7 +24,7 @@ from PIL import Image
 
 import runs
 from bench_tools import Unmeasured, anonymous_memory, peak_memory, timed
-from coco import read_split
+from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
 from settings import RECIPES, Settings
 from system.distributed import from_main, is_main, processes

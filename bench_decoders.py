@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench_child import take_steps, training_run, write_stand_in
 from bench_tools import Figure, alternate, ratios, timed
-from coco import read_split
+from coco.dataset import read_split
 from decoders import GRIDS, NAMES, build_decoder
 from evaluation import AT_ONCE
 from search import Search, search

@@ -25,7 +25,7 @@ from bench_tools import (
 )
 from caption import SHIPPED
 from checkpoint import load_captioner
-from coco import read_split
+from coco.dataset import read_split
 from encoding import AT_ONCE, fast, single_threads
 from encoding import encode as encode_images
 from evaluation import caption_features, score, tokenized_references

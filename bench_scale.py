@@ -17,7 +17,7 @@ from PIL import Image
 import bench_reference as reference
 from bench_child import THRESHOLD, Child, open_first_batch, write_captions, write_stand_in
 from bench_tools import Figure, alternate, ratios, require, timed
-from coco import read_split
+from coco.dataset import read_split
 from data_loader import LONGEST
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")

@@ -21,7 +21,7 @@ import torch
 from tqdm import tqdm
 
 from checkpoint import load_captioner
-from coco import open_picture
+from coco.dataset import open_picture
 from encoding import encode, fast, in_order
 from evaluation import caption_batch
 from gallery import Gallery

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from checkpoint import load_captioner, save_captioner
-from coco import read_split
+from coco.dataset import read_split
 from settings import RECIPES, Settings
 from system.files import BadInput, read_json, run_command, whole_file
 

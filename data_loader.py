@@ -21,7 +21,7 @@ import torch
 from pycocotools.coco import COCO
 from torch.utils.data import BatchSampler, DataLoader, Dataset, SubsetRandomSampler
 
-from coco import CACHE, captions_by_image, open_picture, read_annotations, says_something
+from coco.dataset import CACHE, captions_by_image, open_picture, read_annotations, says_something
 from features import load
 from system import tensor_file
 from system.files import BadInput

@@ -9,8 +9,8 @@ import sys
 import torch
 
 from checkpoint import load_captioner
-from checkup import readable
-from coco import read_split
+from coco.checkup import readable
+from coco.dataset import read_split
 from evaluation import evaluate_together, table
 from search import Search
 from system.files import BadInput, run_command, write_json

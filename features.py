@@ -27,7 +27,7 @@ import torch
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from coco import CACHE, PREPARE, open_picture
+from coco.dataset import CACHE, PREPARE, open_picture
 from encoding import AT_ONCE, encode, fast, in_order
 from system.distributed import from_main, is_main, rank, share, silence, wait, world
 from system.files import BadInput, make_room, write_json

@@ -14,7 +14,7 @@ import tempfile
 from html import escape
 from pathlib import Path
 
-from coco import open_picture, read_captions
+from coco.dataset import open_picture, read_captions
 from evaluation import score, tokens
 from system.files import whole_file, writing
 

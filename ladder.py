@@ -19,8 +19,8 @@ import torch
 
 from baselines import most_frequent, neighbour
 from checkpoint import load_captioner
-from checkup import readable
-from coco import read_split
+from coco.checkup import readable
+from coco.dataset import read_split
 from data_loader import CaptionData
 from ensemble import Ensemble
 from evaluation import evaluate_together, report_of

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 
-from coco import open_picture
+from coco.dataset import open_picture
 from figures import ACCENT, wrap
 from scenes.claims import KINDS, check
 

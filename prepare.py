@@ -19,10 +19,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-import sources
-from checkup import check
-from coco_download import HOST, download_coco
-from karpathy import karpathy
+from coco import sources
+from coco.checkup import check
+from coco.karpathy import karpathy
+from coco.official import HOST, download_coco
 from scenes import dataset as scenes
 from system.files import BadInput, run_command
 

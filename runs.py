@@ -20,8 +20,8 @@ import torch
 from averaging import Average
 from backbones import transform_of
 from checkpoint import Captioner, load_captioner, load_state, save_state
-from checkup import readable
-from coco import read_split
+from coco.checkup import readable
+from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
 from decoders import GRIDS
 from evaluation import tokenized_references

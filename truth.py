@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from checkpoint import load_captioner
-from coco import read_split
+from coco.dataset import read_split
 from decoders import GRIDS, NAMES
 from evaluation import evaluate
 from features import cached_features

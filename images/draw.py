@@ -14,7 +14,7 @@ from PIL import Image
 
 from caption import SHIPPED
 from checkpoint import load_captioner
-from coco import open_picture, read_split
+from coco.dataset import open_picture, read_split
 from evaluation import describe
 from figures import ACCENT, QUIET, plot_history, wrap
 from training import read_history

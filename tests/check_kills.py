@@ -20,7 +20,7 @@ from PIL import Image
 import features
 import prepare
 from backbones import Backbone, Transform
-from coco import read_split
+from coco.dataset import read_split
 from system.download import CHUNK
 from system.files import write_json
 from tests.server import Server, coco_files

@@ -38,7 +38,7 @@ def write_annotations(path):
 def open_all(root):
     """What a training run does before its first step; prints this process's peak of memory."""
     sys.path.insert(0, "")
-    from coco import read_split
+    from coco.dataset import read_split
     from data_loader import CaptionData, tokenized
     from vocabulary import Vocabulary
 

@@ -19,7 +19,7 @@ from PIL import Image
 import checkpoint
 import runs
 from backbones import Backbone, Transform
-from coco import Picture, open_picture, read_split
+from coco.dataset import Picture, open_picture, read_split
 from data_loader import CaptionData, get_loader, open_coco, tokenized
 from evaluation import score, tokenized_references
 from features import cached_features, load

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from baselines import consensus, most_frequent, nearest, neighbour
-from coco import Picture, Split, read_split
+from coco.dataset import Picture, Split, read_split
 from scoring.scores import CiderD
 from settings import Settings
 

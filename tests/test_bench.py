@@ -24,7 +24,7 @@ import evaluation
 from bench_child import Child, in_pairs, random_features, take_steps, training_run, write_stand_in
 from bench_decoders import UsefulFlops
 from bench_tools import SMALL, Figure, Setup, Unequal, Unmeasured, alternate, training_flops
-from coco import read_split
+from coco.dataset import read_split
 from data_loader import tokenized
 from model import DecoderRNN
 from search import Search, search

@@ -15,7 +15,7 @@ import caption
 from backbones import transform_of
 from caption import describe_files, find_pictures
 from checkpoint import Captioner, save_captioner
-from coco import open_picture
+from coco.dataset import open_picture
 from evaluation import describe
 from search import Search
 from system.files import BadInput

@@ -5,9 +5,9 @@ import shutil
 import pytest
 from PIL import Image
 
-import checkup
-from checkup import NAMED, check, readable
-from coco import read_split
+from coco import checkup
+from coco.checkup import NAMED, check, readable
+from coco.dataset import read_split
 from system.files import BadInput, read_json, write_json
 
 

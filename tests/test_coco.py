@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import coco
-from coco import find_split, open_picture, read_split
+from coco import dataset as coco
+from coco.dataset import find_split, open_picture, read_split
 from system.files import BadInput, write_json
 
 

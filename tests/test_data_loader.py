@@ -8,7 +8,7 @@ import torch
 
 import vocabulary
 from backbones import Transform
-from coco import Picture, Split, read_split
+from coco.dataset import Picture, Split, read_split
 from data_loader import LONGEST, CaptionData, PictureBatches, tokenized
 from features import load
 from system.files import BadInput

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from coco import read_split
+from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
 from settings import Settings
 from system import distributed

@@ -10,7 +10,7 @@ import ensemble
 import evaluation
 from backbones import transform_of
 from checkpoint import Captioner, save_captioner
-from coco import read_split
+from coco.dataset import read_split
 from decoders import GRIDS
 from ensemble import Ensemble, Rows
 from evaluate import main as evaluate_main

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import gallery
-from coco import read_split
+from coco.dataset import read_split
 from evaluation import score, tokenized_references
 from gallery import Gallery
 from system.files import BadInput, write_json

@@ -14,7 +14,7 @@ import ladder
 import training
 from baselines import most_frequent
 from checkpoint import load_captioner
-from coco import read_split
+from coco.dataset import read_split
 from evaluation import evaluate, evaluate_together
 from ladder import Ladder, Rung, climb, loss_per_word
 from ladder_table import MARKS, filled, table

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pytest
 from PIL import Image
 
-from coco import Picture
+from coco.dataset import Picture
 from mistakes import false_captions, show_mistakes
 
 HOUSE = {"shape": "house", "colour": "green", "size": "big", "place": "left"}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from checkpoint import Captioner
-from coco import Picture, Split
+from coco.dataset import Picture, Split
 from pointing import cell_centres, inside, looked, mentions, named, read_boxes, report
 from search import Search, search
 from system.files import write_json

@@ -12,11 +12,11 @@ import zipfile
 
 import pytest
 
-import coco_download
 import evaluation
-import karpathy
 import prepare
-from coco import read_split
+from coco import karpathy
+from coco import official as coco_download
+from coco.dataset import read_split
 from evaluate import main as evaluate_main
 from system import download
 from system.files import BadInput, read_json, run_command, write_json

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from coco import Picture, Split
+from coco.dataset import Picture, Split
 from evaluation import tokenized_references
 from scoring import ptb
 from scoring.ptb import tokenize

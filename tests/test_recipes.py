@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from averaging import Average
 from checkpoint import load_captioner
-from coco import read_split
+from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
 from features import encode_split
 from objectives import Loss

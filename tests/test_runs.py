@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 import folders
 import runs
 import training
-from coco import read_split
+from coco.dataset import read_split
 from settings import Settings, add_options
 from system import files
 from system.files import BadInput

@@ -11,10 +11,10 @@ from PIL import Image
 
 import evaluation
 import prepare
-import sources
 import training
-from coco import read_split
-from sources import LISTS, divide, flickr8k, folder, read_flickr8k
+from coco import sources
+from coco.dataset import read_split
+from coco.sources import LISTS, divide, flickr8k, folder, read_flickr8k
 from system.files import BadInput, read_json
 
 COLOURS = {"red": (210, 40, 40), "green": (40, 170, 60), "blue": (40, 70, 200)}

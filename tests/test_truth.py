@@ -6,7 +6,7 @@ import pytest
 
 import truth
 from checkpoint import load_captioner
-from coco import read_split
+from coco.dataset import read_split
 from decoders import GRIDS, NAMES
 from evaluation import caption_features
 from features import cached_features

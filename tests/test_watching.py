@@ -8,7 +8,7 @@ import nbformat
 import pytest
 import torch
 
-from coco import read_split
+from coco.dataset import read_split
 from settings import Settings
 from training import Run, finish_epoch, step, validate
 from watching import warn_of_shared

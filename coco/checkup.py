@@ -17,7 +17,7 @@ from statistics import median
 
 from tqdm.auto import tqdm
 
-from coco import (
+from coco.dataset import (
     PREPARE,
     Split,
     find_split,

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from PIL import Image
 
-from coco import inside
+from coco.dataset import inside
 from system import archives
 from system.download import fetch, fetch_all, size_of
 from system.files import BadInput, make_room, read_json, whole_file, write_json

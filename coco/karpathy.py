@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from coco import inside
+from coco.dataset import inside
 from system.files import BadInput, make_room, read_json, whole_file, write_json
 
 SPLITS = ("test", "val", "train")       # train last: a root that has it is whole

@@ -16,10 +16,10 @@ import sys
 from collections import defaultdict
 from pathlib import Path, PureWindowsPath
 
-from checkup import NAMED, readable
-from coco import Picture, Split, inside, says_something
+from coco.checkup import NAMED, readable
+from coco.dataset import Picture, Split, inside, says_something
+from coco.karpathy import place
 from features import name_of, state
-from karpathy import place
 from system.files import BadInput, content_hash, read_json, writable, write_json
 
 FILE_NAMES = ("file", "filename", "image", "imagename", "picture", "photo", "path")
