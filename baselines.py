@@ -12,8 +12,8 @@ from collections import Counter
 
 import numpy as np
 
-from backbones import Backbone, transform_of
-from features import cached_features
+from encoders.backbones import Backbone, transform_of
+from encoders.features import cached_features
 from scoring import ptb
 from scoring.scores import CiderD, likeness
 

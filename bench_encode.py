@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 import bench_reference as reference
-from backbones import Backbone, transform_of
 from bench_tools import (
     Figure,
     alternate,
@@ -26,11 +25,12 @@ from bench_tools import (
 from caption import SHIPPED
 from checkpoint import load_captioner
 from coco.dataset import read_split
-from encoding import AT_ONCE, fast, single_threads
-from encoding import encode as encode_images
+from encoders.backbones import Backbone, transform_of
+from encoders.encoding import AT_ONCE, fast, single_threads
+from encoders.encoding import encode as encode_images
+from encoders.features import cached_features
+from encoders.features import load as read_picture
 from evaluation import caption_features, score, tokenized_references
-from features import cached_features
-from features import load as read_picture
 
 SAME_PICTURE = 0.99         # cosine between features of one picture, at least
 LOADED = 300                # times a photograph is read in a round: a second or so

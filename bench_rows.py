@@ -28,7 +28,7 @@ from bench_tools import (
 from caption import SHIPPED
 from checkpoint import load_captioner
 from coco.dataset import Split, find_split, read_split
-from features import cached_features, encode_split
+from encoders.features import cached_features, encode_split
 from scoring.ptb import tokenize
 from scoring.scores import CiderD
 from search import Search

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from checkpoint import load_captioner
 from coco.dataset import open_picture
-from encoding import encode, fast, in_order
+from encoders.encoding import encode, fast, in_order
 from evaluation import caption_batch
 from gallery import Gallery
 from search import Search

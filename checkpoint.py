@@ -17,8 +17,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 import decoders
-from backbones import NAMES, Transform
 from decoders import build_decoder
+from encoders.backbones import NAMES, Transform
 from model import EncoderCNN
 from system import tensor_file
 from system.files import BadInput

@@ -22,7 +22,7 @@ from pycocotools.coco import COCO
 from torch.utils.data import BatchSampler, DataLoader, Dataset, SubsetRandomSampler
 
 from coco.dataset import CACHE, captions_by_image, open_picture, read_annotations, says_something
-from features import load
+from encoders.features import load
 from system import tensor_file
 from system.files import BadInput
 from vocabulary import (

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from features import cached_features
+from encoders.features import cached_features
 from search import log_probabilities, parts, search
 from system.files import BadInput
 

@@ -16,9 +16,9 @@ import shutil
 import torch
 from tqdm.auto import tqdm
 
-from encoding import encode, fast
+from encoders.encoding import encode, fast
+from encoders.features import cached_features
 from ensemble import caption_together
-from features import cached_features
 from scoring import ptb
 from scoring.scores import CiderD, bleu, rouge_l
 from search import Search, search

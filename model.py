@@ -16,7 +16,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from backbones import Backbone
+from encoders.backbones import Backbone
 from search import Search, search
 
 

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import torch
 
-from backbones import Backbone, transform_of
 from bench_child import CHANNELS
 from bench_tools import picture_flops, training_flops
 from caption import SHIPPED
 from checkpoint import load_captioner
+from encoders.backbones import Backbone, transform_of
 from model import DecoderRNN
 from settings import Settings
 from system.files import BadInput, read_json, run_command, whole_file

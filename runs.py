@@ -18,14 +18,14 @@ from pathlib import Path
 import torch
 
 from averaging import Average
-from backbones import transform_of
 from checkpoint import Captioner, load_captioner, load_state, save_state
 from coco.checkup import readable
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
 from decoders import GRIDS
+from encoders.backbones import transform_of
+from encoders.features import cached_features, encode_split
 from evaluation import tokenized_references
-from features import cached_features, encode_split
 from folders import claim, read_history
 from objectives import Loss
 from self_critical import Rewards, SelfCritical

@@ -8,7 +8,7 @@ import argparse
 from dataclasses import MISSING, dataclass, field, fields
 
 import decoders
-from backbones import NAMES
+from encoders.backbones import NAMES
 from system.files import BadInput
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from checkpoint import load_captioner
 from coco.dataset import read_split
 from decoders import GRIDS, NAMES
+from encoders.features import cached_features
 from evaluation import evaluate
-from features import cached_features
 from pointing import looked, mentions, read_boxes, report
 from scenes.claims import KINDS, tally
 from scenes.dataset import read_graphs

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
-from features import identity
+from encoders.features import identity
 from folders import in_use, read_history
 from settings import Settings, as_options
 from system.files import BadInput, read_json

@@ -26,7 +26,7 @@ from coco.dataset import (
     says_something,
     split_names,
 )
-from features import CACHE, name_of, state
+from encoders.features import CACHE, name_of, state
 from system.files import BadInput, content_hash, read_json, write_json
 from vocabulary import tokenize
 

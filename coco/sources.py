@@ -19,7 +19,7 @@ from pathlib import Path, PureWindowsPath
 from coco.checkup import NAMED, readable
 from coco.dataset import Picture, Split, inside, says_something
 from coco.karpathy import place
-from features import name_of, state
+from encoders.features import name_of, state
 from system.files import BadInput, content_hash, read_json, writable, write_json
 
 FILE_NAMES = ("file", "filename", "image", "imagename", "picture", "photo", "path")

@@ -21,8 +21,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from backbones import Transform
 from checkpoint import Captioner, save_captioner
+from encoders.backbones import Transform
 from vocabulary import Vocabulary
 
 DIFFERENT = 50              # pictures; the others are links to these

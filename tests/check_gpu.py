@@ -15,8 +15,8 @@ import torch
 
 import runs
 from checkpoint import load_captioner
+from encoders.features import encode_split
 from evaluation import caption_features
-from features import encode_split
 from scenes.dataset import find_root
 from settings import RECIPES, Settings
 from system.files import BadInput, run_command

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-import features
 import prepare
-from backbones import Backbone, Transform
 from coco.dataset import read_split
+from encoders import features
+from encoders.backbones import Backbone, Transform
 from system.download import CHUNK
 from system.files import write_json
 from tests.server import Server, coco_files

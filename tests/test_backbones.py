@@ -14,9 +14,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-import backbones
-from backbones import Backbone, Transform, lite_file, read_weights, transform_of
-from efficientnet_lite import ConvNorm
+from encoders import backbones
+from encoders.backbones import Backbone, Transform, lite_file, read_weights, transform_of
+from encoders.efficientnet_lite import ConvNorm
 from model import EncoderCNN
 from system.files import BadInput
 

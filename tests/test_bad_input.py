@@ -18,11 +18,11 @@ from PIL import Image
 
 import checkpoint
 import runs
-from backbones import Backbone, Transform
 from coco.dataset import Picture, open_picture, read_split
 from data_loader import CaptionData, get_loader, open_coco, tokenized
+from encoders.backbones import Backbone, Transform
+from encoders.features import cached_features, load
 from evaluation import score, tokenized_references
-from features import cached_features, load
 from system import files, tensor_file
 from system.files import BadInput, write_json
 from train import main as train_main

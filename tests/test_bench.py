@@ -114,7 +114,7 @@ def test_what_fast_encoding_costs_in_cider_is_the_difference_of_two_scores(setup
         encoded.append(next(network.parameters()).dtype)
         return np.zeros((len(images), 81, 1280))
 
-    monkeypatch.setattr("encoding.precision_of", lambda _: torch.bfloat16)
+    monkeypatch.setattr("encoders.encoding.precision_of", lambda _: torch.bfloat16)
     monkeypatch.setattr(bench_encode, "encode_images", noted)
     monkeypatch.setattr(bench_encode, "score", lambda *_: (
         {"CIDEr": 0.5 if encoded[-1] == torch.bfloat16 else 0.75}, None))

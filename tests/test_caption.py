@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 
 import caption
-from backbones import transform_of
 from caption import describe_files, find_pictures
 from checkpoint import Captioner, save_captioner
 from coco.dataset import open_picture
+from encoders.backbones import transform_of
 from evaluation import describe
 from search import Search
 from system.files import BadInput

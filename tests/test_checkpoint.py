@@ -13,10 +13,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-import backbones
 import checkpoint
-from backbones import transform_of
 from checkpoint import FORMAT, Captioner, load_captioner, load_state, save_captioner, save_state
+from encoders import backbones
+from encoders.backbones import transform_of
 from evaluation import describe
 from system import tensor_file
 from system.files import BadInput

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import vocabulary
-from backbones import Transform
 from coco.dataset import Picture, Split, read_split
 from data_loader import LONGEST, CaptionData, PictureBatches, tokenized
-from features import load
+from encoders.backbones import Transform
+from encoders.features import load
 from system.files import BadInput
 from vocabulary import END_ID, START_ID, UNK_ID, Vocabulary, tokenize
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from backbones import Backbone
-from encoding import AT_ONCE, encode, fast, in_order
+from encoders.backbones import Backbone
+from encoders.encoding import AT_ONCE, encode, fast, in_order
 from system.processor import precision_of, trains_in_bfloat16
 
 

@@ -8,10 +8,10 @@ import torch
 
 import ensemble
 import evaluation
-from backbones import transform_of
 from checkpoint import Captioner, save_captioner
 from coco.dataset import read_split
 from decoders import GRIDS
+from encoders.backbones import transform_of
 from ensemble import Ensemble, Rows
 from evaluate import main as evaluate_main
 from evaluation import evaluate, evaluate_together

@@ -16,9 +16,9 @@ from pycocoevalcap.meteor import meteor
 from pycocotools.coco import COCO
 
 import evaluation
-from backbones import transform_of
 from checkpoint import Captioner, save_captioner
 from coco.dataset import Split, open_picture, read_split
+from encoders.backbones import transform_of
 from evaluate import main as evaluate_main
 from evaluation import caption_features, describe, evaluate, score, table
 from search import Search

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import backbones
 import decoders
 import evaluation
 import training
 from checkpoint import load_captioner
+from encoders import backbones
 from folders import read_history
 from scenes import dataset as scenes
 from settings import RECIPES, Settings

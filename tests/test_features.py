@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-import features
-from backbones import Backbone, Transform, transform_of
 from coco.dataset import Picture, Split, open_picture, read_split
-from features import cached_features, encode_split, load, may_flip, view_of
+from encoders import features
+from encoders.backbones import Backbone, Transform, transform_of
+from encoders.features import cached_features, encode_split, load, may_flip, view_of
 from model import EncoderCNN
 from system.files import BadInput
 

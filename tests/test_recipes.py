@@ -11,7 +11,7 @@ from averaging import Average
 from checkpoint import load_captioner
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
-from features import encode_split
+from encoders.features import encode_split
 from objectives import Loss
 from search import Search
 from self_critical import Rewards, SelfCritical

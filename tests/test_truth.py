@@ -8,8 +8,8 @@ import truth
 from checkpoint import load_captioner
 from coco.dataset import read_split
 from decoders import GRIDS, NAMES
+from encoders.features import cached_features
 from evaluation import caption_features
-from features import cached_features
 from scenes.claims import tally
 from scenes.dataset import draw, read_graphs
 from settings import Settings

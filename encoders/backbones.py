@@ -29,7 +29,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-import efficientnet_lite
+from encoders import efficientnet_lite
 from system.files import BadInput
 
 LITE = ((127 / 255,) * 3, (128 / 255,) * 3)  # (x - 127) / 128 on bytes

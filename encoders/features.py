@@ -28,7 +28,7 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 
 from coco.dataset import CACHE, PREPARE, open_picture
-from encoding import AT_ONCE, encode, fast, in_order
+from encoders.encoding import AT_ONCE, encode, fast, in_order
 from system.distributed import from_main, is_main, rank, share, silence, wait, world
 from system.files import BadInput, make_room, write_json
 from system.processor import precision_of

@@ -1,0 +1,1 @@
+"""Pictures to features, once and fast."""
