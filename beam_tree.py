@@ -4,7 +4,7 @@
 
 `search.beam_search` keeps no record, and its rows change places at every step. Here every beginning
 is a node that knows the node it extends, so that the losers can be shown beside the winner. The
-rules are those of search.py, and so are the captions: a test holds the two equal.
+rules are those of decoders/search.py, and so are the captions: a test holds the two equal.
 """
 
 import copy
@@ -14,8 +14,8 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import torch
 
+from decoders.search import FORBIDDEN, Hypothesis, Search, log_probabilities, restrict
 from figures import ACCENT, QUIET
-from search import FORBIDDEN, Hypothesis, Search, log_probabilities, restrict
 from vocabulary import END_ID, START_ID
 
 INK = "#262626"

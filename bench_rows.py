@@ -28,10 +28,10 @@ from bench_tools import (
 from caption import SHIPPED
 from checkpoint import load_captioner
 from coco.dataset import Split, find_split, read_split
+from decoders.search import Search
 from encoders.features import cached_features, encode_split
 from scoring.ptb import tokenize
 from scoring.scores import CiderD
-from search import Search
 from training import step
 
 SAME_LOSS = 0.005           # share by which losses per word may differ: ours has float16 features

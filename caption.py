@@ -22,10 +22,10 @@ from tqdm import tqdm
 
 from checkpoint import load_captioner
 from coco.dataset import open_picture
+from decoders.search import Search
 from encoders.encoding import encode, fast, in_order
 from evaluation import caption_batch
 from gallery import Gallery
-from search import Search
 from system.distributed import is_main, processes, rank, to_main, world
 from system.files import BadInput, run_command
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 from torch.overrides import TorchFunctionMode
 
-import decoders
-from decoders import build_decoder
+from decoders import registry as decoders
+from decoders.registry import build_decoder
 from encoders.backbones import NAMES, Transform
 from model import EncoderCNN
 from system import tensor_file

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from decoders.search import log_probabilities, parts, search
 from encoders.features import cached_features
-from search import log_probabilities, parts, search
 from system.files import BadInput
 
 AT_ONCE = 64                # pictures in one search: every member holds its states of them

@@ -11,8 +11,8 @@ import torch
 from checkpoint import load_captioner
 from coco.checkup import readable
 from coco.dataset import read_split
+from decoders.search import Search
 from evaluation import evaluate_together, table
-from search import Search
 from system.files import BadInput, run_command, write_json
 
 

@@ -16,12 +16,12 @@ import shutil
 import torch
 from tqdm.auto import tqdm
 
+from decoders.search import Search, search
 from encoders.encoding import encode, fast
 from encoders.features import cached_features
 from ensemble import caption_together
 from scoring import ptb
 from scoring.scores import CiderD, bleu, rouge_l
-from search import Search, search
 from system.files import BadInput
 
 TOKENIZER = "PTB (coco-caption's, in Python)"

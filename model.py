@@ -16,8 +16,8 @@ from functools import partial
 import torch
 from torch import nn
 
+from decoders.search import Search, search
 from encoders.backbones import Backbone
-from search import Search, search
 
 
 class EncoderCNN(nn.Module):

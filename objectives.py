@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from attention import SoftAttention, penalty
+from decoders.attention import SoftAttention, penalty
 from vocabulary import UNK_ID
 
 

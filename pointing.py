@@ -20,10 +20,10 @@ from pathlib import Path
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from decoders.search import search
+from decoders.transformer import grid_boxes
 from evaluation import embedded
 from scenes.lexicon import LEXICON
-from search import search
-from transformer import grid_boxes
 from vocabulary import END_ID
 
 

@@ -22,7 +22,7 @@ from checkpoint import Captioner, load_captioner, load_state, save_state
 from coco.checkup import readable
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
-from decoders import GRIDS
+from decoders.registry import GRIDS
 from encoders.backbones import transform_of
 from encoders.features import cached_features, encode_split
 from evaluation import tokenized_references

@@ -19,10 +19,10 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
+from decoders.search import Search, search
 from objectives import counted
 from scoring import ptb
 from scoring.scores import CiderD
-from search import Search, search
 from vocabulary import END_ID, END_WORD
 
 

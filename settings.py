@@ -7,7 +7,7 @@ run's folder.
 import argparse
 from dataclasses import MISSING, dataclass, field, fields
 
-import decoders
+from decoders import registry as decoders
 from encoders.backbones import NAMES
 from system.files import BadInput
 

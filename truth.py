@@ -17,13 +17,13 @@ from pathlib import Path
 
 from checkpoint import load_captioner
 from coco.dataset import read_split
-from decoders import GRIDS, NAMES
+from decoders.registry import GRIDS, NAMES
+from decoders.search import Search
 from encoders.features import cached_features
 from evaluation import evaluate
 from pointing import looked, mentions, read_boxes, report
 from scenes.claims import KINDS, tally
 from scenes.dataset import read_graphs
-from search import Search
 from settings import RECIPES, Settings
 from system.files import BadInput, read_json, run_command, write_json
 from training import train

@@ -1,4 +1,4 @@
-"""What every decoder owes to search.py, whatever it is made of."""
+"""What every decoder owes to decoders/search.py, whatever it is made of."""
 
 import pytest
 import torch

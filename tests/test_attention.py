@@ -12,15 +12,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from attention import AdaptiveAttention, SoftAttention, UpDown, penalty
-from search import Search, search
+from decoders.attention import AdaptiveAttention, SoftAttention, UpDown, penalty
+from decoders.search import Search, search
+from decoders.transformer import ObjectTransformer, Transformer
 from system.processor import trains_in_bfloat16
 from tests.interface import (
     check_that_a_pictures_rows_share_what_is_its_own,
     check_that_rows_can_be_reordered,
     check_that_steps_give_the_whole_sequence,
 )
-from transformer import ObjectTransformer, Transformer
 from vocabulary import END_ID, START_ID, UNK_ID
 
 P, T, L, V, E, H = 3, 7, 9, 11, 12, 16

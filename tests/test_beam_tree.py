@@ -6,11 +6,11 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from attention import UpDown
 from beam_tree import draw_beam, grow
+from decoders.attention import UpDown
+from decoders.search import Search, search
+from decoders.transformer import Transformer
 from model import DecoderRNN
-from search import Search, search
-from transformer import Transformer
 from vocabulary import END_ID, START_ID, UNK_ID, Vocabulary
 
 WORDS = 12

@@ -26,8 +26,8 @@ from bench_decoders import UsefulFlops
 from bench_tools import SMALL, Figure, Setup, Unequal, Unmeasured, alternate, training_flops
 from coco.dataset import read_split
 from data_loader import tokenized
+from decoders.search import Search, search
 from model import DecoderRNN
-from search import Search, search
 from settings import RECIPES
 from vocabulary import END_ID, Vocabulary
 

@@ -15,9 +15,9 @@ import caption
 from caption import describe_files, find_pictures
 from checkpoint import Captioner, save_captioner
 from coco.dataset import open_picture
+from decoders.search import Search
 from encoders.backbones import transform_of
 from evaluation import describe
-from search import Search
 from system.files import BadInput
 from vocabulary import Vocabulary
 

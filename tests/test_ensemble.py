@@ -10,12 +10,12 @@ import ensemble
 import evaluation
 from checkpoint import Captioner, save_captioner
 from coco.dataset import read_split
-from decoders import GRIDS
+from decoders.registry import GRIDS
+from decoders.search import Search, search
 from encoders.backbones import transform_of
 from ensemble import Ensemble, Rows
 from evaluate import main as evaluate_main
 from evaluation import evaluate, evaluate_together
-from search import Search, search
 from system.files import BadInput
 from vocabulary import Vocabulary, tokenize
 

@@ -18,10 +18,10 @@ from pycocotools.coco import COCO
 import evaluation
 from checkpoint import Captioner, save_captioner
 from coco.dataset import Split, open_picture, read_split
+from decoders.search import Search
 from encoders.backbones import transform_of
 from evaluate import main as evaluate_main
 from evaluation import caption_features, describe, evaluate, score, table
-from search import Search
 from system.files import run_command
 from vocabulary import Vocabulary, tokenize
 

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import decoders
 import evaluation
 import training
 from checkpoint import load_captioner
+from decoders import registry as decoders
 from encoders import backbones
 from folders import read_history
 from scenes import dataset as scenes
@@ -144,10 +144,10 @@ def test_a_decoder_is_trained_searched_saved_and_loaded(here, capsys):
         Settings("data/scenes", decoder="gru")
     with pytest.raises(BadInput, match="decoder is unknown .'gru'; if it is your own, import its"):
         load_captioner("runs/gru")
-    # a new process that starts from our decoders.py with the one line that the page says
+    # a new process that starts from our decoders/registry.py with the one line that the page says
     (here / "patched").mkdir()
     (here / "patched/decoders.py").write_text(
-        (REPOSITORY / "decoders.py").read_text(encoding="utf-8") + "\nimport my_decoder\n",
+        (REPOSITORY / "decoders/registry.py").read_text(encoding="utf-8") + "\nimport my_decoder\n",
         encoding="utf-8")
     path = os.pathsep.join(map(str, (here / "patched", here, REPOSITORY)))
     done = subprocess.run(

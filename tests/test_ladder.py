@@ -15,12 +15,12 @@ import training
 from baselines import most_frequent
 from checkpoint import load_captioner
 from coco.dataset import read_split
+from decoders.search import Search
 from evaluation import evaluate, evaluate_together
 from ladder import Ladder, Rung, climb, loss_per_word
 from ladder_table import MARKS, filled, table
 from scoring.bootstrap import paired_bootstrap
 from scoring.prose import prose
-from search import Search
 from settings import RECIPES, Settings
 from system.files import BadInput, read_json, run_command, write_json
 from training import read_history

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from decoders.search import Search, search
 from model import DecoderRNN, Dropout, EncoderCNN
-from search import Search, search
 from tests.interface import check_that_rows_can_be_reordered
 from vocabulary import END_ID, START_ID, UNK_ID
 

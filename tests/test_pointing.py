@@ -5,8 +5,8 @@ import torch
 
 from checkpoint import Captioner
 from coco.dataset import Picture, Split
+from decoders.search import Search, search
 from pointing import cell_centres, inside, looked, mentions, named, read_boxes, report
-from search import Search, search
 from system.files import write_json
 from vocabulary import END_ID, START_ID, Vocabulary
 

@@ -11,9 +11,9 @@ from averaging import Average
 from checkpoint import load_captioner
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
+from decoders.search import Search
 from encoders.features import encode_split
 from objectives import Loss
-from search import Search
 from self_critical import Rewards, SelfCritical
 from settings import Settings
 from system.files import BadInput

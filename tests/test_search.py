@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from search import Hypothesis, Search, search
+from decoders.search import Hypothesis, Search, search
 from vocabulary import END_ID, START_ID, UNK_ID
 
 GREEDY, SAMPLE = Search(method="greedy"), Search(method="sample")

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import training
-from search import Search, search
+from decoders.search import Search, search
 from settings import Settings
 from system import processor
 from system.files import BadInput, run_command

@@ -13,8 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.test_attention import decoder, grids_and_captions
-from transformer import (
+from decoders.transformer import (
     MultiHead,
     ObjectTransformer,
     Transformer,
@@ -23,6 +22,7 @@ from transformer import (
     positions,
     sinusoids,
 )
+from tests.test_attention import decoder, grids_and_captions
 
 P, T, L, V, E, H, M = 3, 7, 9, 11, 12, 16, 8
 TWO_LAYERS = partial(Transformer, num_layers=2)
@@ -157,7 +157,7 @@ def test_the_boxes_of_a_grid_run_row_by_row():
 def test_geometry_multiplies_what_the_cells_look_like(monkeypatch):
     model, (features, _) = decoder(ObjectTransformer), grids_and_captions()
     seen, look, boxes = [], model.encoder[0].look, torch.rand(L, 4) + 0.1
-    monkeypatch.setattr("transformer.grid_boxes", lambda count, device: boxes)
+    monkeypatch.setattr("decoders.transformer.grid_boxes", lambda count, device: boxes)
     look.register_forward_hook(lambda _, given, out: seen.append((given[0], out[1])))
     model.begin(features)
     inputs, weights = seen[0]

@@ -7,7 +7,7 @@ import pytest
 import truth
 from checkpoint import load_captioner
 from coco.dataset import read_split
-from decoders import GRIDS, NAMES
+from decoders.registry import GRIDS, NAMES
 from encoders.features import cached_features
 from evaluation import caption_features
 from scenes.claims import tally

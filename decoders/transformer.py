@@ -17,7 +17,7 @@ import math
 import torch
 from torch import nn
 
-from grid_decoder import HEADS, Decoder, after_start, captions_each, split
+from decoders.base import HEADS, Decoder, after_start, captions_each, split
 from model import Dropout
 
 WAVES = 16          # for each of the four numbers that say how two boxes lie

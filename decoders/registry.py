@@ -8,9 +8,9 @@ your own is added to either dict, by your own module: see EXTENDING.md.
 from collections import ChainMap
 from functools import partial
 
-from attention import AdaptiveAttention, SoftAttention, UpDown
+from decoders.attention import AdaptiveAttention, SoftAttention, UpDown
+from decoders.transformer import ObjectTransformer, Transformer
 from model import DecoderRNN
-from transformer import ObjectTransformer, Transformer
 
 GRIDS = {"soft": SoftAttention, "adaptive": AdaptiveAttention, "updown": UpDown,
          "transformer": Transformer, "objects": ObjectTransformer}

@@ -15,7 +15,7 @@ import math
 import torch
 from torch import nn
 
-from grid_decoder import HEADS, Decoder, after_start, captions_each, open_forget_gates, split
+from decoders.base import HEADS, Decoder, after_start, captions_each, open_forget_gates, split
 
 
 class AdditiveAttention(nn.Module):

@@ -1,4 +1,4 @@
-"""What the decoders that look at a grid have in common; see attention.py and transformer.py.
+"""What the decoders that look at a grid have in common; see decoders/attention.py and decoders/transformer.py.
 
     features (P, L, E), captions (B, T) --attended--> hidden (B, T, H), weights (B, T, L)
     hidden --score--> scores (B, T, V)                    weights: where each word was looked for
@@ -30,7 +30,7 @@ class Decoder(nn.Module):
     so scores start small; times the root of E, words come in as loud as the normalised cells.
 
     dropout: share of word vectors and outputs silenced in training; the picture is spared.
-    A subclass adds `attended`, `begin` and `step`, and `shared`, see search.py.
+    A subclass adds `attended`, `begin` and `step`, and `shared`, see decoders/search.py.
     """
 
     def __init__(self, embed_size, hidden_size, vocab_size, dropout):
