@@ -22,14 +22,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-import runs
 from bench_tools import Unmeasured, anonymous_memory, peak_memory, timed
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
-from settings import RECIPES, Settings
 from system.distributed import from_main, is_main, processes
 from system.files import write_json
-from training import step
+from training import run as runs
+from training.loop import step
+from training.settings import RECIPES, Settings
 from vocabulary import Vocabulary
 
 CELLS = (49,)               # of a grid of features

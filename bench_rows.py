@@ -32,7 +32,7 @@ from decoders.search import Search
 from encoders.features import cached_features, encode_split
 from scoring.ptb import tokenize
 from scoring.scores import CiderD
-from training import step
+from training.loop import step
 
 SAME_LOSS = 0.005           # share by which losses per word may differ: ours has float16 features
 SAME_SCORE = 1e-9

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from checkpoint import load_captioner, save_captioner
 from coco.dataset import read_split
-from settings import RECIPES, Settings
 from system.files import BadInput, read_json, run_command, whole_file
+from training.settings import RECIPES, Settings
 
 METRICS = {"Bleu_1": "BLEU-1", "Bleu_2": "BLEU-2", "Bleu_3": "BLEU-3", "Bleu_4": "BLEU-4",
            "METEOR": "METEOR", "ROUGE_L": "ROUGE-L", "CIDEr": "CIDEr-D"}

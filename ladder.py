@@ -28,9 +28,9 @@ from evaluation import evaluate_together, report_of
 from ladder_table import COLUMNS, SHORT, each_of, filled, result_of, table
 from objectives import caption_loss
 from scoring.prose import prose
-from settings import RECIPES, Settings
 from system.files import BadInput, read_json, run_command, whole_file, write_json
-from training import train
+from training.loop import train
+from training.settings import RECIPES, Settings
 
 GREEDY, BEAM = Search(method="greedy"), Search(beam=3)
 BEST = "adaptive"           # the decoder, by CIDEr on val, with which the upper rungs go on

@@ -21,8 +21,8 @@ from caption import SHIPPED
 from checkpoint import load_captioner
 from encoders.backbones import Backbone, transform_of
 from model import DecoderRNN
-from settings import Settings
 from system.files import BadInput, read_json, run_command, whole_file
+from training.settings import Settings
 
 TRAIN, VAL, SPOKEN = 118_287, 5_000, 5      # pictures of COCO 2017, captions of each
 WORDS = 10_000              # of COCO's captions that occur five times or more, about

@@ -12,12 +12,12 @@ import sys
 
 import torch
 
-from folders import read_history
-from settings import RECIPES, Settings, add_options
 from system.distributed import is_main, processes
 from system.files import run_command
-from training import train
-from watching import status
+from training.folders import read_history
+from training.loop import train
+from training.settings import RECIPES, Settings, add_options
+from training.watching import status
 
 
 class Status(argparse.Action):

@@ -24,9 +24,9 @@ from evaluation import evaluate
 from pointing import looked, mentions, read_boxes, report
 from scenes.claims import KINDS, tally
 from scenes.dataset import read_graphs
-from settings import RECIPES, Settings
 from system.files import BadInput, read_json, run_command, write_json
-from training import train
+from training.loop import train
+from training.settings import RECIPES, Settings
 
 SPLITS = ("test", "novel")
 BEAM = Search(beam=3)

@@ -17,7 +17,7 @@ from checkpoint import load_captioner
 from coco.dataset import open_picture, read_split
 from evaluation import describe
 from figures import ACCENT, QUIET, plot_history, wrap
-from training import read_history
+from training.loop import read_history
 
 HERE = Path(__file__).parent
 SCENES, PHOTOS = Path("runs/scenes"), SHIPPED

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import torch
 
-import runs
 from checkpoint import load_captioner
 from encoders.features import encode_split
 from evaluation import caption_features
 from scenes.dataset import find_root
-from settings import RECIPES, Settings
 from system.files import BadInput, run_command
-from training import Run, finish_epoch, step, validate
+from training import run as runs
+from training.loop import Run, finish_epoch, step, validate
+from training.settings import RECIPES, Settings
 
 FOLDER = Path("cache/gpu-check")
 

@@ -24,10 +24,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-import runs
-import training
-from settings import Settings
 from tests.conftest import write_root
+from training import loop as training
+from training import run as runs
+from training.settings import Settings
 
 KILLS, MIDWAY = 20, 10      # kills at least, and of those in mid-epoch at least
 SAVE_EVERY = 0.5            # seconds, in place of the real figure: an epoch here takes about one

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import checkpoint
-import runs
 from coco.dataset import Picture, open_picture, read_split
 from data_loader import CaptionData, get_loader, open_coco, tokenized
 from encoders.backbones import Backbone, Transform
@@ -26,6 +25,7 @@ from evaluation import score, tokenized_references
 from system import files, tensor_file
 from system.files import BadInput, write_json
 from train import main as train_main
+from training import run as runs
 from vocabulary import Vocabulary
 
 TINY = Transform(32, (0.5,) * 3, (0.5,) * 3)

@@ -8,7 +8,7 @@ import pytest
 from baselines import consensus, most_frequent, nearest, neighbour
 from coco.dataset import Picture, Split, read_split
 from scoring.scores import CiderD
-from settings import Settings
+from training.settings import Settings
 
 
 def split_of(*pictures):

@@ -28,7 +28,7 @@ from coco.dataset import read_split
 from data_loader import tokenized
 from decoders.search import Search, search
 from model import DecoderRNN
-from settings import RECIPES
+from training.settings import RECIPES
 from vocabulary import END_ID, Vocabulary
 
 TINY = replace(SMALL, rounds=2, encoded=(2, 3), usual_steps=1, steps=2, captioned=(2, 3), scored=6,

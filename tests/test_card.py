@@ -8,12 +8,12 @@ import pytest
 import torch
 
 import card
-import training
 from card import pack, training_command
 from checkpoint import load_captioner, save_captioner
-from settings import RECIPES, Settings
 from system.files import BadInput, run_command, write_json
 from train import arguments as train_arguments
+from training import loop as training
+from training.settings import RECIPES, Settings
 
 SHIPPED = sorted(Path(__file__).parents[1].glob("checkpoints/*.safetensors"))
 

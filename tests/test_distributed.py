@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
-from settings import Settings
 from system import distributed
-from training import Run, read_history, train
+from training.loop import Run, read_history, train
+from training.settings import Settings
 from vocabulary import Vocabulary
 
 # 59 of 60 captions, then 1: shares of unequal length, and one without a caption
@@ -24,9 +24,9 @@ SIZES = {"epochs": 2, "batch_size": 59, "embed_size": 16, "hidden_size": 16, "vo
          "precision": "float32"}
 TWO = """
 import signal, sys
-import training
+from training import loop as training
 from system.distributed import processes, rank
-from settings import Settings
+from training.settings import Settings
 
 settings, folder, stop = Settings(**eval(sys.argv[1])), sys.argv[2], int(sys.argv[3])
 step = training.step

@@ -18,15 +18,15 @@ import pytest
 from PIL import Image
 
 import evaluation
-import training
 from checkpoint import load_captioner
 from decoders import registry as decoders
 from encoders import backbones
-from folders import read_history
 from scenes import dataset as scenes
-from settings import RECIPES, Settings
 from system.files import BadInput
 from tests.interface import check_decoder
+from training import loop as training
+from training.folders import read_history
+from training.settings import RECIPES, Settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGE = (REPOSITORY / "EXTENDING.md").read_text(encoding="utf-8")

@@ -11,7 +11,6 @@ import pytest
 
 import evaluation
 import ladder
-import training
 from baselines import most_frequent
 from checkpoint import load_captioner
 from coco.dataset import read_split
@@ -21,9 +20,10 @@ from ladder import Ladder, Rung, climb, loss_per_word
 from ladder_table import MARKS, filled, table
 from scoring.bootstrap import paired_bootstrap
 from scoring.prose import prose
-from settings import RECIPES, Settings
 from system.files import BadInput, read_json, run_command, write_json
-from training import read_history
+from training import loop as training
+from training.loop import read_history
+from training.settings import RECIPES, Settings
 
 TINY = {"embed_size": 8, "hidden_size": 8, "epochs": 1, "vocab_threshold": 1, "warmup": 2,
         "batch_size": 16, "views": 1, "learning_rate": 0.05, "precision": "float32"}

@@ -9,8 +9,8 @@ import pytest
 from nbclient import NotebookClient
 
 from notebooks import NAMES
-from settings import Settings
-from training import train
+from training.loop import train
+from training.settings import Settings
 
 HERE = Path(__file__).parent.parent
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.nn import functional
 
-from averaging import Average
 from checkpoint import load_captioner
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
@@ -15,9 +14,10 @@ from decoders.search import Search
 from encoders.features import encode_split
 from objectives import Loss
 from self_critical import Rewards, SelfCritical
-from settings import Settings
 from system.files import BadInput
-from training import Run, finish_epoch, step, train, validate
+from training.averaging import Average
+from training.loop import Run, finish_epoch, step, train, validate
+from training.settings import Settings
 from vocabulary import END_ID, UNK_ID, Vocabulary
 
 

@@ -22,16 +22,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import folders
-import runs
-import training
 from coco.dataset import read_split
-from settings import Settings, add_options
 from system import files
 from system.files import BadInput
 from train import main as train_main
-from training import Run, finish_epoch, read_history, step, train, validate
-from watching import status, tensorboard, warn_of_shared, write_scalars
+from training import folders
+from training import loop as training
+from training import run as runs
+from training.loop import Run, finish_epoch, read_history, step, train, validate
+from training.settings import Settings, add_options
+from training.watching import status, tensorboard, warn_of_shared, write_scalars
 
 HERE = Path(__file__).parents[1]
 SEEN = {"val_loss": 1.0, "perplexity": 2.7, "CIDEr": 0.1, "distinct": 3, "sentence": "A dog."}
@@ -264,9 +264,9 @@ def test_a_page_may_make_its_run_again_and_a_finished_run_holds_no_folder(settin
 DISK = """
 import subprocess, sys
 from pathlib import Path
-from settings import Settings
+from training.settings import Settings
 from system.files import BadInput
-from training import train
+from training.loop import train
 
 disk, settings = Path(sys.argv[1]), Settings(**eval(sys.argv[2]))
 

@@ -11,11 +11,11 @@ from PIL import Image
 
 import evaluation
 import prepare
-import training
 from coco import sources
 from coco.dataset import read_split
 from coco.sources import LISTS, divide, flickr8k, folder, read_flickr8k
 from system.files import BadInput, read_json
+from training import loop as training
 
 COLOURS = {"red": (210, 40, 40), "green": (40, 170, 60), "blue": (40, 70, 200)}
 

@@ -15,14 +15,14 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-import training
 from decoders.search import Search, search
-from settings import Settings
 from system import processor
 from system.files import BadInput, run_command
 from tests.interface import needs_bfloat16
 from train import main as train_main
-from training import Run, caption_loss, finish_epoch, rate_at, step, train, validate
+from training import loop as training
+from training.loop import Run, caption_loss, finish_epoch, rate_at, step, train, validate
+from training.settings import Settings
 from vocabulary import END_ID
 
 

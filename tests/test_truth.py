@@ -12,8 +12,8 @@ from encoders.features import cached_features
 from evaluation import caption_features
 from scenes.claims import tally
 from scenes.dataset import draw, read_graphs
-from settings import Settings
 from system.files import BadInput, read_json, run_command, write_json
+from training.settings import Settings
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from coco.dataset import read_split
-from settings import Settings
-from training import Run, finish_epoch, step, validate
-from watching import warn_of_shared
+from training.loop import Run, finish_epoch, step, validate
+from training.settings import Settings
+from training.watching import warn_of_shared
 
 PAGE = nbformat.read(Path(__file__).parent.parent / "2_Training.ipynb", as_version=4)
 NAMED = {"same": "every picture got the same caption",

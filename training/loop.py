@@ -18,12 +18,12 @@ from tqdm.auto import tqdm
 from checkpoint import save_captioner
 from evaluation import caption_features, score
 from figures import save_curves
-from folders import fresh_folder, newest_run, read_history
 from objectives import caption_loss
-from runs import Run
 from system.distributed import from_main, is_main, rank, silence, total, wait, world
 from system.files import whole_file
-from watching import tensorboard, warn_of_epoch, write_scalars
+from training.folders import fresh_folder, newest_run, read_history
+from training.run import Run
+from training.watching import tensorboard, warn_of_epoch, write_scalars
 
 __all__ = ["Run", "caption_loss", "finish_epoch", "fresh_folder", "newest_run", "rate_at",
            "read_history", "step", "train", "validate"]        # what a page of training needs

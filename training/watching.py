@@ -18,9 +18,9 @@ import torch
 from tqdm.auto import tqdm
 
 from encoders.features import identity
-from folders import in_use, read_history
-from settings import Settings, as_options
 from system.files import BadInput, read_json
+from training.folders import in_use, read_history
+from training.settings import Settings, as_options
 
 DIVERGING = 1.2             # times the lowest loss of an epoch so far
 STILL, GUESSING = 0.99, 0.9 # times the loss of the epoch before; times that of pure guessing

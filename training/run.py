@@ -17,7 +17,6 @@ from pathlib import Path
 
 import torch
 
-from averaging import Average
 from checkpoint import Captioner, load_captioner, load_state, save_state
 from coco.checkup import readable
 from coco.dataset import read_split
@@ -26,14 +25,15 @@ from decoders.registry import GRIDS
 from encoders.backbones import transform_of
 from encoders.features import cached_features, encode_split
 from evaluation import tokenized_references
-from folders import claim, read_history
 from objectives import Loss
 from self_critical import Rewards, SelfCritical
 from system.distributed import alone, any_of, is_main, main_first, rank, together, world
 from system.files import BadInput, read_json, write_json
 from system.processor import choose_precision
+from training.averaging import Average
+from training.folders import claim, read_history
+from training.watching import warn_of_shared
 from vocabulary import Vocabulary, read_words
-from watching import warn_of_shared
 
 SAVE_EVERY = 45             # seconds between two saves of the state within an epoch
 READ_EVERY = 50             # steps between two looks at the losses, for which a GPU must be waited

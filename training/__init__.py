@@ -1,0 +1,1 @@
+"""The engine: a run, resumable at any moment."""
