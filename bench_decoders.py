@@ -11,10 +11,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench_child import take_steps, training_run, write_stand_in
 from bench_tools import Figure, alternate, ratios, timed
+from captioning.evaluation import AT_ONCE
 from coco.dataset import read_split
 from decoders.registry import GRIDS, NAMES, build_decoder
 from decoders.search import Search, search
-from evaluation import AT_ONCE
 from vocabulary import UNK_ID
 
 TOGETHER = 5                # captions of a picture side by side, where it is a grid

@@ -23,14 +23,14 @@ from bench_tools import (
     timed,
 )
 from caption import SHIPPED
-from checkpoint import load_captioner
+from captioning.checkpoint import load_captioner
+from captioning.evaluation import caption_features, score, tokenized_references
 from coco.dataset import read_split
 from encoders.backbones import Backbone, transform_of
 from encoders.encoding import AT_ONCE, fast, single_threads
 from encoders.encoding import encode as encode_images
 from encoders.features import cached_features
 from encoders.features import load as read_picture
-from evaluation import caption_features, score, tokenized_references
 
 SAME_PICTURE = 0.99         # cosine between features of one picture, at least
 LOADED = 300                # times a photograph is read in a round: a second or so

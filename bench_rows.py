@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 import bench_reference as reference
-import evaluation
 from bench_child import CHANNELS, in_pairs, take_steps, training_run, write_stand_in
 from bench_tools import (
     Figure,
@@ -26,7 +25,8 @@ from bench_tools import (
     training_flops,
 )
 from caption import SHIPPED
-from checkpoint import load_captioner
+from captioning import evaluation
+from captioning.checkpoint import load_captioner
 from coco.dataset import Split, find_split, read_split
 from decoders.search import Search
 from encoders.features import cached_features, encode_split

@@ -20,12 +20,12 @@ from typing import NamedTuple
 import torch
 from tqdm import tqdm
 
-from checkpoint import load_captioner
+from captioning.checkpoint import load_captioner
+from captioning.evaluation import caption_batch
+from captioning.gallery import Gallery
 from coco.dataset import open_picture
 from decoders.search import Search
 from encoders.encoding import encode, fast, in_order
-from evaluation import caption_batch
-from gallery import Gallery
 from system.distributed import is_main, processes, rank, to_main, world
 from system.files import BadInput, run_command
 

@@ -8,11 +8,11 @@ import sys
 
 import torch
 
-from checkpoint import load_captioner
+from captioning.checkpoint import load_captioner
+from captioning.evaluation import evaluate_together, table
 from coco.checkup import readable
 from coco.dataset import read_split
 from decoders.search import Search
-from evaluation import evaluate_together, table
 from system.files import BadInput, run_command, write_json
 
 

@@ -18,15 +18,15 @@ from pathlib import Path
 import torch
 
 from baselines import most_frequent, neighbour
-from checkpoint import load_captioner
+from captioning.checkpoint import load_captioner
+from captioning.ensemble import Ensemble
+from captioning.evaluation import evaluate_together, report_of
+from captioning.objectives import caption_loss
 from coco.checkup import readable
 from coco.dataset import read_split
 from data_loader import CaptionData
 from decoders.search import Search
-from ensemble import Ensemble
-from evaluation import evaluate_together, report_of
 from ladder_table import COLUMNS, SHORT, each_of, filled, result_of, table
-from objectives import caption_loss
 from scoring.prose import prose
 from system.files import BadInput, read_json, run_command, whole_file, write_json
 from training.loop import train

@@ -18,7 +18,7 @@ import torch
 from bench_child import CHANNELS
 from bench_tools import picture_flops, training_flops
 from caption import SHIPPED
-from checkpoint import load_captioner
+from captioning.checkpoint import load_captioner
 from encoders.backbones import Backbone, transform_of
 from model import DecoderRNN
 from system.files import BadInput, read_json, run_command, whole_file

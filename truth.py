@@ -15,13 +15,13 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from checkpoint import load_captioner
+from captioning.checkpoint import load_captioner
+from captioning.evaluation import evaluate
+from captioning.pointing import looked, mentions, read_boxes, report
 from coco.dataset import read_split
 from decoders.registry import GRIDS, NAMES
 from decoders.search import Search
 from encoders.features import cached_features
-from evaluation import evaluate
-from pointing import looked, mentions, read_boxes, report
 from scenes.claims import KINDS, tally
 from scenes.dataset import read_graphs
 from system.files import BadInput, read_json, run_command, write_json

@@ -13,9 +13,9 @@ from matplotlib.patches import FancyBboxPatch
 from PIL import Image
 
 from caption import SHIPPED
-from checkpoint import load_captioner
+from captioning.checkpoint import load_captioner
+from captioning.evaluation import describe
 from coco.dataset import open_picture, read_split
-from evaluation import describe
 from figures import ACCENT, QUIET, plot_history, wrap
 from training.loop import read_history
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from checkpoint import Captioner, save_captioner
+from captioning.checkpoint import Captioner, save_captioner
 from encoders.backbones import Transform
 from vocabulary import Vocabulary
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from checkpoint import load_captioner
+from captioning.checkpoint import load_captioner
+from captioning.evaluation import caption_features
 from encoders.features import encode_split
-from evaluation import caption_features
 from scenes.dataset import find_root
 from system.files import BadInput, run_command
 from training import run as runs

@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-import checkpoint
+from captioning import checkpoint
+from captioning.evaluation import score, tokenized_references
 from coco.dataset import Picture, open_picture, read_split
 from data_loader import CaptionData, get_loader, open_coco, tokenized
 from encoders.backbones import Backbone, Transform
 from encoders.features import cached_features, load
-from evaluation import score, tokenized_references
 from system import files, tensor_file
 from system.files import BadInput, write_json
 from train import main as train_main

@@ -20,10 +20,10 @@ import bench_reference
 import bench_rows
 import bench_scale
 import bench_tools
-import evaluation
 from bench_child import Child, in_pairs, random_features, take_steps, training_run, write_stand_in
 from bench_decoders import UsefulFlops
 from bench_tools import SMALL, Figure, Setup, Unequal, Unmeasured, alternate, training_flops
+from captioning import evaluation
 from coco.dataset import read_split
 from data_loader import tokenized
 from decoders.search import Search, search

@@ -13,11 +13,11 @@ from PIL import Image
 
 import caption
 from caption import describe_files, find_pictures
-from checkpoint import Captioner, save_captioner
+from captioning.checkpoint import Captioner, save_captioner
+from captioning.evaluation import describe
 from coco.dataset import open_picture
 from decoders.search import Search
 from encoders.backbones import transform_of
-from evaluation import describe
 from system.files import BadInput
 from vocabulary import Vocabulary
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-import card
-from card import pack, training_command
-from checkpoint import load_captioner, save_captioner
+from captioning import card
+from captioning.card import pack, training_command
+from captioning.checkpoint import load_captioner, save_captioner
 from system.files import BadInput, run_command, write_json
 from train import arguments as train_arguments
 from training import loop as training
@@ -91,7 +91,7 @@ def test_a_checkpoint_that_was_not_packed_has_no_card(run, tmp_path):
 def test_the_command_packs_or_answers_with_one_sentence(run, tmp_path, monkeypatch, capsys):
     for report, status in ((run / "report.json", 0), (run / "absent.json", 2)):
         monkeypatch.setattr(sys, "argv", [
-            "card.py", str(run), str(tmp_path / f"{status}.safetensors"), "--report", str(report),
+            "captioning/card.py", str(run), str(tmp_path / f"{status}.safetensors"), "--report", str(report),
             "--note", "Drawn."])
         with pytest.raises(SystemExit) as end:
             run_command(card.main)

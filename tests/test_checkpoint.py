@@ -13,11 +13,18 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-import checkpoint
-from checkpoint import FORMAT, Captioner, load_captioner, load_state, save_captioner, save_state
+from captioning import checkpoint
+from captioning.checkpoint import (
+    FORMAT,
+    Captioner,
+    load_captioner,
+    load_state,
+    save_captioner,
+    save_state,
+)
+from captioning.evaluation import describe
 from encoders import backbones
 from encoders.backbones import transform_of
-from evaluation import describe
 from system import tensor_file
 from system.files import BadInput
 from vocabulary import Vocabulary

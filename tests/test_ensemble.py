@@ -6,16 +6,15 @@ import sys
 import pytest
 import torch
 
-import ensemble
-import evaluation
-from checkpoint import Captioner, save_captioner
+from captioning import ensemble, evaluation
+from captioning.checkpoint import Captioner, save_captioner
+from captioning.ensemble import Ensemble, Rows
+from captioning.evaluation import evaluate, evaluate_together
 from coco.dataset import read_split
 from decoders.registry import GRIDS
 from decoders.search import Search, search
 from encoders.backbones import transform_of
-from ensemble import Ensemble, Rows
 from evaluate import main as evaluate_main
-from evaluation import evaluate, evaluate_together
 from system.files import BadInput
 from vocabulary import Vocabulary, tokenize
 

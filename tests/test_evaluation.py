@@ -15,13 +15,13 @@ import torch
 from pycocoevalcap.meteor import meteor
 from pycocotools.coco import COCO
 
-import evaluation
-from checkpoint import Captioner, save_captioner
+from captioning import evaluation
+from captioning.checkpoint import Captioner, save_captioner
+from captioning.evaluation import caption_features, describe, evaluate, score, table
 from coco.dataset import Split, open_picture, read_split
 from decoders.search import Search
 from encoders.backbones import transform_of
 from evaluate import main as evaluate_main
-from evaluation import caption_features, describe, evaluate, score, table
 from system.files import run_command
 from vocabulary import Vocabulary, tokenize
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import evaluation
-from checkpoint import load_captioner
+from captioning import evaluation
+from captioning.checkpoint import load_captioner
 from decoders import registry as decoders
 from encoders import backbones
 from scenes import dataset as scenes

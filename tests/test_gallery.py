@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-import gallery
+from captioning import gallery
+from captioning.evaluation import score, tokenized_references
+from captioning.gallery import Gallery
 from coco.dataset import read_split
-from evaluation import score, tokenized_references
-from gallery import Gallery
 from system.files import BadInput, write_json
 
 SENTENCES = ["a red picture", "nothing but green here", "a square of red paint", "a blue picture",

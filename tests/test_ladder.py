@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import evaluation
 import ladder
 from baselines import most_frequent
-from checkpoint import load_captioner
+from captioning import evaluation
+from captioning.checkpoint import load_captioner
+from captioning.evaluation import evaluate, evaluate_together
 from coco.dataset import read_split
 from decoders.search import Search
-from evaluation import evaluate, evaluate_together
 from ladder import Ladder, Rung, climb, loss_per_word
 from ladder_table import MARKS, filled, table
 from scoring.bootstrap import paired_bootstrap

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from checkpoint import Captioner
+from captioning.checkpoint import Captioner
+from captioning.pointing import cell_centres, inside, looked, mentions, named, read_boxes, report
 from coco.dataset import Picture, Split
 from decoders.search import Search, search
-from pointing import cell_centres, inside, looked, mentions, named, read_boxes, report
 from system.files import write_json
 from vocabulary import END_ID, START_ID, Vocabulary
 

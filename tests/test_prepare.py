@@ -12,8 +12,8 @@ import zipfile
 
 import pytest
 
-import evaluation
 import prepare
+from captioning import evaluation
 from coco import karpathy
 from coco import official as coco_download
 from coco.dataset import read_split

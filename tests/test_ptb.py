@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from captioning.evaluation import tokenized_references
 from coco.dataset import Picture, Split
-from evaluation import tokenized_references
 from scoring import ptb
 from scoring.ptb import tokenize
 from tests.make_ptb_nasty import FILE, by_jar

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from checkpoint import load_captioner
+from captioning.checkpoint import load_captioner
+from captioning.objectives import Loss
+from captioning.self_critical import Rewards, SelfCritical
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
 from decoders.search import Search
 from encoders.features import encode_split
-from objectives import Loss
-from self_critical import Rewards, SelfCritical
 from system.files import BadInput
 from training.averaging import Average
 from training.loop import Run, finish_epoch, step, train, validate

@@ -13,7 +13,7 @@ from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
-from evaluation import score, tokens
+from captioning.evaluation import score, tokens
 from scoring.scores import CiderD
 
 WORDS = some.sampled_from(["a", "dog", "cat", "runs", "on", "1\xa01/2"])    # one has a hard space

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import evaluation
 import prepare
+from captioning import evaluation
 from coco import sources
 from coco.dataset import read_split
 from coco.sources import LISTS, divide, flickr8k, folder, read_flickr8k

@@ -5,11 +5,11 @@ import sys
 import pytest
 
 import truth
-from checkpoint import load_captioner
+from captioning.checkpoint import load_captioner
+from captioning.evaluation import caption_features
 from coco.dataset import read_split
 from decoders.registry import GRIDS, NAMES
 from encoders.features import cached_features
-from evaluation import caption_features
 from scenes.claims import tally
 from scenes.dataset import draw, read_graphs
 from system.files import BadInput, read_json, run_command, write_json

@@ -17,16 +17,16 @@ from pathlib import Path
 
 import torch
 
-from checkpoint import Captioner, load_captioner, load_state, save_state
+from captioning.checkpoint import Captioner, load_captioner, load_state, save_state
+from captioning.evaluation import tokenized_references
+from captioning.objectives import Loss
+from captioning.self_critical import Rewards, SelfCritical
 from coco.checkup import readable
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
 from decoders.registry import GRIDS
 from encoders.backbones import transform_of
 from encoders.features import cached_features, encode_split
-from evaluation import tokenized_references
-from objectives import Loss
-from self_critical import Rewards, SelfCritical
 from system.distributed import alone, any_of, is_main, main_first, rank, together, world
 from system.files import BadInput, read_json, write_json
 from system.processor import choose_precision

@@ -16,10 +16,10 @@ import shutil
 import torch
 from tqdm.auto import tqdm
 
+from captioning.ensemble import caption_together
 from decoders.search import Search, search
 from encoders.encoding import encode, fast
 from encoders.features import cached_features
-from ensemble import caption_together
 from scoring import ptb
 from scoring.scores import CiderD, bleu, rouge_l
 from system.files import BadInput

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
+from captioning.objectives import counted
 from decoders.search import Search, search
-from objectives import counted
 from scoring import ptb
 from scoring.scores import CiderD
 from vocabulary import END_ID, END_WORD

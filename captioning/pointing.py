@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from captioning.evaluation import embedded
 from decoders.search import search
 from decoders.transformer import grid_boxes
-from evaluation import embedded
 from scenes.lexicon import LEXICON
 from vocabulary import END_ID
 

@@ -14,8 +14,8 @@ import tempfile
 from html import escape
 from pathlib import Path
 
+from captioning.evaluation import score, tokens
 from coco.dataset import open_picture, read_captions
-from evaluation import score, tokens
 from system.files import whole_file, writing
 
 SIDE = 320                  # pixels of a picture's longer side

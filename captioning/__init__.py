@@ -1,0 +1,1 @@
+"""The captioning task: captioner, checkpoint, objectives, evaluation, gallery, card, ensemble."""
