@@ -16,7 +16,7 @@ from caption import SHIPPED
 from captioning.checkpoint import load_captioner
 from captioning.evaluation import describe
 from coco.dataset import open_picture, read_split
-from figures import ACCENT, QUIET, plot_history, wrap
+from figures.pictures import ACCENT, QUIET, plot_history, wrap
 from training.loop import read_history
 
 HERE = Path(__file__).parent

@@ -5,7 +5,7 @@ Part of `make figures`; it needs nothing but those files.
 
 import matplotlib.pyplot as plt
 
-from figures import ACCENT, QUIET
+from figures.pictures import ACCENT, QUIET
 from images.draw import HERE, save
 from ladder import BEST, RUNGS
 from system.files import read_json

@@ -7,7 +7,7 @@
 
 import matplotlib.pyplot as plt
 
-from figures import ACCENT, QUIET
+from figures.pictures import ACCENT, QUIET
 from images.draw import box, save
 from scenes.dataset import one_scene
 from vocabulary import END_WORD, START_WORD, tokenize

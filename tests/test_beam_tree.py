@@ -6,10 +6,10 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from beam_tree import draw_beam, grow
 from decoders.attention import UpDown
 from decoders.search import Search, search
 from decoders.transformer import Transformer
+from figures.beam_tree import draw_beam, grow
 from model import DecoderRNN
 from vocabulary import END_ID, START_ID, UNK_ID, Vocabulary
 

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from figures import plot_history
+from figures.pictures import plot_history
 from images import draw
 from images.unrolled import unrolled
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from coco.dataset import Picture
-from mistakes import false_captions, show_mistakes
+from figures.mistakes import false_captions, show_mistakes
 
 HOUSE = {"shape": "house", "colour": "green", "size": "big", "place": "left"}
 GRAPH = {"objects": [HOUSE], "background": "snow", "relations": []}

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from captioning.checkpoint import save_captioner
 from captioning.evaluation import caption_features, score
 from captioning.objectives import caption_loss
-from figures import save_curves
+from figures.pictures import save_curves
 from system.distributed import from_main, is_main, rank, silence, total, wait, world
 from system.files import whole_file
 from training.folders import fresh_folder, newest_run, read_history

@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from decoders.search import FORBIDDEN, Hypothesis, Search, log_probabilities, restrict
-from figures import ACCENT, QUIET
+from figures.pictures import ACCENT, QUIET
 from vocabulary import END_ID, START_ID
 
 INK = "#262626"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 
 from coco.dataset import open_picture
-from figures import ACCENT, wrap
+from figures.pictures import ACCENT, wrap
 from scenes.claims import KINDS, check
 
 WIDTH, COLUMNS = 2.0, 3         # inches of a picture; pictures in a row
