@@ -17,7 +17,7 @@ FOLDER ?= .
 
 notebooks: .venv/installed
 	$(PY) prepare.py scenes
-	$(PY) notebooks.py $(NOTEBOOKS:=.ipynb)
+	$(PY) course/notebooks.py $(NOTEBOOKS:=.ipynb)
 
 test: .venv/installed-dev
 	$(PY) -m pytest
@@ -35,10 +35,10 @@ check: .venv/installed-dev
 	$(PY) tests/check_cold_start.py
 
 student: .venv/installed
-	$(PY) student.py
+	$(PY) course/student.py
 
 handin: .venv/installed
-	$(PY) handin.py "$(FOLDER)"
+	$(PY) course/handin.py "$(FOLDER)"
 
 gpu-check: .venv/installed
 	$(PY) -m tests.check_gpu

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from notebooks import NAMES, choose_event_loop, kernel, read_notebook, shrink
+from course.notebooks import NAMES, choose_event_loop, kernel, read_notebook, shrink
 from scenes.dataset import draw
 from system.files import BadInput, run_command
 from tests.check_exercises import SIZES
@@ -60,7 +60,7 @@ def examine(name, folder, **variables):
             if error:
                 raise BadInput(f"{name} on Colab, the cell that begins {source.strip()[:60]!r} "
                                f"should run and gives {error[0]}: {error[1]}")
-    if not (folder / "captioning" / "notebooks.py").exists():
+    if not (folder / "captioning" / "course/notebooks.py").exists():
         raise BadInput(f"{name} on Colab ran without fetching the project into captioning/")
 
 

@@ -10,10 +10,10 @@ import shutil
 import time
 from pathlib import Path
 
-from exercises import read_exercises
-from notebooks import NAMES, choose_event_loop, kernel, read_notebook, shrink
+from course.exercises import read_exercises
+from course.notebooks import NAMES, choose_event_loop, kernel, read_notebook, shrink
+from course.student import solved_version, student_version
 from scenes.dataset import draw
-from student import solved_version, student_version
 from system.files import BadInput, run_command
 
 FOLDER = Path("cache/exercises")

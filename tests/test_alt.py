@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from notebooks import NAMES, PICTURES, tidy
+from course.notebooks import NAMES, PICTURES, tidy
 
 HERE = Path(__file__).parent.parent
 SHORTEST = 20           # characters; less says that there is a figure, not what it shows

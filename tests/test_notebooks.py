@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from notebooks import NAMES
+from course.notebooks import NAMES
 from training.loop import train
 from training.settings import Settings
 

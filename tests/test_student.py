@@ -10,10 +10,9 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-import handin
-import student
-from exercises import TODO, cut, paste, read_exercises
-from notebooks import NAMES, kernel, read_notebook
+from course import handin, student
+from course.exercises import TODO, cut, paste, read_exercises
+from course.notebooks import NAMES, kernel, read_notebook
 from system.files import BadInput
 
 SOLVED = '''from double import twice
@@ -286,7 +285,7 @@ def test_a_cell_that_hangs_is_stopped_and_the_next_one_runs(tmp_path):
 @pytest.mark.parametrize("well, status", ((True, 0), (False, 1)))
 def test_the_exit_status_says_whether_all_passed(monkeypatch, well, status):
     monkeypatch.setattr(handin, "hand_in", lambda folder: well)
-    monkeypatch.setattr("sys.argv", ["handin.py"])
+    monkeypatch.setattr("sys.argv", ["course/handin.py"])
     assert handin.main() == status
 
 

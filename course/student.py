@@ -14,8 +14,8 @@ from pathlib import Path
 
 import nbformat
 
-from exercises import cut, paste, read_exercises
-from notebooks import NAMES, read_notebook, tidy
+from course.exercises import cut, paste, read_exercises
+from course.notebooks import NAMES, read_notebook, tidy
 from system.files import BadInput, run_command, writing
 
 HERE = Path(__file__).parent
@@ -30,7 +30,7 @@ Go through the five notebooks in order. 2 and 4 train for a minute or two each, 
 little longer, since every picture is encoded once. An exercise is a question, a cell in
 which you replace each line `...     # TODO: your code here`, and a check that says what is wrong.
 
-    make handin         # or: python handin.py
+    make handin         # or: python course/handin.py
 
 runs all notebooks from top to bottom, says which exercises pass, and writes that to `handin.txt`.
 Hand in this folder without `.venv`, `cache`, `data` and `runs`.

@@ -1,7 +1,7 @@
 """Run a folder's notebooks from top to bottom, and say which exercises pass.
 
-    python handin.py                the notebooks here
-    python handin.py ../anna        those that Anna handed in, with the modules in her folder
+    python course/handin.py                the notebooks here
+    python course/handin.py ../anna        those that Anna handed in, with the modules in her folder
 
 The checks are always those of the notebooks beside this file, found by the exercise's number. The
 report is also written to `handin.txt` in the folder. Exit status 0: everything ran and passed.
@@ -16,8 +16,8 @@ import nbformat
 from nbclient.exceptions import DeadKernelError
 from tqdm import tqdm
 
-from exercises import is_check, section
-from notebooks import NAMES, choose_event_loop, kernel, read_notebook
+from course.exercises import is_check, section
+from course.notebooks import NAMES, choose_event_loop, kernel, read_notebook
 from system.files import BadInput, run_command, whole_file
 
 HERE = Path(__file__).parent

@@ -1,0 +1,1 @@
+"""Exercises, the student's folder, handing in, running notebooks."""
