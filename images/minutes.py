@@ -5,9 +5,9 @@ Part of `make figures`; it needs nothing but those files.
 
 import matplotlib.pyplot as plt
 
+from experiments.ladder import BEST, RUNGS
 from figures.pictures import ACCENT, QUIET
 from images.draw import HERE, save
-from ladder import BEST, RUNGS
 from system.files import read_json
 
 LADDER = HERE.parent / "results/ladder"

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from baselines import consensus, most_frequent, nearest, neighbour
 from coco.dataset import Picture, Split, read_split
+from experiments.baselines import consensus, most_frequent, nearest, neighbour
 from scoring.scores import CiderD
 from training.settings import Settings
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import ladder
-from baselines import most_frequent
 from captioning import evaluation
 from captioning.checkpoint import load_captioner
 from captioning.evaluation import evaluate, evaluate_together
 from coco.dataset import read_split
 from decoders.search import Search
-from ladder import Ladder, Rung, climb, loss_per_word
-from ladder_table import MARKS, filled, table
+from experiments import ladder
+from experiments.baselines import most_frequent
+from experiments.ladder import Ladder, Rung, climb, loss_per_word
+from experiments.ladder_table import MARKS, filled, table
 from scoring.bootstrap import paired_bootstrap
 from scoring.prose import prose
 from system.files import BadInput, read_json, run_command, write_json
@@ -49,7 +49,7 @@ def tiny_rungs(monkeypatch):
 
 def command(monkeypatch, folder, *options):
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", ["ladder.py", "--device", "cpu", *map(str, options)])
+    monkeypatch.setattr(sys, "argv", ["experiments/ladder.py", "--device", "cpu", *map(str, options)])
     ladder.main()
 
 
@@ -283,7 +283,7 @@ def test_the_ladders_own_rungs_are_sound(monkeypatch):
 
 def test_the_command_answers_bad_input_with_one_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["ladder.py"])
+    monkeypatch.setattr(sys, "argv", ["experiments/ladder.py"])
     with pytest.raises(SystemExit) as end:
         run_command(ladder.main)
     error = capsys.readouterr().err

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-import plan
+from experiments import plan
 from system.files import BadInput
 
 REPORT = {"data": "flickr8k", "encode_lite0_rate": 200.0, "encode_resnet50_rate": 50.0,
@@ -88,7 +88,7 @@ def test_the_page_names_what_is_measured_and_what_is_computed(page):
 def test_the_command_writes_the_page(tmp_path, monkeypatch, page):
     (tmp_path / "bench.json").write_text(json.dumps(REPORT))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["plan.py", "bench.json", "PAGE.md"])
+    monkeypatch.setattr(sys, "argv", ["experiments/plan.py", "bench.json", "PAGE.md"])
     plan.main()
     assert (tmp_path / "PAGE.md").read_text(encoding="utf-8") == page
 

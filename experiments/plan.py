@@ -3,7 +3,7 @@
     results/bench.json --read_measured--> rates --page--> PLANNING.md
 
     python bench.py --json results/bench.json
-    python plan.py results/bench.json PLANNING.md
+    python experiments/plan.py results/bench.json PLANNING.md
 
 An encoder that was not measured does as many useful FLOP/s as the measured one of its kind. On a
 processor the same cores read pictures and encode them, so the seconds of both add up; beside a GPU
@@ -45,7 +45,7 @@ PAGE = """\
 
 COCO 2017 has {train:,} train and {val:,} val pictures, {spoken} captions each, about 640 x 480.
 This page says what disk and hours they take.
-`python plan.py {file} {target}` wrote it, from what
+`python experiments/plan.py {file} {target}` wrote it, from what
 `python bench.py --json {file}` **measured** on {cores} cores ({cpu}, {instructions}, no GPU).
 Everything else is **computed** from these numbers, and says so:
 

@@ -2,9 +2,9 @@
 
     RUNGS --train--> runs/ladder/RUNG-SEED --evaluate--> results/ladder/RUNG-SEED.json --> table
 
-    python ladder.py --data data/flickr8k             # hours; finished rungs are not run again
-    python ladder.py --data data/flickr8k --only soft updown
-    python ladder.py --table                          # from the files alone; also into the pages
+    python experiments/ladder.py --data data/flickr8k             # hours; finished rungs are not run again
+    python experiments/ladder.py --data data/flickr8k --only soft updown
+    python experiments/ladder.py --table                          # from the files alone; also into the pages
 
 Killed at any moment, it goes on when the same command is given again: a training from its last
 save, the ladder from its last file. All figures are of val, which is for choosing: test is for the
@@ -17,7 +17,6 @@ from pathlib import Path
 
 import torch
 
-from baselines import most_frequent, neighbour
 from captioning.checkpoint import load_captioner
 from captioning.ensemble import Ensemble
 from captioning.evaluation import evaluate_together, report_of
@@ -26,7 +25,8 @@ from coco.checkup import readable
 from coco.dataset import read_split
 from data_loader import CaptionData
 from decoders.search import Search
-from ladder_table import COLUMNS, SHORT, each_of, filled, result_of, table
+from experiments.baselines import most_frequent, neighbour
+from experiments.ladder_table import COLUMNS, SHORT, each_of, filled, result_of, table
 from scoring.prose import prose
 from system.files import BadInput, read_json, run_command, whole_file, write_json
 from training.loop import train

@@ -1,0 +1,1 @@
+"""Every figure we quote, and the tables they fill."""
