@@ -1,8 +1,8 @@
-"""Can I do this tonight? Disk and hours for COCO, computed from what bench.py measured.
+"""Can I do this tonight? Disk and hours for COCO, computed from what experiments/bench/__main__.py measured.
 
     results/bench.json --read_measured--> rates --page--> PLANNING.md
 
-    python bench.py --json results/bench.json
+    python experiments/bench/__main__.py --json results/bench.json
     python experiments/plan.py results/bench.json PLANNING.md
 
 An encoder that was not measured does as many useful FLOP/s as the measured one of its kind. On a
@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import torch
 
-from bench_child import CHANNELS
-from bench_tools import picture_flops, training_flops
 from caption import SHIPPED
 from captioning.checkpoint import load_captioner
 from encoders.backbones import Backbone, transform_of
+from experiments.bench.child import CHANNELS
+from experiments.bench.tools import picture_flops, training_flops
 from model import DecoderRNN
 from system.files import BadInput, read_json, run_command, whole_file
 from training.settings import Settings
@@ -46,7 +46,7 @@ PAGE = """\
 COCO 2017 has {train:,} train and {val:,} val pictures, {spoken} captions each, about 640 x 480.
 This page says what disk and hours they take.
 `python experiments/plan.py {file} {target}` wrote it, from what
-`python bench.py --json {file}` **measured** on {cores} cores ({cpu}, {instructions}, no GPU).
+`python experiments/bench/__main__.py --json {file}` **measured** on {cores} cores ({cpu}, {instructions}, no GPU).
 Everything else is **computed** from these numbers, and says so:
 
 | measured | a second | key |
@@ -127,7 +127,7 @@ class Encoder(NamedTuple):
     flops: int
     cells: int
     channels: int
-    kind: str               # lite0 or resnet50, as in the keys of bench.py
+    kind: str               # lite0 or resnet50, as in the keys of experiments/bench/__main__.py
 
     @classmethod
     def of(cls, name):
@@ -145,8 +145,8 @@ class Encoder(NamedTuple):
 
 
 def read_measured(file):
-    """The report of bench.py; raises `BadInput` if it lacks a rate or is of other captions."""
-    remedy = "make it with 'python bench.py --json FILE'"
+    """The report of experiments/bench/__main__.py; raises `BadInput` if it lacks a rate or is of other captions."""
+    remedy = "make it with 'python experiments/bench/__main__.py --json FILE'"
     report = read_json(file, remedy)
     missing = [key for key in (*KEYS, "machine", "data") if key not in report]
     if missing:
@@ -259,7 +259,7 @@ def training_tables(report):
 
 
 def page(report, file, target):
-    """The whole page as Markdown, from a report of bench.py."""
+    """The whole page as Markdown, from a report of experiments/bench/__main__.py."""
     machine, cores = report["machine"], report["machine"]["threads"]
     named = {"encode_lite0_rate": "pictures of 224 x 224, efficientnet_lite0",
              "encode_resnet50_rate": "pictures of 224 x 224, resnet50",
@@ -278,7 +278,7 @@ def page(report, file, target):
 
 def main():
     parser = argparse.ArgumentParser(description="Write what COCO takes, in disk and hours.")
-    parser.add_argument("report", help="what bench.py --json wrote")
+    parser.add_argument("report", help="what experiments/bench/__main__.py --json wrote")
     parser.add_argument("page", help="the Markdown file to write")
     options = parser.parse_args()
     text = page(read_measured(options.report), options.report, options.page)

@@ -13,20 +13,35 @@ import pytest
 import torch
 from PIL import Image
 
-import bench
-import bench_decoders
-import bench_encode
-import bench_reference
-import bench_rows
-import bench_scale
-import bench_tools
-from bench_child import Child, in_pairs, random_features, take_steps, training_run, write_stand_in
-from bench_decoders import UsefulFlops
-from bench_tools import SMALL, Figure, Setup, Unequal, Unmeasured, alternate, training_flops
 from captioning import evaluation
 from coco.dataset import read_split
 from data_loader import tokenized
 from decoders.search import Search, search
+from experiments.bench import __main__ as bench
+from experiments.bench import decoders as bench_decoders
+from experiments.bench import encode as bench_encode
+from experiments.bench import reference as bench_reference
+from experiments.bench import rows as bench_rows
+from experiments.bench import scale as bench_scale
+from experiments.bench import tools as bench_tools
+from experiments.bench.child import (
+    Child,
+    in_pairs,
+    random_features,
+    take_steps,
+    training_run,
+    write_stand_in,
+)
+from experiments.bench.decoders import UsefulFlops
+from experiments.bench.tools import (
+    SMALL,
+    Figure,
+    Setup,
+    Unequal,
+    Unmeasured,
+    alternate,
+    training_flops,
+)
 from model import DecoderRNN
 from training.settings import RECIPES
 from vocabulary import END_ID, Vocabulary

@@ -1,20 +1,20 @@
 """Every performance figure we quote, as ratios measured in one run of at most 8 minutes.
 
-    python bench.py                         all rows, on samples
-    python bench.py --only train beam       some of them
-    python bench.py --full --json FILE      whole sizes, which takes hours
+    python experiments/bench/__main__.py                         all rows, on samples
+    python experiments/bench/__main__.py --only train beam       some of them
+    python experiments/bench/__main__.py --full --json FILE      whole sizes, which takes hours
 
 Reference and ours take turns for five rounds, fewer if the machine is too busy for them; a row
 gives the median of the rounds' ratios, in brackets the lowest and highest, then the sample it was
 measured on. Shares are of the highest rate at which this machine multiplies matrices of any type,
 measured in the same rounds.
 
-    bench_encode.py      encode, load, fidelity
-    bench_rows.py        train, beam, score, reward
-    bench_decoders.py    attend, decode
-    bench_scale.py       open, scaling, ddp, cold
-    bench_reference.py   what they are compared with
-    bench_child.py       processes of their own;  bench_tools.py  rounds, limits, FLOPs
+    experiments/bench/encode.py      encode, load, fidelity
+    experiments/bench/rows.py        train, beam, score, reward
+    experiments/bench/decoders.py    attend, decode
+    experiments/bench/scale.py       open, scaling, ddp, cold
+    experiments/bench/reference.py   what they are compared with
+    experiments/bench/child.py       processes of their own;  experiments/bench/tools.py  rounds, limits, FLOPs
 """
 
 import argparse
@@ -44,11 +44,11 @@ def measure(names, setup, report):
 
     Raises `Unequal` if a reference and ours differ.
     """
-    import bench_decoders
-    import bench_encode
-    import bench_rows
-    import bench_scale
-    from bench_tools import Unmeasured, timed
+    from experiments.bench import decoders as bench_decoders
+    from experiments.bench import encode as bench_encode
+    from experiments.bench import rows as bench_rows
+    from experiments.bench import scale as bench_scale
+    from experiments.bench.tools import Unmeasured, timed
 
     rows = dict(zip(SECTIONS, (
         bench_encode.encode, bench_encode.load, bench_encode.fidelity, bench_rows.train,
@@ -77,7 +77,7 @@ def line(key, figure):
 
 def run(options, folder):
     """Measure what was asked for, and write it, as far as it came, also after Ctrl-C."""
-    from bench_tools import FULL, SMALL, Setup, copy_rate, machine, product_rates
+    from experiments.bench.tools import FULL, SMALL, Setup, copy_rate, machine, product_rates
 
     began, data, found = time.monotonic(), find_data(), machine()
     rates = product_rates()

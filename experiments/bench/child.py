@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from bench_tools import Unmeasured, anonymous_memory, peak_memory, timed
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
+from experiments.bench.tools import Unmeasured, anonymous_memory, peak_memory, timed
 from system.distributed import from_main, is_main, processes
 from system.files import write_json
 from training import run as runs

@@ -1,4 +1,4 @@
-"""The rows of bench.py on what grows and what starts: opening, more pictures, more processes.
+"""The rows of experiments/bench/__main__.py on what grows and what starts: opening, more pictures, more processes.
 
     Setup --opening, scaling, ddp, cold--> {"open_ratio_cold": Figure, ...}
 
@@ -14,11 +14,17 @@ from statistics import median
 import torch
 from PIL import Image
 
-import bench_reference as reference
-from bench_child import THRESHOLD, Child, open_first_batch, write_captions, write_stand_in
-from bench_tools import Figure, alternate, ratios, require, timed
 from coco.dataset import read_split
 from data_loader import LONGEST
+from experiments.bench import reference
+from experiments.bench.child import (
+    THRESHOLD,
+    Child,
+    open_first_batch,
+    write_captions,
+    write_stand_in,
+)
+from experiments.bench.tools import Figure, alternate, ratios, require, timed
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 

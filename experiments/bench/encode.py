@@ -1,4 +1,4 @@
-"""The rows of bench.py on pictures: how fast they become features, and whether it costs captions.
+"""The rows of experiments/bench/__main__.py on pictures: how fast they become features, and whether it costs captions.
 
     Setup --encode, load, fidelity--> {"encode_lite0_ratio": Figure, ...}
 """
@@ -10,8 +10,17 @@ import numpy as np
 import torch
 from PIL import Image
 
-import bench_reference as reference
-from bench_tools import (
+from caption import SHIPPED
+from captioning.checkpoint import load_captioner
+from captioning.evaluation import caption_features, score, tokenized_references
+from coco.dataset import read_split
+from encoders.backbones import Backbone, transform_of
+from encoders.encoding import AT_ONCE, fast, single_threads
+from encoders.encoding import encode as encode_images
+from encoders.features import cached_features
+from encoders.features import load as read_picture
+from experiments.bench import reference
+from experiments.bench.tools import (
     Figure,
     alternate,
     cosine,
@@ -22,15 +31,6 @@ from bench_tools import (
     said,
     timed,
 )
-from caption import SHIPPED
-from captioning.checkpoint import load_captioner
-from captioning.evaluation import caption_features, score, tokenized_references
-from coco.dataset import read_split
-from encoders.backbones import Backbone, transform_of
-from encoders.encoding import AT_ONCE, fast, single_threads
-from encoders.encoding import encode as encode_images
-from encoders.features import cached_features
-from encoders.features import load as read_picture
 
 SAME_PICTURE = 0.99         # cosine between features of one picture, at least
 LOADED = 300                # times a photograph is read in a round: a second or so

@@ -1,4 +1,4 @@
-"""The rows of bench.py on decoders: how well they use the machine, how soon they have captioned.
+"""The rows of experiments/bench/__main__.py on decoders: how well they use the machine, how soon they have captioned.
 
     Setup --attend, decode--> {"train_attention_share": Figure, ..., "decode_seconds": Figure}
 """
@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench_child import take_steps, training_run, write_stand_in
-from bench_tools import Figure, alternate, ratios, timed
 from captioning.evaluation import AT_ONCE
 from coco.dataset import read_split
 from decoders.registry import GRIDS, NAMES, build_decoder
 from decoders.search import Search, search
+from experiments.bench.child import take_steps, training_run, write_stand_in
+from experiments.bench.tools import Figure, alternate, ratios, timed
 from vocabulary import UNK_ID
 
 TOGETHER = 5                # captions of a picture side by side, where it is a grid

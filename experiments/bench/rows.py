@@ -1,4 +1,4 @@
-"""The rows of bench.py on captions: models trained, captions searched for and judged.
+"""The rows of experiments/bench/__main__.py on captions: models trained, captions searched for and judged.
 
     Setup --train, beam, score, reward--> {"train_ratio": Figure, ...}
 
@@ -12,9 +12,15 @@ from statistics import median
 import numpy as np
 import torch
 
-import bench_reference as reference
-from bench_child import CHANNELS, in_pairs, take_steps, training_run, write_stand_in
-from bench_tools import (
+from caption import SHIPPED
+from captioning import evaluation
+from captioning.checkpoint import load_captioner
+from coco.dataset import Split, find_split, read_split
+from decoders.search import Search
+from encoders.features import cached_features, encode_split
+from experiments.bench import reference
+from experiments.bench.child import CHANNELS, in_pairs, take_steps, training_run, write_stand_in
+from experiments.bench.tools import (
     Figure,
     alternate,
     quiet,
@@ -24,12 +30,6 @@ from bench_tools import (
     timed,
     training_flops,
 )
-from caption import SHIPPED
-from captioning import evaluation
-from captioning.checkpoint import load_captioner
-from coco.dataset import Split, find_split, read_split
-from decoders.search import Search
-from encoders.features import cached_features, encode_split
 from scoring.ptb import tokenize
 from scoring.scores import CiderD
 from training.loop import step

@@ -1,0 +1,1 @@
+"""Every speed we quote."""
