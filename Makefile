@@ -17,7 +17,7 @@ FOLDER ?= .
 
 notebooks: .venv/installed
 	$(PY) prepare.py scenes
-	$(PY) course/notebooks.py $(NOTEBOOKS:=.ipynb)
+	$(PY) -m course.notebooks $(NOTEBOOKS:=.ipynb)
 
 test: .venv/installed-dev
 	$(PY) -m pytest
@@ -35,10 +35,10 @@ check: .venv/installed-dev
 	$(PY) tests/check_cold_start.py
 
 student: .venv/installed
-	$(PY) course/student.py
+	$(PY) -m course.student
 
 handin: .venv/installed
-	$(PY) course/handin.py "$(FOLDER)"
+	$(PY) -m course.handin "$(FOLDER)"
 
 gpu-check: .venv/installed
 	$(PY) -m tests.check_gpu

@@ -2,7 +2,7 @@
 
     run + report of evaluate.py --pack--> checkpoints/NAME.safetensors --card--> NAME.md
 
-    python captioning/card.py runs/critical checkpoints/critical-flickr8k.safetensors \\
+    python -m captioning.card runs/critical checkpoints/critical-flickr8k.safetensors \\
         --report results/flickr8k-val.json --note "What the data is and may be used for."
 
 Everything the card says is in the checkpoint's header, so the card can be written again from the
@@ -99,7 +99,7 @@ def card(file):
     captioner = load_captioner(file)
     about, transform = captioner.about, captioner.transform
     if not {"settings", "commands", "train", "val", "report", "note"} <= about.keys():
-        raise BadInput(f"{file} was not packed and has no card: pack a run with captioning/card.py")
+        raise BadInput(f"{file} was not packed and has no card: pack a run with captioning.card")
     settings, report = about["settings"], about["report"]
     stage, decoder = settings["tune_from"], captioner.architecture["decoder"]
     scores = {shown: report[name] for name, shown in METRICS.items() if name in report}

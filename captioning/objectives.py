@@ -4,7 +4,7 @@
     images, captions, lengths --Loss--> objective, loss, words                       to train with
 
 Both count the same words: `<start>` is given, not predicted, and what lies past a caption's length
-is filling. `Loss` scores no other places, and adds what a recipe adds. captioning/self_critical.py has the
+is filling. `Loss` scores no other places, and adds what a recipe adds. self_critical.py has the
 other objective, rewards.
 
 Shape letters:  P pictures   B captions, as many for each picture   T tokens   V vocabulary

@@ -1,7 +1,7 @@
 """Run a folder's notebooks from top to bottom, and say which exercises pass.
 
-    python course/handin.py                the notebooks here
-    python course/handin.py ../anna        those that Anna handed in, with the modules in her folder
+    python -m course.handin                the notebooks here
+    python -m course.handin ../anna        those that Anna handed in, with the modules in her folder
 
 The checks are always those of the notebooks beside this file, found by the exercise's number. The
 report is also written to `handin.txt` in the folder. Exit status 0: everything ran and passed.
@@ -20,7 +20,7 @@ from course.exercises import is_check, section
 from course.notebooks import NAMES, choose_event_loop, kernel, read_notebook
 from system.files import BadInput, run_command, whole_file
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 REPORT = "handin.txt"
 
 

@@ -18,9 +18,12 @@ from course.exercises import cut, paste, read_exercises
 from course.notebooks import NAMES, read_notebook, tidy
 from system.files import BadInput, run_command, writing
 
-HERE = Path(__file__).parent
-NEEDED = ("*.py", "requirements.txt", "Makefile", "LICENSE", "checkpoints/*", "images/unrolled.png",
-          "EXPERIMENTS.md", "EXTENDING.md", "PLANNING.md")
+HERE = Path(__file__).parents[1]
+ROOMS = ("system", "scoring", "scenes", "coco", "training", "encoders", "decoders", "captioning",
+         "figures", "course")
+NEEDED = ("*.py", *(f"{room}/*.py" for room in ROOMS),
+          "requirements.txt", "Makefile", "LICENSE", "checkpoints/*", "images/unrolled.png",
+          "docs/*.md")
 README = """# Image captioning: exercises
 
     python -m pip install -r requirements.txt
@@ -30,7 +33,7 @@ Go through the five notebooks in order. 2 and 4 train for a minute or two each, 
 little longer, since every picture is encoded once. An exercise is a question, a cell in
 which you replace each line `...     # TODO: your code here`, and a check that says what is wrong.
 
-    make handin         # or: python course/handin.py
+    make handin         # or: python -m course.handin
 
 runs all notebooks from top to bottom, says which exercises pass, and writes that to `handin.txt`.
 Hand in this folder without `.venv`, `cache`, `data` and `runs`.
@@ -87,7 +90,7 @@ def fill(folder, source, notebooks):
     folder.mkdir(parents=True)
     for pattern in NEEDED:
         for path in sorted(source.glob(pattern)):
-            if path.name != Path(__file__).name:        # there is nothing left to cut
+            if path.name != Path(__file__).name:    # there is nothing left to cut
                 (folder / path.relative_to(source)).parent.mkdir(exist_ok=True)
                 shutil.copyfile(path, folder / path.relative_to(source))
     for name, notebook in notebooks.items():

@@ -1,4 +1,4 @@
-"""What the decoders that look at a grid have in common; see decoders/attention.py and decoders/transformer.py.
+"""What the decoders that look at a grid have in common; see attention.py, transformer.py.
 
     features (P, L, E), captions (B, T) --attended--> hidden (B, T, H), weights (B, T, L)
     hidden --score--> scores (B, T, V)                    weights: where each word was looked for

@@ -2,9 +2,9 @@
 
     RUNGS --train--> runs/ladder/RUNG-SEED --evaluate--> results/ladder/RUNG-SEED.json --> table
 
-    python experiments/ladder.py --data data/flickr8k             # hours; finished rungs are not run again
-    python experiments/ladder.py --data data/flickr8k --only soft updown
-    python experiments/ladder.py --table                          # from the files alone; also into the pages
+    python -m experiments.ladder --data data/flickr8k     # hours; finished rungs stay
+    python -m experiments.ladder --data data/flickr8k --only soft updown
+    python -m experiments.ladder --table                 # from the files alone; also into the pages
 
 Killed at any moment, it goes on when the same command is given again: a training from its last
 save, the ladder from its last file. All figures are of val, which is for choosing: test is for the
@@ -36,7 +36,7 @@ GREEDY, BEAM = Search(method="greedy"), Search(beam=3)
 BEST = "adaptive"           # the decoder, by CIDEr on val, with which the upper rungs go on
 EPOCHS = 6                  # of a decoder: after them adaptive attention over-fits
 AT_ONCE = 128               # captions in one forward pass
-PAGES = {"README.md": SHORT, "EXPERIMENTS.md": tuple(COLUMNS)}
+PAGES = {"README.md": SHORT, "docs/EXPERIMENTS.md": tuple(COLUMNS)}
 
 
 @dataclass(frozen=True)

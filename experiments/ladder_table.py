@@ -26,7 +26,7 @@ COLUMNS = {                 # of a result: heading, factor, format
     "vocabulary": ("words used", 1, ".0f"), "mean_length": ("length", 1, ".1f"),
     "bad_endings": ("bad endings, %", 100, ".1f")}
 SHORT = ("minutes", "Bleu_4", "METEOR", "CIDEr")        # for the README
-MARKS = "<!-- python experiments/ladder.py --table -->", "<!-- end of the ladder -->"
+MARKS = "<!-- python -m experiments.ladder --table -->", "<!-- end of the ladder -->"
 
 
 def result_of(folder, name, seed):
@@ -43,12 +43,13 @@ def table(rungs, folder, keys=tuple(COLUMNS)):
     """Markdown of all finished rungs, in the order of `rungs`; `BadInput` if none is finished."""
     found = {rung.name: seeds for rung in rungs if (seeds := read_results(folder, rung.name))}
     if not found:
-        raise BadInput(f"{folder} holds no finished rung: run experiments/ladder.py with --data first")
+        raise BadInput(f"{folder} holds no finished rung: run experiments.ladder with --data first")
     first = next(iter(found.values()))[0]
     of = {(one["data"], one["split"], one["pictures"]) for seeds in found.values() for one in seeds}
     if len(of) > 1:
         raise BadInput(f"{folder} mixes results of different pictures ({sorted(of)}): delete those "
-                       "that do not belong, or run experiments/ladder.py with another --name for other data")
+                       "that do not belong, or run experiments.ladder with another --name "
+                       "for other data")
     headings = ["rung", "change", *(COLUMNS[key][0] for key in keys), "CIDEr over the rung below",
                 "wins"]
     rows = [headings, ["---"] * len(headings)]

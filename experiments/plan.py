@@ -1,9 +1,9 @@
-"""Can I do this tonight? Disk and hours for COCO, computed from what experiments/bench/__main__.py measured.
+"""Can I do this tonight? Disk and hours for COCO, computed from what the benchmark measured.
 
     results/bench.json --read_measured--> rates --page--> PLANNING.md
 
-    python experiments/bench/__main__.py --json results/bench.json
-    python experiments/plan.py results/bench.json PLANNING.md
+    python -m experiments.bench --json results/bench.json
+    python -m experiments.plan results/bench.json docs/PLANNING.md
 
 An encoder that was not measured does as many useful FLOP/s as the measured one of its kind. On a
 processor the same cores read pictures and encode them, so the seconds of both add up; beside a GPU
@@ -45,8 +45,9 @@ PAGE = """\
 
 COCO 2017 has {train:,} train and {val:,} val pictures, {spoken} captions each, about 640 x 480.
 This page says what disk and hours they take.
-`python experiments/plan.py {file} {target}` wrote it, from what
-`python experiments/bench/__main__.py --json {file}` **measured** on {cores} cores ({cpu}, {instructions}, no GPU).
+`python -m experiments.plan {file} {target}` wrote it, from what
+`python -m experiments.bench --json {file}` **measured** on {cores} cores
+({cpu}, {instructions}, no GPU).
 Everything else is **computed** from these numbers, and says so:
 
 | measured | a second | key |
@@ -127,7 +128,7 @@ class Encoder(NamedTuple):
     flops: int
     cells: int
     channels: int
-    kind: str               # lite0 or resnet50, as in the keys of experiments/bench/__main__.py
+    kind: str               # lite0 or resnet50, as in the keys of the benchmark
 
     @classmethod
     def of(cls, name):
@@ -145,8 +146,8 @@ class Encoder(NamedTuple):
 
 
 def read_measured(file):
-    """The report of experiments/bench/__main__.py; raises `BadInput` if it lacks a rate or is of other captions."""
-    remedy = "make it with 'python experiments/bench/__main__.py --json FILE'"
+    """The benchmark's report; raises `BadInput` if it lacks a rate or is of other captions."""
+    remedy = "make it with 'python -m experiments.bench --json FILE'"
     report = read_json(file, remedy)
     missing = [key for key in (*KEYS, "machine", "data") if key not in report]
     if missing:
@@ -259,7 +260,7 @@ def training_tables(report):
 
 
 def page(report, file, target):
-    """The whole page as Markdown, from a report of experiments/bench/__main__.py."""
+    """The whole page as Markdown, from the benchmark's report."""
     machine, cores = report["machine"], report["machine"]["threads"]
     named = {"encode_lite0_rate": "pictures of 224 x 224, efficientnet_lite0",
              "encode_resnet50_rate": "pictures of 224 x 224, resnet50",
@@ -278,7 +279,7 @@ def page(report, file, target):
 
 def main():
     parser = argparse.ArgumentParser(description="Write what COCO takes, in disk and hours.")
-    parser.add_argument("report", help="what experiments/bench/__main__.py --json wrote")
+    parser.add_argument("report", help="what experiments.bench --json wrote")
     parser.add_argument("page", help="the Markdown file to write")
     options = parser.parse_args()
     text = page(read_measured(options.report), options.report, options.page)

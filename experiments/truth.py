@@ -3,8 +3,8 @@
     decoder --train--> runs/truth/NAME --caption test, novel--> claims.tally, pointing.report
         --> results/truth/NAME.json --> table
 
-    python experiments/truth.py --data data/scenes              # minutes for each decoder; done ones stay
-    python experiments/truth.py --table                         # from the files alone
+    python -m experiments.truth --data data/scenes   # minutes for each decoder; done ones stay
+    python -m experiments.truth --table              # from the files alone
 
 A caption may be worded like no reference and be true, or be like all of them and false. The scene
 graph knows. `novel` has pairs of shape and colour that no training picture has. Decoders are
@@ -32,7 +32,7 @@ SPLITS = ("test", "novel")
 BEAM = Search(beam=3)
 RUNS, RESULTS = Path("runs/truth"), Path("results/truth")
 TRANSFORMER = {"num_layers": 2, "dropout": 0.1, "learning_rate": 1e-3}
-REMEDY = "delete it and run experiments/truth.py again"
+REMEDY = "delete it and run experiments.truth again"
 
 
 def settings_of(name, data, seed):
@@ -72,7 +72,7 @@ def table(results):
     found = [(name, read_json(results / f"{name}.json", REMEDY)) for name in NAMES
              if (results / f"{name}.json").exists()]
     if not found:
-        raise BadInput(f"{results} holds no result: run experiments/truth.py with --data first")
+        raise BadInput(f"{results} holds no result: run experiments.truth with --data first")
     rows = [["decoder", "split", "CIDEr", *KINDS, "points at it", "touches it"]]
     rows += [["---"] * len(rows[0])]
     for name, result in found:

@@ -5,7 +5,7 @@
     scene_of(tokens)   the backgrounds that "a green meadow", "a night sky" ... may mean
     amount(quantity)   how many "both", "all three", "two of the" ... mean
 
-It holds more than scenes/wording.py says: colours that never occur, so that "a pink car" is understood and
+It holds more than wording.py says: colours that never occur, so that "a pink car" is understood and
 false, and other ways to say the same that a reader or a model may think of.
 """
 

@@ -1,7 +1,7 @@
 """Each notebook runs on Colab: alone in an empty folder, where its first cell fetches the project.
 
     <temporary>/0_Dataset/0_Dataset.ipynb     all there is; google.colab is an empty package
-                          captioning/         what the first cell clones, from a mirror beside it
+                          image-captioning/   what the first cell clones, from a mirror beside it
 
 The mirror has the working tree as its one commit. Nothing is installed: what the first cell asks
 pip for must be there. Smoke mode, on scenes drawn once; each notebook's runs are its own.
@@ -60,8 +60,8 @@ def examine(name, folder, **variables):
             if error:
                 raise BadInput(f"{name} on Colab, the cell that begins {source.strip()[:60]!r} "
                                f"should run and gives {error[0]}: {error[1]}")
-    if not (folder / "captioning" / "course/notebooks.py").exists():
-        raise BadInput(f"{name} on Colab ran without fetching the project into captioning/")
+    if not (folder / "image-captioning" / "course" / "notebooks.py").exists():
+        raise BadInput(f"{name} on Colab ran without fetching the project into image-captioning/")
 
 
 def main():

@@ -151,7 +151,8 @@ def main():
     # a process that has imported everything already starts in no time; Windows has none
     context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
     if sys.platform != "win32":
-        context.set_forkserver_preload(["backbones", "features", "prepare", "tests.server"])
+        context.set_forkserver_preload(["encoders.backbones", "encoders.features", "prepare",
+                                         "tests.server"])
     os.environ["PYTHONWARNINGS"] = "ignore:resource_tracker"    # what is killed cannot clean up
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

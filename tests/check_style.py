@@ -47,7 +47,7 @@ def faults_of_outputs(notebook, code):
     """Whether a machine ran all cells, in order and without an error."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     if [cell.execution_count for cell in cells] != list(range(1, code + 1)):
-        yield f"its cells are not counted 1 to {code}: run it by python course/notebooks.py"
+        yield f"its cells are not counted 1 to {code}: run it by python -m course.notebooks"
     if any(output.output_type == "error" for cell in cells for output in cell.outputs):
         yield "an output is an error: repair the cell and run it again"
 

@@ -91,7 +91,7 @@ def test_a_checkpoint_that_was_not_packed_has_no_card(run, tmp_path):
 def test_the_command_packs_or_answers_with_one_sentence(run, tmp_path, monkeypatch, capsys):
     for report, status in ((run / "report.json", 0), (run / "absent.json", 2)):
         monkeypatch.setattr(sys, "argv", [
-            "captioning/card.py", str(run), str(tmp_path / f"{status}.safetensors"), "--report", str(report),
+            "card.py", str(run), str(tmp_path / f"{status}.safetensors"), "--report", str(report),
             "--note", "Drawn."])
         with pytest.raises(SystemExit) as end:
             run_command(card.main)

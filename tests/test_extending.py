@@ -29,7 +29,7 @@ from training.folders import read_history
 from training.settings import RECIPES, Settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-PAGE = (REPOSITORY / "EXTENDING.md").read_text(encoding="utf-8")
+PAGE = (REPOSITORY / "docs" / "EXTENDING.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.S | re.M))
 EXAMPLES = ("A decoder", "An encoder", "A dataset", "A metric")
 WORDS, LINES = 920, 19

@@ -49,7 +49,7 @@ def tiny_rungs(monkeypatch):
 
 def command(monkeypatch, folder, *options):
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", ["experiments/ladder.py", "--device", "cpu", *map(str, options)])
+    monkeypatch.setattr(sys, "argv", ["ladder.py", "--device", "cpu", *map(str, options)])
     ladder.main()
 
 
@@ -283,7 +283,7 @@ def test_the_ladders_own_rungs_are_sound(monkeypatch):
 
 def test_the_command_answers_bad_input_with_one_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["experiments/ladder.py"])
+    monkeypatch.setattr(sys, "argv", ["ladder.py"])
     with pytest.raises(SystemExit) as end:
         run_command(ladder.main)
     error = capsys.readouterr().err

@@ -88,7 +88,7 @@ def test_the_page_names_what_is_measured_and_what_is_computed(page):
 def test_the_command_writes_the_page(tmp_path, monkeypatch, page):
     (tmp_path / "bench.json").write_text(json.dumps(REPORT))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["experiments/plan.py", "bench.json", "PAGE.md"])
+    monkeypatch.setattr(sys, "argv", ["plan.py", "bench.json", "PAGE.md"])
     plan.main()
     assert (tmp_path / "PAGE.md").read_text(encoding="utf-8") == page
 

@@ -25,7 +25,7 @@ def drawn(tmp_path_factory):
 
 def climb(monkeypatch, folder, *options):
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", ["experiments/truth.py", *map(str, options)])
+    monkeypatch.setattr(sys, "argv", ["truth.py", *map(str, options)])
     truth.main()
 
 
@@ -89,7 +89,7 @@ def test_every_decoder_has_settings_that_a_run_accepts():
 @pytest.mark.parametrize("options, message", [([], "give --data"), (["--table"], "no result")])
 def test_what_is_missing_is_one_sentence(options, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["experiments/truth.py", *options])
+    monkeypatch.setattr(sys, "argv", ["truth.py", *options])
     with pytest.raises(SystemExit) as end:
         run_command(truth.main)
     error = capsys.readouterr().err

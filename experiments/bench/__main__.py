@@ -1,20 +1,20 @@
 """Every performance figure we quote, as ratios measured in one run of at most 8 minutes.
 
-    python experiments/bench/__main__.py                         all rows, on samples
-    python experiments/bench/__main__.py --only train beam       some of them
-    python experiments/bench/__main__.py --full --json FILE      whole sizes, which takes hours
+    python -m experiments.bench                         all rows, on samples
+    python -m experiments.bench --only train beam       some of them
+    python -m experiments.bench --full --json FILE      whole sizes, which takes hours
 
 Reference and ours take turns for five rounds, fewer if the machine is too busy for them; a row
 gives the median of the rounds' ratios, in brackets the lowest and highest, then the sample it was
 measured on. Shares are of the highest rate at which this machine multiplies matrices of any type,
 measured in the same rounds.
 
-    experiments/bench/encode.py      encode, load, fidelity
-    experiments/bench/rows.py        train, beam, score, reward
-    experiments/bench/decoders.py    attend, decode
-    experiments/bench/scale.py       open, scaling, ddp, cold
-    experiments/bench/reference.py   what they are compared with
-    experiments/bench/child.py       processes of their own;  experiments/bench/tools.py  rounds, limits, FLOPs
+    encode.py      encode, load, fidelity
+    rows.py        train, beam, score, reward
+    decoders.py    attend, decode
+    scale.py       open, scaling, ddp, cold
+    reference.py   what they are compared with
+    child.py       processes of their own;  tools.py  rounds, limits, FLOPs
 """
 
 import argparse

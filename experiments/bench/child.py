@@ -42,8 +42,8 @@ class Child:
 
     def __init__(self, arguments, threads, launcher=()):
         self.process = subprocess.Popen(
-            [sys.executable, *launcher, __file__, *map(str, arguments)], text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [sys.executable, *launcher, "-m", "experiments.bench.child", *map(str, arguments)],
+            text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**os.environ, "OMP_NUM_THREADS": str(threads)})
 
     def answer(self):

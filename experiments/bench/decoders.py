@@ -1,4 +1,4 @@
-"""The rows of experiments/bench/__main__.py on decoders: how well they use the machine, how soon they have captioned.
+"""The rows of the benchmark on decoders: how well they use the machine, how soon they caption.
 
     Setup --attend, decode--> {"train_attention_share": Figure, ..., "decode_seconds": Figure}
 """

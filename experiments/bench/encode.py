@@ -1,4 +1,4 @@
-"""The rows of experiments/bench/__main__.py on pictures: how fast they become features, and whether it costs captions.
+"""The rows of the benchmark on pictures: how fast they become features, what it costs in CIDEr.
 
     Setup --encode, load, fidelity--> {"encode_lite0_ratio": Figure, ...}
 """

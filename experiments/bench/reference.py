@@ -1,4 +1,4 @@
-"""What experiments/bench/__main__.py compares with: the same work, written in the usual way of captioning tutorials.
+"""What the benchmark compares with: the same work, written as captioning tutorials do.
 
     encode          eager float32, batches of 32, pictures read by the process that computes
     UsualDataset    annotation file -> vocabulary and lengths, each caption tokenised for both

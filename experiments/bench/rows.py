@@ -1,4 +1,4 @@
-"""The rows of experiments/bench/__main__.py on captions: models trained, captions searched for and judged.
+"""The rows of the benchmark on captions: models trained, captions searched for and judged.
 
     Setup --train, beam, score, reward--> {"train_ratio": Figure, ...}
 

@@ -1,4 +1,4 @@
-"""The rows of experiments/bench/__main__.py on what grows and what starts: opening, more pictures, more processes.
+"""The rows of the benchmark on what grows and what starts: opening, more pictures, more processes.
 
     Setup --opening, scaling, ddp, cold--> {"open_ratio_cold": Figure, ...}
 

@@ -1,4 +1,4 @@
-"""What every figure of experiments/bench/__main__.py is made with: rounds in turn, the machine's limit, useful FLOPs.
+"""What every figure of the benchmark is made with: rounds in turn, limits, useful FLOPs.
 
     legs --alternate--> a list of rates for each --Figure.of--> median, lowest, highest
     product_rate(type, side) -> FLOP/s   copy_rate() -> bytes/s

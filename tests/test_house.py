@@ -1,0 +1,89 @@
+"""The house stands as it was drawn: who may import whom, and what lies where."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# A module imports what stands further left, or in its own room; words side by side are equals.
+ORDER = """
+system | vocabulary | scoring scenes coco training | encoders | data_loader model | decoders
+| captioning | figures | prepare train evaluate caption | experiments course | images | tests
+"""
+PLACES = {name: place for place, names in enumerate(ORDER.split("|")) for name in names.split()}
+COMMANDS = {"prepare", "train", "evaluate", "caption"}
+COURSEWORK = {"vocabulary", "data_loader", "model"}
+ROOMS = PLACES.keys() - COMMANDS - COURSEWORK - {"images", "tests"}
+EXCEPTIONS = {     # while walls move; it may only shrink
+    ("coco/checkup.py", "encoders"),
+    ("coco/sources.py", "encoders"),
+    ("model.py", "decoders"),
+    ("training/loop.py", "captioning"),
+    ("training/loop.py", "figures"),
+    ("training/run.py", "captioning"),
+    ("training/run.py", "coco"),
+    ("training/run.py", "data_loader"),
+    ("training/run.py", "decoders"),
+    ("training/run.py", "encoders"),
+    ("training/settings.py", "decoders"),
+    ("training/settings.py", "encoders"),
+    ("training/watching.py", "encoders"),
+}
+
+
+def modules():
+    """Every Python file of the house as (its room or its own name, path)."""
+    for path in sorted(ROOT.glob("*.py")):
+        yield path.stem, path
+    for room in sorted(PLACES.keys() - COMMANDS - COURSEWORK):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            yield room, path
+
+
+def imported(source):
+    """The first names of all modules that a source imports, wherever in it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (one.name.split(".")[0] for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module.split(".")[0]
+
+
+def wrong_imports(room, source):
+    """The imports of a module in `room` that do not stand further left."""
+    return {(room, name) for name in imported(source)
+            if name in PLACES and name != room and PLACES[name] >= PLACES[room]}
+
+
+def test_every_import_points_to_the_left():
+    found = {(path.relative_to(ROOT).as_posix(), name) for room, path in modules()
+             for _, name in wrong_imports(room, path.read_text(encoding="utf-8"))}
+    assert found == EXCEPTIONS
+
+
+@pytest.mark.parametrize("room, source", [
+    ("system", "import vocabulary"), ("training", "from captioning.task import Captioning"),
+    ("scoring", "def late():\n    from coco.dataset import read_split"),
+    ("decoders", "from captioning import checkpoint"), ("captioning", "import caption")])
+def test_an_import_to_the_right_is_found(room, source):
+    assert wrong_imports(room, source)
+
+
+def test_at_the_root_stand_the_coursework_and_the_commands():
+    assert {path.stem for path in ROOT.glob("*.py")} == COMMANDS | COURSEWORK
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_a_room_has_a_line_that_names_it_and_three_to_sixteen_files(room):
+    files = [path for path in (ROOT / room).glob("*.py") if path.name != "__init__.py"]
+    nested = [path for path in (ROOT / room).iterdir() if (path / "__init__.py").exists()]
+    assert 3 <= len(files) + len(nested) <= 16
+    for package in [ROOT / room, *nested]:
+        tree = ast.parse((package / "__init__.py").read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree) and len(tree.body) == 1
+
+
+def test_no_room_hides_a_package_of_the_standard_library():
+    assert not PLACES.keys() & sys.stdlib_module_names
