@@ -26,7 +26,7 @@ from captioning.gallery import Gallery
 from coco.dataset import open_picture
 from decoders.search import Search
 from encoders.encoding import encode, fast, in_order
-from system.distributed import is_main, processes, rank, to_main, world
+from system.distributed import gather, is_main, processes, rank, world_size
 from system.files import BadInput, run_command
 
 SHIPPED = Path(__file__).parent / "checkpoints" / "critical-flickr8k.safetensors"
@@ -90,9 +90,9 @@ def read(captioner, file):
 
 def shared_out(captioner, files, settings):
     """`describe_files`, each process its share: all are yielded in the main one, in order."""
-    mine = describe_files(captioner, files[rank()::world()], settings)
-    for _ in range(0, len(files), AT_ONCE * world()):
-        dealt = to_main(list(islice(mine, AT_ONCE)))
+    mine = describe_files(captioner, files[rank()::world_size()], settings)
+    for _ in range(0, len(files), AT_ONCE * world_size()):
+        dealt = gather(list(islice(mine, AT_ONCE)))
         for row in zip_longest(*dealt):
             yield from (one for one in row if one is not None)
 

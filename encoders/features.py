@@ -29,7 +29,7 @@ from tqdm.auto import tqdm
 
 from coco.dataset import CACHE, PREPARE, open_picture
 from encoders.encoding import AT_ONCE, encode, fast, in_order
-from system.distributed import from_main, is_main, rank, share, silence, wait, world
+from system.distributed import bar_options, barrier, broadcast, is_main, rank, shard, world_size
 from system.files import BadInput, make_room, write_json
 from system.processor import precision_of
 
@@ -77,10 +77,10 @@ def cached_features(backbone, transform, split, views=1, cache=None):
                 "transform": asdict(transform), "views": views,
                 "pictures": [identity(picture) for picture in split.pictures]}
     path = Path(cache or CACHE) / "features" / f"{name_of(manifest)}.npy"
-    if not from_main(path.exists()):
+    if not broadcast(path.exists()):
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")) if is_main() else nullcontext():
-            if not from_main(path.exists()):    # by now: another run may have had the lock
+            if not broadcast(path.exists()):    # by now: another run may have had the lock
                 if is_main():
                     for left in path.parent.glob(f"{path.stem}.json.part-*"):   # by a kill
                         left.unlink()
@@ -113,7 +113,7 @@ def compute(path, network, transform, split, views):
     """
     shape = (views, len(split.pictures), *output_shape(network, transform))
     head, row = npy_head(shape) if is_main() else b"", 2 * math.prod(shape[2:])
-    first, end = share(views * len(split.pictures))
+    first, end = shard(views * len(split.pictures))
     todo = [(picture, view) for view in range(views) for picture in split.pictures][first:end]
     part = part_of(path, rank())
     begin = max(0, part.stat().st_size - len(head)) // row if part.exists() else 0
@@ -123,7 +123,7 @@ def compute(path, network, transform, split, views):
         make_room(path.parent, math.prod(shape) * 2 - begin * row,
                   f"encoding {split.name} once, {shape[1]} pictures x {views} views")
     with open(part, "r+b" if begin else "wb") as file, tqdm(
-            total=len(todo), initial=begin, unit="picture", leave=False, **silence()) as bar:
+            total=len(todo), initial=begin, unit="picture", leave=False, **bar_options()) as bar:
         file.write(head)
         file.seek(len(head) + begin * row)
         file.truncate()
@@ -131,20 +131,20 @@ def compute(path, network, transform, split, views):
             file.write(found.astype("<f2").tobytes())
             file.flush()
             bar.update(len(found))
-    wait()
+    barrier()
     if is_main():
         join(path)
-    wait()
+    barrier()
 
 
 def part_of(path, number):
-    """Where process `number` of `world()` writes its rows of the array at `path`."""
-    return path.with_name(f"{path.name}.{number}-of-{world()}.part")
+    """Where process `number` of `world_size()` writes its rows of the array at `path`."""
+    return path.with_name(f"{path.name}.{number}-of-{world_size()}.part")
 
 
 def join(path):
     """Append the other processes' parts to the main one's, which then is the array."""
-    others = [part_of(path, number) for number in range(1, world())]
+    others = [part_of(path, number) for number in range(1, world_size())]
     with open(part_of(path, 0), "ab") as file:
         for other in others:
             with open(other, "rb") as rows:

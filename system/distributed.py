@@ -1,9 +1,9 @@
-"""Several processes as one run: torchrun starts them, each takes its share of the same work.
+"""Several processes as one run: torchrun starts them, and each works on its part.
 
     torchrun --nproc-per-node=2 -- train.py --data data/scenes --run runs/scenes
 
-Every function here also works, and does nothing, in a process that is alone. The processes must see
-the same folders: the main one, of rank 0, writes, and the others read what it wrote.
+Every function here also works, and does nothing, in a single process. The processes must see the
+same folders: the main one, of rank 0, writes, and the others read what it wrote.
 """
 
 import gc
@@ -20,7 +20,7 @@ PATIENCE = timedelta(hours=1)       # for the others while the main process vali
 
 @contextmanager
 def processes(device):
-    """Join the processes that torchrun started, if it did; gives the device of this one."""
+    """Join the process group that torchrun started, if any; yield the device of this process."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield device
         return
@@ -31,87 +31,87 @@ def processes(device):
     distributed.init_process_group(backend, timeout=PATIENCE)
     try:
         yield device
-        wait()                      # none leaves while another still listens to it
+        barrier()                   # no process leaves while another still listens to it
     finally:
-        gc.collect()                # models in cycles hold on to threads, which must end first
+        gc.collect()                # models in cycles hold threads, which must end first
         distributed.destroy_process_group()
 
 
-def alone():
-    """Whether this process is the only one."""
+def is_single():
+    """Return whether there is no process group, so that this process is the only one."""
     return not (distributed.is_available() and distributed.is_initialized())
 
 
 def rank():
-    """The number of this process, from 0."""
-    return 0 if alone() else distributed.get_rank()
+    """Return the number of this process, from 0."""
+    return 0 if is_single() else distributed.get_rank()
 
 
-def world():
-    """How many processes there are."""
-    return 1 if alone() else distributed.get_world_size()
+def world_size():
+    """Return the number of processes."""
+    return 1 if is_single() else distributed.get_world_size()
 
 
 def is_main():
-    """Whether this is the process that writes and speaks."""
+    """Return whether this is the process of rank 0, which writes files and prints."""
     return rank() == 0
 
 
-def together(module):
-    """`module` with its gradients averaged over all processes in every backward pass."""
-    return module if alone() else DistributedDataParallel(module)
+def data_parallel(module):
+    """Wrap `module` so that every backward pass averages its gradients over the processes."""
+    return module if is_single() else DistributedDataParallel(module)
 
 
-def total(tensor):
-    """The sum of the processes' tensors, in each of them."""
-    if not alone():
+def all_reduce(tensor):
+    """Sum a tensor over the processes, in place and in each of them, and return it."""
+    if not is_single():
         distributed.all_reduce(tensor)
     return tensor
 
 
 def any_of(flag):
-    """Whether `flag` is true in one process at least."""
-    return flag if alone() else bool(total(torch.tensor(int(flag))))
+    """Return whether `flag` is true in at least one process."""
+    return flag if is_single() else bool(all_reduce(torch.tensor(int(flag))))
 
 
-def wait():
-    """Go on when all processes have come here."""
+def barrier():
+    """Wait until every process has come here."""
     any_of(False)
 
 
-def from_main(value):
-    """The main process's `value`, in all of them."""
-    if alone():
+def broadcast(value):
+    """Return the main process's `value` in every process."""
+    if is_single():
         return value
     box = [value]
     distributed.broadcast_object_list(box, device=torch.device("cpu"))
     return box[0]
 
 
-def to_main(value):
-    """The values of all processes, in their order, in the main one; elsewhere an empty list."""
-    if alone():
+def gather(value):
+    """Collect the values of all processes, by rank, in the main one; elsewhere an empty list."""
+    if is_single():
         return [value]
-    values = [None] * world() if is_main() else None
+    values = [None] * world_size() if is_main() else None
     distributed.gather_object(value, values)
     return values or []
 
 
 @contextmanager
 def main_first():
-    """Let the main process through the block before the others: they find what it left on disk."""
+    """Run a block in the main process before the others, which then find its files on disk."""
     if not is_main():
-        wait()
+        barrier()
     yield
     if is_main():
-        wait()
+        barrier()
 
 
-def share(length):
-    """The part of `length` rows that this process takes: (first, end)."""
-    return rank() * length // world(), (rank() + 1) * length // world()
+def shard(length):
+    """Return the part of `length` rows that belongs to this process: (first, end)."""
+    return rank() * length // world_size(), (rank() + 1) * length // world_size()
 
 
-def silence():
-    """What keeps a progress bar to the main process, as an argument of tqdm."""
+def bar_options():
+    """Return the arguments of tqdm that show a progress bar in the main process alone."""
     return {} if is_main() else {"disable": True}

@@ -133,5 +133,5 @@ def test_rows_are_shared_without_gap_or_overlap(monkeypatch):
     ends = []
     for rank in range(3):
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
-        ends.append(distributed.share(10))
+        ends.append(distributed.shard(10))
     assert ends == [(0, 3), (3, 6), (6, 10)]

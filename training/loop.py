@@ -19,7 +19,15 @@ from captioning.checkpoint import save_captioner
 from captioning.evaluation import caption_features, score
 from captioning.objectives import caption_loss
 from figures.pictures import save_curves
-from system.distributed import from_main, is_main, rank, silence, total, wait, world
+from system.distributed import (
+    all_reduce,
+    bar_options,
+    barrier,
+    broadcast,
+    is_main,
+    rank,
+    world_size,
+)
 from system.files import whole_file
 from training.folders import fresh_folder, newest_run, read_history
 from training.run import Run
@@ -52,9 +60,9 @@ def step(run, batch):
                                               settings.epochs * run.steps_per_epoch)
     with torch.autocast(device, torch.bfloat16, enabled=run.precision == "bfloat16"):
         objective, loss, words = run.model(*batch)
-    all_loss, all_words = total(torch.stack([loss, words]))
+    all_loss, all_words = all_reduce(torch.stack([loss, words]))
     run.optimizer.zero_grad()
-    (objective * world() / all_words).backward()         # processes average their gradients
+    (objective * world_size() / all_words).backward()         # processes average their gradients
     norm = torch.nn.utils.clip_grad_norm_(
         [p for group in run.optimizer.param_groups for p in group["params"]], settings.clip)
     run.pending.append((number, torch.stack([all_loss, all_words, norm])))
@@ -76,7 +84,7 @@ def validate(run):
     run.captioner.decoder.eval()
     with run.average.in_use():
         run.val.features = run.val_features()
-        return from_main(measure(run) if is_main() else None)
+        return broadcast(measure(run) if is_main() else None)
 
 
 def measure(run):
@@ -118,7 +126,7 @@ def finish_epoch(run, scores):
     run.save()
     if run.finished and is_main():
         run.lock.release(force=True)
-    wait()                              # the others may read what is written
+    barrier()                              # the others may read what is written
     return row
 
 
@@ -131,7 +139,7 @@ def train(settings, folder, device="cpu", resume=True, scalars=False):
     writer = tensorboard(folder, run.position["epoch"]) if scalars and is_main() else None
     for epoch in run.epochs():
         with tqdm(run.batches(epoch), f"epoch {epoch + 1}/{settings.epochs}", leave=False,
-                  total=run.steps_per_epoch, initial=run.position["batch"], **silence()) as bar:
+                  total=run.steps_per_epoch, initial=run.position["batch"], **bar_options()) as bar:
             for batch in bar:
                 step(run, batch)
                 bar.set_postfix_str(run.pace(), refresh=False)

@@ -27,7 +27,15 @@ from data_loader import CaptionData, tokenized
 from decoders.registry import GRIDS
 from encoders.backbones import transform_of
 from encoders.features import cached_features, encode_split
-from system.distributed import alone, any_of, is_main, main_first, rank, together, world
+from system.distributed import (
+    any_of,
+    data_parallel,
+    is_main,
+    is_single,
+    main_first,
+    rank,
+    world_size,
+)
 from system.files import BadInput, read_json, write_json
 from system.processor import choose_precision
 from training.averaging import Average
@@ -91,7 +99,7 @@ class Run:
             self.vocab.save(words)
             write_json(self.folder / "settings.json", asdict(self.settings), indent=1)
         encoder = self.captioner.encoder
-        self.model = together(self.objective(encoder if self.train.features is None
+        self.model = data_parallel(self.objective(encoder if self.train.features is None
                                              else encoder.embed, self.captioner.decoder))
         self.statistics = [one.clone() for one in encoder.backbone.buffers()]
         self.pending, self.loss, self.seconds = [], math.nan, None
@@ -144,7 +152,7 @@ class Run:
         with interrupts() as asked:
             for batch in self.train.batches(
                     settings.batch_size, settings.seed, epoch, start, settings.one_per_picture,
-                    settings.workers, (rank(), world()), settings.together,
+                    settings.workers, (rank(), world_size()), settings.together,
                     bool(settings.samples)):
                 self.stop_if(asked)
                 if time.monotonic() - self.saved > SAVE_EVERY:
@@ -224,7 +232,7 @@ def interrupts():
 
     def note(number, frame):
         asked.append(number)
-        if alone():
+        if is_single():
             signal.signal(signal.SIGINT, before)
 
     if threading.current_thread() is not threading.main_thread():   # no other may hear signals

@@ -25,7 +25,7 @@ from PIL import Image
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
 from experiments.bench.tools import Unmeasured, anonymous_memory, peak_memory, timed
-from system.distributed import from_main, is_main, processes
+from system.distributed import broadcast, is_main, processes
 from system.files import write_json
 from training import run as runs
 from training.loop import step
@@ -174,7 +174,7 @@ def serve_training(root, folder, steps, threshold):
         run = training_run(Path(root), Path(folder), int(threshold))
         take_steps(run, 2)                       # the first allocate
         tell(ready=True)
-        while from_main(sys.stdin.readline() if is_main() else None):
+        while broadcast(sys.stdin.readline() if is_main() else None):
             lengths, seconds = timed(take_steps, run, int(steps))
             tell(seconds=seconds, memory=anonymous_memory(),
                  pairs=in_pairs(run, int(lengths.sum())))
