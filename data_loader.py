@@ -1,13 +1,13 @@
 """COCO-format captions -> batches: cached features or images, captions, lengths.
 
-    Split --CaptionData--> features (B, D), captions (B, T), lengths (B,)      the project's way
+    Split --CaptionData--> Batch: images, captions, lengths, pictures          the project's way
     get_loader(transform, mode) -> images (B, 3, 224, 224), captions (B, T)    the coursework's way
 
 An epoch is a pass without replacement. Captions of like length share a batch, so there is almost
 nothing to pad; what there is, is filled with `<end>` and masked by `lengths`. The order is a
 function of seed and epoch alone, hence the same in every run, process and resumption.
 
-Shape letters:  B captions   T tokens   D channels of the encoder
+Shape letters:  P pictures   B captions   T tokens   L grid cells   D channels   S side in pixels
 """
 
 import hashlib
@@ -15,6 +15,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ LONGEST = 50                # ids; one caption of 10,000 words must not set the 
 
 
 def tokenized(split, cache=None):
-    """The words of every sentence of a split as `Tokens`: tokenised once and kept on disk."""
+    """Return the words of every sentence of a split, tokenised once and then kept on disk."""
     sentences = split.sentences
     name = hashlib.sha256(json.dumps(sentences).encode()).hexdigest()[:20]
     path = Path(cache or CACHE) / "tokens" / f"{name}.safetensors"
@@ -56,7 +57,7 @@ def tokenized(split, cache=None):
 
 
 def as_captions(tokens, vocab):
-    """Tokens -> captions (sentences, T) filled with `<end>`, and their lengths (sentences,)."""
+    """Return captions (sentences, T), filled with `<end>`, and lengths (sentences,) of tokens."""
     lengths = np.minimum(tokens.lengths + 2, LONGEST).astype(np.int64)
     captions = np.full((len(lengths), lengths.max()), END_ID, np.int64)
     captions[:, 0] = START_ID
@@ -67,6 +68,40 @@ def as_captions(tokens, vocab):
         rows = rows[tokens.lengths[rows] > place]
         captions[rows, place + 1] = known[tokens.ids[first[rows] + place]]
     return torch.from_numpy(captions), torch.from_numpy(lengths)
+
+
+class Batch(NamedTuple):
+    """Captions with what the decoder reads of their pictures; B is a multiple of P.
+
+    images: features (P, D) or (P, L, D), or pictures (P, 3, S, S).  captions: ids (B, T), those of
+    a picture side by side.  lengths (B,) and pictures (P,), numbers of pictures in the split, stay
+    on the CPU, where they are needed.
+    """
+
+    images: torch.Tensor
+    captions: torch.Tensor
+    lengths: torch.Tensor
+    pictures: torch.Tensor
+
+    def to(self, device):
+        """Return the batch with images and captions on `device`."""
+        moved = [self.images, self.captions]
+        if str(device).startswith("cuda"):      # a GPU fetches pinned memory while others compute
+            moved = [tensor.pin_memory() for tensor in moved]
+        images, captions = (tensor.to(device, non_blocking=True) for tensor in moved)
+        return self._replace(images=images, captions=captions)
+
+
+class Rows(NamedTuple):
+    """Which captions and pictures a process reads in one batch, as arrays of their numbers.
+
+    counted: False for a process that has no part of the batch: it reads captions of which no word
+    counts, since every process must take part in every step.
+    """
+
+    captions: np.ndarray        # (B,)
+    pictures: np.ndarray        # (P,)
+    counted: bool
 
 
 class CaptionData:
@@ -86,94 +121,91 @@ class CaptionData:
     def __len__(self):
         return len(self.captions)
 
-    def order(self, batch_size, seed, epoch, one_per_picture=False, together=0):
-        """The captions of each batch of an epoch: a list of index arrays.
+    def order(self, batch_size, seed=0, epoch=0, one_per_picture=False, captions_per_picture=0,
+              part=(0, 1)):
+        """Return the `Rows` of each batch of an epoch, for process `part` = (rank, world_size).
 
-        together: so many captions of each picture stand side by side, so that what depends on the
-        picture alone is computed once for them; a picture with more gives a part of them, one with
-        fewer gives some twice. 0: each caption stands by itself, among others of its length.
+        captions_per_picture: number of captions of each picture that stand side by side, so that
+        what depends on the picture alone is computed once for them; a picture with more captions
+        gives some of them, one with fewer gives some twice. 0: each caption stands by itself,
+        among others of its length.
         """
         random = np.random.default_rng([seed, epoch])
         order = random.permutation(len(self))
         if one_per_picture:
             order = order[np.sort(np.unique(self.picture[order], return_index=True)[1])]
-        groups = self.side_by_side(order, together) if together else order[:, None]
+        groups = (self.side_by_side(order, captions_per_picture) if captions_per_picture
+                  else order[:, None])                                  # (pictures, captions each)
         longest = self.lengths.numpy()[groups].max(axis=1)
         groups = groups[np.argsort(longest, kind="stable")]
         size = max(1, batch_size // groups.shape[1])
-        batches = [groups[start:start + size].flatten() for start in range(0, len(groups), size)]
-        return [batches[index] for index in random.permutation(len(batches))]
+        batches = [groups[start:start + size] for start in range(0, len(groups), size)]
+        return [self.rows(batches[index], part) for index in random.permutation(len(batches))]
 
-    def side_by_side(self, order, together):
-        """(pictures, together): captions of each picture, in the order of `order`."""
+    def side_by_side(self, order, each):
+        """Return `each` captions of every picture, (pictures, each), in the order of `order`."""
         order = order[np.argsort(self.picture[order], kind="stable")]
         counts = np.bincount(self.picture[order])
         counts, begin = counts[counts > 0], np.cumsum(counts)[counts > 0] - counts[counts > 0]
-        return order[begin[:, None] + np.arange(together) % counts[:, None]]
+        return order[begin[:, None] + np.arange(each) % counts[:, None]]
 
-    def share(self, index, part, together=0):
-        """One process's captions of the batch `index`, and their lengths; part: (rank, world)."""
-        groups = index.reshape(-1, max(1, together))
-        mine = groups[part[0]::part[1]].flatten()
-        if len(mine):
-            return mine, self.lengths[mine]
-        # captions of which no word counts
-        return groups[0], torch.ones(len(groups[0]), dtype=torch.long)
+    def rows(self, groups, part=(0, 1)):
+        """Return one process's `Rows` of a batch of groups (pictures, captions each)."""
+        rank, world_size = part
+        mine = groups[rank::world_size]
+        chosen = mine if len(mine) else groups[:1]
+        return Rows(chosen.flatten(), self.picture[chosen[:, 0]], len(mine) > 0)
 
-    def batch(self, index, seed=0, epoch=0, part=(0, 1), together=0):
-        """The captions `index` with their features, one view drawn per picture and epoch."""
-        index, lengths = self.share(index, part, together)
-        captions = self.captions[index, :int(lengths.max())]
-        pictures = self.picture[index[::max(1, together)]]
+    def batch(self, rows, seed=0, epoch=0):
+        """Return the `Batch` of `rows`, one view drawn per picture and epoch."""
+        lengths = self.lengths[rows.captions]
+        if not rows.counted:
+            lengths = torch.ones_like(lengths)
+        captions = self.captions[rows.captions, :int(lengths.max())]
+        return Batch(self.images(rows.pictures, seed, epoch), captions, lengths,
+                     torch.from_numpy(rows.pictures))
+
+    def images(self, pictures, seed, epoch):
+        """Return the cached features of pictures by number, or else the pictures themselves.
+
+        The view depends on seed, epoch and picture, never on which process reads it.
+        """
+        if self.features is None:
+            return torch.stack([load(self.split.pictures[picture], self.transform, epoch + 1, seed)
+                                for picture in pictures])
         views = np.random.default_rng([seed, epoch, 1]).integers(
             len(self.features), size=len(self.split.pictures))
-        features = torch.from_numpy(self.features[views[pictures], pictures]).float()
-        return features, captions, lengths
+        return torch.from_numpy(self.features[views[pictures], pictures]).float()
 
-    def batches(self, batch_size, seed=0, epoch=0, start=0, one_per_picture=False, workers=0,
-                part=(0, 1), together=0, numbers=False):
-        """Yield (features or images, captions, lengths) of one epoch, from batch `start` on.
-
-        part: (rank, world), where `world` processes share each batch out among them.  together: see
-        `order`; there is then one picture for so many captions.  numbers: give those of the
-        pictures (P,) in place of captions and lengths.
-        """
-        order = self.order(batch_size, seed, epoch, one_per_picture, together)[start:]
+    def read(self, order, seed=0, epoch=0, workers=0):
+        """Yield the `Batch` of each `Rows` in `order`; pictures are read by `workers` processes."""
         if self.features is not None:
-            found = (self.batch(index, seed, epoch, part, together) for index in order)
+            yield from (self.batch(rows, seed, epoch) for rows in order)
         else:
-            pictures = PictureBatches(self, order, seed, epoch, part, together)
-            found = DataLoader(pictures, batch_size=None, num_workers=workers,
-                               worker_init_fn=work_through_interrupts)
-        for index, batch in zip(order, found, strict=True):
-            mine, _ = self.share(index, part, together)
-            yield (batch[0], torch.from_numpy(self.picture[mine])) if numbers else batch
+            yield from DataLoader(PictureBatches(self, order, seed, epoch), batch_size=None,
+                                  num_workers=workers, worker_init_fn=work_through_interrupts)
+
+    def batches(self, batch_size, seed=0, epoch=0, **arguments):
+        """Yield the batches of one epoch; `arguments` are those of `order`."""
+        return self.read(self.order(batch_size, seed, epoch, **arguments), seed, epoch)
 
 
 def work_through_interrupts(_):
-    """A terminal sends Ctrl-C to the workers too: leave it to their parent to stop them."""
+    """Ignore Ctrl-C in a worker: a terminal sends it there too, and the parent stops workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class PictureBatches(Dataset):
-    """The batches of one epoch with pictures read and augmented: item i is batch i.
+    """The batches of one epoch with pictures read and augmented: item i is batch i."""
 
-    The augmentation depends on seed, epoch and picture, never on which worker reads it.
-    """
-
-    def __init__(self, data, order, seed, epoch, part=(0, 1), together=0):
+    def __init__(self, data, order, seed, epoch):
         self.data, self.order, self.seed, self.epoch = data, order, seed, epoch
-        self.part, self.together = part, together
 
     def __len__(self):
         return len(self.order)
 
     def __getitem__(self, number):
-        data = self.data
-        index, lengths = data.share(self.order[number], self.part, self.together)
-        images = [load(data.split.pictures[picture], data.transform, self.epoch + 1, self.seed)
-                  for picture in data.picture[index[::max(1, self.together)]]]
-        return torch.stack(images), data.captions[index, :int(lengths.max())], lengths
+        return self.data.batch(self.order[number], self.seed, self.epoch)
 
 
 # The coursework's loader: the names, arguments and paths of its notebooks, kept as they are.

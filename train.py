@@ -9,62 +9,91 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 import torch
 
+from captioning.settings import RECIPES as CAPTIONING
+from captioning.settings import CaptioningSettings
+from captioning.task import Captioning
 from system.distributed import is_main, processes
-from system.files import run_command
+from system.files import BadInput, read_json, run_command
 from training.folders import read_history
 from training.loop import train
-from training.settings import RECIPES, Settings, add_options
+from training.settings import add_options
 from training.watching import status
+
+# Of every task its class, the class of its settings, and its recipes, the first without a dial.
+TASKS = {"captioning": (Captioning, CaptioningSettings, CAPTIONING)}
+RECIPES = {recipe: name for name, (_, _, recipes) in TASKS.items() for recipe in recipes}
+
+
+def status_of(folder):
+    """Return lines of text that say where the run in `folder` stands."""
+    settings = read_json(Path(folder) / "settings.json", "give a run's folder")
+    if settings.get("task") not in TASKS:
+        raise BadInput(f"{folder} holds a run of no task that this program knows: give another")
+    task, kind, recipes = TASKS[settings.pop("task")]
+    defaults = vars(kind(data=""))
+    return status(folder, {"recipe": next(iter(recipes)), **settings},
+                  {**defaults, "recipe": "seed"}, task.key)
 
 
 class Status(argparse.Action):
-    """Like --help: answers, whatever other options are missing, and ends."""
+    """An option that answers at once, whatever other options are missing, as --help does."""
 
     def __call__(self, parser, namespace, folder, option_string=None):
-        print(status(folder))
+        print(status_of(folder))
         parser.exit()
 
 
-def arguments():
+def arguments(words=None):
+    """Return the options of a command line as a dict, those that were not given left out."""
+    first = argparse.ArgumentParser(add_help=False)
+    first.add_argument("--recipe", choices=RECIPES, default="seed",
+                       help="named settings; options given beside it win (seed)")
+    known, _ = first.parse_known_args(words)
     parser = argparse.ArgumentParser(
+        parents=[first],
         description="Train a captioner. Started again with the same options, an interrupted run "
         "goes on where it stopped. Defaults in brackets.")
     parser.add_argument("--run", required=True, help="folder of the run, new or to be resumed")
-    parser.add_argument("--recipe", choices=RECIPES, default="seed",
-                        help="named settings; options given beside it win (seed)")
     parser.add_argument("--status", metavar="DIR", action=Status, default=argparse.SUPPRESS,
                         help="say where the run in this folder stands, and do nothing else")
     parser.add_argument("--tensorboard", action="store_true",
                         help="send the numbers of each epoch to TensorBoard as well")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
                         help="cpu, cuda or mps (%(default)s)")
-    add_options(parser)
-    return vars(parser.parse_args())
+    add_options(parser, TASKS[RECIPES[known.recipe]][1])
+    return vars(parser.parse_args(words))
 
 
 def main():
     options = arguments()
     folder, device, recipe = options.pop("run"), options.pop("device"), options.pop("recipe")
     scalars = options.pop("tensorboard")
-    settings = Settings(**{**RECIPES[recipe], **options})
+    task_class, settings_class, recipes = TASKS[RECIPES[recipe]]
+    task = task_class(settings_class(**{**recipes[recipe], **options}))
     before = read_history(folder)
     with processes(device) as device:
         speaks = is_main()
         try:
-            history = train(settings, folder, device, scalars=scalars)
+            history = train(task, folder, device, scalars=scalars)
         except KeyboardInterrupt as stop:
             if speaks:
                 print(f"\n{str(stop) or 'stopped: the same command goes on'}", file=sys.stderr)
             return 130
     if speaks:
-        best = max(history, key=lambda row: row["CIDEr"])
-        state = "was finished already" if len(history) == len(before) else "finished"
-        print(f"{state}: best CIDEr {best['CIDEr']:.3f} on {settings.data} val after epoch "
-              f"{best['epoch']}\nnext: python evaluate.py {folder} --data {settings.data}")
+        print(summary(task, folder, history, finished_before=len(history) == len(before)))
     return 0
+
+
+def summary(task, folder, history, finished_before):
+    """Return what is said at the end: the best epoch, and the command that comes next."""
+    best = task.better(history, key=lambda row: row[task.key])
+    return (f"{'was finished already' if finished_before else 'finished'}: best {task.key} "
+            f"{best[task.key]:.3f} on {task.settings.data} val after epoch {best['epoch']}\n"
+            f"next: python evaluate.py {folder} --data {task.settings.data}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Cross-entropy: how surprised a decoder is by the words that people wrote.
+"""Cross-entropy of the captions that people wrote.
 
     scores (B, T, V), captions (B, T), lengths (B,) --caption_loss--> loss, words    to read
-    images, captions, lengths --Loss--> objective, loss, words                       to train with
+    Batch --Loss--> objective, loss, words                                           to train with
 
 Both count the same words: `<start>` is given, not predicted, and what lies past a caption's length
-is filling. `Loss` scores no other places, and adds what a recipe adds. self_critical.py has the
-other objective, rewards.
+is filling. `Loss` scores no other places, and adds label smoothing and the decoder's regularizer.
+self_critical.py has the other objective, rewards.
 
 Shape letters:  P pictures   B captions, as many for each picture   T tokens   V vocabulary
 """
@@ -15,19 +15,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from decoders.attention import SoftAttention, penalty
-from vocabulary import UNK_ID
-
 
 def counted(captions, lengths):
-    """Which of `captions[:, 1:]` are words and not filling, (B, T-1), on the device of lengths."""
+    """Return which of `captions[:, 1:]` are words, not filling: (B, T-1), on lengths' device."""
     return torch.arange(1, captions.shape[1], device=lengths.device) < lengths[:, None]
 
 
 def caption_loss(scores, captions, lengths):
-    """Cross-entropy summed over the words that count, `<end>` among them, and how many these are.
+    """Return the cross-entropy summed over the words that count, and the number of these words.
 
-    scores (B, T, V), captions (B, T), lengths (B,).
+    scores (B, T, V), captions (B, T), lengths (B,). `<end>` counts, `<start>` and filling do not.
     """
     targets = captions[:, 1:].masked_fill(~counted(captions, lengths), -100)
     loss = functional.cross_entropy(scores[:, 1:].flatten(0, 1), targets.flatten(),
@@ -36,40 +33,36 @@ def caption_loss(scores, captions, lengths):
 
 
 class Loss(nn.Module):
-    """What a step asks, as one module, whose gradients several processes can share.
+    """Cross-entropy as the objective of a step: one module, so that processes average gradients.
 
-    smoothing: share of each target's probability spread over all words.  word_dropout: share of the
-    words read that become `<unk>`, so that the image has to be looked at.
+    smoothing: fraction of each target's probability spread over all words.
     """
 
-    def __init__(self, encoder, decoder, smoothing=0.0, word_dropout=0.0):
+    def __init__(self, encoder, decoder, smoothing=0.0):
         super().__init__()
-        self.encoder, self.decoder = encoder, decoder
-        self.smoothing, self.word_dropout = smoothing, word_dropout
+        self.encoder, self.decoder, self.smoothing = encoder, decoder, smoothing
 
-    def forward(self, images, captions, lengths):
-        """The objective, the cross-entropy in it, and the number of words: sums over the words.
+    def forward(self, batch):
+        """Return the objective, the cross-entropy in it, and the number of words: sums over words.
 
-        images (P, 3, S, S) or features (P, D) or (P, L, D), captions (B, T), lengths (B,) on the
-        CPU: so where the words are is known there, and nothing waits for a GPU.
+        batch: a `data_loader.Batch`, its lengths on the CPU, so that the places of the words are
+        known there and nothing waits for a GPU.
         """
-        counts = counted(captions, lengths)
+        captions, counts = batch.captions, counted(batch.captions, batch.lengths)
         places = torch.from_numpy(np.flatnonzero(counts)).to(captions.device, non_blocking=True)
-        read = captions.where(torch.rand(captions.shape, device=captions.device)
-                              >= self.word_dropout, UNK_ID) if self.word_dropout else captions
-        hidden, charge = hidden_of(self.decoder, self.encoder(images), read, counts)
+        hidden, charge = self.hidden(self.encoder(batch.images), captions, counts)
+        # only where a word counts: the layer over the vocabulary is the dearest of all
         scores = self.decoder.score(hidden[:, 1:].flatten(0, 1)[places]).float()   # (words, V)
-        logs = scores.log_softmax(dim=1)
-        loss = functional.nll_loss(logs, captions[:, 1:].flatten()[places], reduction="sum")
-        even = -logs.mean(dim=1).sum() if self.smoothing else loss
+        log_probs = scores.log_softmax(dim=1)
+        loss = functional.nll_loss(log_probs, captions[:, 1:].flatten()[places], reduction="sum")
+        even = -log_probs.mean(dim=1).sum() if self.smoothing else loss
         objective = loss + self.smoothing * (even - loss) + charge
         return objective, loss.detach(), loss.new_full((), len(places))
 
-
-def hidden_of(decoder, features, captions, counts):
-    """A decoder's hidden states (B, T, H), and what its own rules charge for them."""
-    if not isinstance(decoder, SoftAttention):
-        return decoder.hidden(features, captions), 0
-    hidden, weights = decoder.attended(features, captions)
-    counts = counts.to(weights.device, non_blocking=True)
-    return hidden, len(captions) * penalty(weights[:, 1:], counts)
+    def hidden(self, features, captions, counts):
+        """Return the decoder's hidden states (B, T, H) and what its regularizer adds."""
+        if self.decoder.regularizer is None:
+            return self.decoder.hidden(features, captions), 0
+        hidden, weights = self.decoder.attended(features, captions)
+        counts = counts.to(weights.device, non_blocking=True)
+        return hidden, len(captions) * self.decoder.regularizer(weights[:, 1:], counts)

@@ -35,11 +35,11 @@ class Rewards:
                               for picture in split.pictures])
 
     def words(self, sentence, ended=True):
-        """What of a sentence counts: its words and, if it was ended and not cut off, `<end>`."""
+        """Return the tokens of a sentence and, if it was ended and not cut off, `<end>`."""
         return (*ptb.tokenize(sentence), *([END_WORD] if ended else []))
 
     def of(self, captions, pictures, longest):
-        """Rewards (N,) of captions, lists of ids, and the number of each one's picture.
+        """Return the rewards (N,) of captions, lists of ids, about pictures given by number.
 
         longest: ids at which a caption is cut off; an `<end>` that stands there was not its own.
         """
@@ -49,23 +49,23 @@ class Rewards:
 
 
 class SelfCritical(nn.Module):
-    """The objective of a step, as `objectives.Loss` is that of cross-entropy.
+    """The reward of sampled captions as the objective of a step, like `objectives.Loss`.
 
-    What stands as loss in the history of such a run is minus the mean reward.
+    The loss in the history of such a run is minus the mean reward.
     """
 
     def __init__(self, encoder, decoder, rewards, samples):
         super().__init__()
         self.encoder, self.decoder, self.rewards, self.samples = encoder, decoder, rewards, samples
 
-    def forward(self, images, pictures):
-        """The objective, minus the mean reward times the words, and the number of words.
+    def forward(self, batch):
+        """Return the objective, minus the mean reward times the words, and the number of words.
 
-        images (P, 3, S, S) or features (P, D) or (P, L, D); pictures (P,): their numbers in train.
+        Of the batch only images (P, ...) and pictures (P,), their numbers in train, are used.
         """
-        features = self.encoder(images)
+        features = self.encoder(batch.images)
         # drawn without dropout, as in use; the gradient has it, or samples are learned by heart
-        captions, places = self.draw(features.detach(), pictures)
+        captions, places = self.draw(features.detach(), batch.pictures)
         given = pad_sequence([torch.tensor(one) for one in captions], True, END_ID)
         given = given.to(features.device)
         rewards = self.rewards.of(captions, places, self.settings().max_length)
@@ -75,19 +75,20 @@ class SelfCritical(nn.Module):
 
         counts = counted(given, torch.tensor([len(one) for one in captions]).to(given.device))
         hidden = self.decoder.hidden(features, given)[:, 1:]                   # (P * n, T-1, H)
-        logs = self.decoder.score(hidden[counts]).float().log_softmax(dim=1)   # (words, V)
-        likely = logs.gather(1, given[:, 1:][counts][:, None]).squeeze(1)
-        objective = -(advantage[:, None].expand_as(counts)[counts] * likely).sum()
+        scores = self.decoder.score(hidden[counts]).float()                    # (words, V)
+        log_probs = scores.log_softmax(dim=1)
+        chosen = log_probs.gather(1, given[:, 1:][counts][:, None]).squeeze(1)
+        objective = -(advantage[:, None].expand_as(counts)[counts] * chosen).sum()
         words = counts.sum()
         return objective, -rewards.mean().to(features.device) * words, words
 
     def settings(self):
-        """How captions are sampled: freely, by a seed that differs from step to step."""
-        return Search(method="sample", captions=self.samples, suppress_unk=False, stutter=True,
-                      max_length=24, seed=torch.initial_seed())
+        """Return how captions are sampled: without rules, by another seed in every step."""
+        return Search(method="sample", captions=self.samples, suppress_unk=False,
+                      allow_repetition=True, max_length=24, seed=torch.initial_seed())
 
     def draw(self, features, pictures):
-        """Samples, lists of ids, and each one's picture; the samples of a picture side by side."""
+        """Return samples, lists of ids, and their pictures, a picture's samples side by side."""
         found = search(self.decoder, features, self.settings())
         return ([one.words for samples in found for one in samples],
                 [picture for picture in pictures.tolist() for _ in range(self.samples)])

@@ -15,19 +15,20 @@ import torch
 
 from captioning.checkpoint import load_captioner
 from captioning.evaluation import caption_features
+from captioning.settings import RECIPES, CaptioningSettings
+from captioning.task import Captioning
 from encoders.features import encode_split
 from scenes.dataset import find_root
 from system.files import BadInput, run_command
 from training import run as runs
 from training.loop import Run, finish_epoch, step, validate
-from training.settings import RECIPES, Settings
 
 FOLDER = Path("cache/gpu-check")
 
 
 def train_without_waiting(run):
     """One epoch in which to wait for the GPU is an error; words per second."""
-    run.read_every = runs.SAVE_EVERY = math.inf     # to read a loss or to save is to wait
+    run.losses.every = runs.SAVE_EVERY = math.inf   # to read a loss or to save is to wait
     batches, began = run.batches(0), time.monotonic()
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -36,7 +37,7 @@ def train_without_waiting(run):
     finally:
         torch.cuda.set_sync_debug_mode("default")
     next(batches, None)                             # reads the losses, and saves
-    return run.position["words"] / (time.monotonic() - began)
+    return run.position["count"] / (time.monotonic() - began)
 
 
 def captions_on(device, folder, split):
@@ -55,15 +56,15 @@ def main():
         raise BadInput("no GPU that PyTorch can use is here: run this on a machine that has one")
     torch.backends.cudnn.allow_tf32 = False         # float32 is to mean float32
     shutil.rmtree(FOLDER, ignore_errors=True)
-    settings = Settings(data=str(find_root("scenes")), **{
+    settings = CaptioningSettings(data=str(find_root("scenes")), **{
         **RECIPES["small"], "epochs": 1, "precision": "bfloat16"})
-    run = Run(settings, FOLDER, "cuda")
+    run = Run(Captioning(settings), FOLDER, "cuda")
     speed = train_without_waiting(run)
     row = finish_epoch(run, validate(run))
     print(f"{torch.cuda.get_device_name()}: an epoch in bfloat16 without waiting, {speed:.0f} "
           f"words/s, CIDEr {row['CIDEr']:.3f}")
-    ours, slow = captions_on("cpu", FOLDER, run.val_split)
-    theirs, fast = captions_on("cuda", FOLDER, run.val_split)
+    ours, slow = captions_on("cpu", FOLDER, run.task.val_split)
+    theirs, fast = captions_on("cuda", FOLDER, run.task.val_split)
     equal = sum(map(str.__eq__, ours, theirs))
     print(f"{equal} of {len(ours)} captions in float32 are the CPU's; {fast:.0f} pictures/s read, "
           f"encoded and captioned, {slow:.0f} on the CPU")

@@ -24,10 +24,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from captioning import task
+from captioning.settings import CaptioningSettings
 from tests.conftest import write_root
 from training import loop as training
 from training import run as runs
-from training.settings import Settings
 
 KILLS, MIDWAY = 20, 10      # kills at least, and of those in mid-epoch at least
 SAVE_EVERY = 0.5            # seconds, in place of the real figure: an epoch here takes about one
@@ -55,9 +56,9 @@ def train(settings, folder, told):
     training.step = telling("step", training.step)
     training.validate = telling("validated", training.validate)
     training.save_curves = lambda history, path: None   # slower than an epoch here
-    small = runs.transform_of(settings.encoder, settings.fit)
-    runs.transform_of = lambda name, fit: replace(small, size=SIDE)
-    training.train(settings, folder)
+    small = task.transform_of(settings.encoder, settings.fit)
+    task.transform_of = lambda name, fit: replace(small, size=SIDE)
+    training.train(task.Captioning(settings), folder)
     told.send(("finished", 0, time.monotonic()))
 
 
@@ -150,7 +151,7 @@ def main():
     assert runs.SAVE_EVERY < LONGEST
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        settings = Settings(
+        settings = CaptioningSettings(
             data=str(write_root(folder / "data", {"train": 12, "val": 6})), tune_from=8, epochs=3,
             batch_size=4, embed_size=16, hidden_size=16, vocab_threshold=1, warmup=2, patience=9,
             encoder_rate=1e-3, learning_rate=1e-2)

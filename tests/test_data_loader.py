@@ -50,6 +50,11 @@ def epoch_of(data, *args, **kwargs):
     return [[tensor.tolist() for tensor in batch] for batch in data.batches(*args, **kwargs)]
 
 
+def captions_of(order):
+    """The numbers of the captions in each batch of an order."""
+    return [rows.captions for rows in order]
+
+
 def test_sentences_are_tokenised_once_and_kept(tmp_path, monkeypatch):
     split = made_up([["A man's hat.", ""], ["Naïve 🙂\r\n\x85 dogs\u2028run"]])
     words = [tokenize(sentence) for sentence in split.sentences]
@@ -115,7 +120,7 @@ def test_captions_without_a_word_are_start_and_end():
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64, 1000])
 def test_an_epoch_is_a_permutation_without_replacement(many, batch_size):
-    batches = many[0].order(batch_size, seed=0, epoch=0)
+    batches = captions_of(many[0].order(batch_size, seed=0, epoch=0))
     assert sorted(np.concatenate(batches)) == list(range(600))
     sizes = sorted(len(batch) for batch in batches)
     assert sizes[1:] == [batch_size] * (len(sizes) - 1) or sizes == [600]
@@ -123,7 +128,8 @@ def test_an_epoch_is_a_permutation_without_replacement(many, batch_size):
 
 def test_one_caption_of_every_picture_is_drawn_anew_in_every_epoch(many):
     data = many[0]
-    drawn = [np.concatenate(data.order(32, 0, epoch, one_per_picture=True)) for epoch in range(8)]
+    drawn = [np.concatenate(captions_of(data.order(32, 0, epoch, one_per_picture=True)))
+             for epoch in range(8)]
     for order in drawn:
         assert sorted(data.picture[order]) == list(range(300))
     assert 0.3 < np.mean([order % 2 for order in drawn]) < 0.7
@@ -133,13 +139,13 @@ def test_one_caption_of_every_picture_is_drawn_anew_in_every_epoch(many):
 def test_neighbours_do_not_always_meet_where_one_caption_is_drawn():
     data, _ = data_of(made_up([["a dog", "a cat"]] * 100))
     for epoch in range(3):
-        for batch in data.order(10, 0, epoch, one_per_picture=True):
-            assert np.ptp(data.picture[batch]) > 30
+        for rows in data.order(10, 0, epoch, one_per_picture=True):
+            assert np.ptp(rows.pictures) > 30
 
 
 def test_captions_of_one_length_meet_others_in_every_epoch(many):
     def pairs(epoch):
-        return {frozenset(pair) for batch in many[0].order(8, 0, epoch)
+        return {frozenset(pair) for batch in captions_of(many[0].order(8, 0, epoch))
                 for pair in zip(batch, batch[1:], strict=False)}
 
     assert len(pairs(0) & pairs(1)) < 0.2 * len(pairs(0))
@@ -149,7 +155,7 @@ def test_the_order_is_a_function_of_seed_and_epoch_alone(many):
     data, again = many[0], data_of(many[0].split)[0]
 
     def order(data, seed, epoch):
-        return [batch.tolist() for batch in data.order(16, seed, epoch)]
+        return [batch.tolist() for batch in captions_of(data.order(16, seed, epoch))]
 
     first = order(data, 0, 3)
     np.random.seed(5)
@@ -160,7 +166,7 @@ def test_the_order_is_a_function_of_seed_and_epoch_alone(many):
 
 def test_captions_of_like_length_share_a_batch_so_that_little_is_padded(many):
     data = many[0]
-    shapes = [captions.shape for _, captions, _ in data.batches(16)]
+    shapes = [batch.captions.shape for batch in data.batches(16)]
     assert sum(rows * width for rows, width in shapes) <= 1.05 * int(data.lengths.sum())
     widths = [width for _, width in shapes]
     assert widths != sorted(widths)                 # and batches do not come short ones first
@@ -168,7 +174,7 @@ def test_captions_of_like_length_share_a_batch_so_that_little_is_padded(many):
 
 def test_a_batch_is_as_wide_as_its_longest_caption_and_holds_each_one_whole(many):
     data, vocab = many
-    for features, captions, lengths in data.batches(32, seed=1, epoch=1):
+    for features, captions, lengths, _ in data.batches(32, seed=1, epoch=1):
         assert captions.shape == (len(lengths), lengths.max()) and features.shape[1:] == (2,)
         assert features.dtype == torch.float32
         for (_, picture), caption, length in zip(features, captions, lengths, strict=True):
@@ -179,7 +185,7 @@ def test_a_batch_is_as_wide_as_its_longest_caption_and_holds_each_one_whole(many
 
 def test_a_view_is_drawn_for_every_picture_and_epoch(many):
     def views(epoch):
-        rows = torch.cat([features for features, _, _ in many[0].batches(50, epoch=epoch)])
+        rows = torch.cat([batch.images for batch in many[0].batches(50, epoch=epoch)])
         by_picture = [set(rows[rows[:, 1] == picture, 0].tolist()) for picture in range(300)]
         assert all(len(found) == 1 for found in by_picture)
         return [found.pop() for found in by_picture]
@@ -192,18 +198,20 @@ def test_a_view_is_drawn_for_every_picture_and_epoch(many):
 def test_an_epoch_goes_on_from_any_batch(many, start):
     whole = epoch_of(many[0], 32, seed=2, epoch=5)
     assert len(whole) == 19
-    assert epoch_of(many[0], 32, seed=2, epoch=5, start=start) == whole[start:]
+    order = many[0].order(32, seed=2, epoch=5)[start:]
+    assert [[one.tolist() for one in batch] for batch in many[0].read(order, 2, 5)] == whole[start:]
 
 
 def test_an_epoch_over_pictures_goes_on_from_any_batch(photos):
-    assert epoch_of(photos, 8, epoch=1, start=2) == epoch_of(photos, 8, epoch=1)[2:]
+    rest = photos.read(photos.order(8, epoch=1)[2:], epoch=1)
+    assert [[one.tolist() for one in batch] for batch in rest] == epoch_of(photos, 8, epoch=1)[2:]
 
 
 def test_picture_batches_are_equal_whatever_the_number_of_workers(photos):
-    alone = list(photos.batches(8, seed=1, epoch=2))
-    shared = list(photos.batches(8, seed=1, epoch=2, workers=2))
-    assert len(alone) == len(shared) == 4
-    for one, other in zip(alone, shared, strict=True):
+    order = photos.order(8, seed=1, epoch=2)
+    by_itself, by_workers = (list(photos.read(order, 1, 2, workers)) for workers in (0, 2))
+    assert len(by_itself) == len(by_workers) == 4
+    for one, other in zip(by_itself, by_workers, strict=True):
         assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
 
 
@@ -218,9 +226,10 @@ def test_pictures_are_augmented_by_seed_epoch_and_picture(photos):
     for seed, epoch in ((0, 0), (0, 1), (1, 0)):
         order = photos.order(8, seed, epoch)
         batches = photos.batches(8, seed, epoch)
-        for index, (images, captions, lengths) in zip(order, batches, strict=True):
-            assert images.shape == (len(index), 3, 32, 32) and len(lengths) == len(captions)
-            for row, image in zip(photos.picture[index], images, strict=True):
+        for rows, (images, captions, lengths, pictures) in zip(order, batches, strict=True):
+            assert images.shape == (len(rows.captions), 3, 32, 32)
+            assert len(lengths) == len(captions) and pictures.tolist() == rows.pictures.tolist()
+            for row, image in zip(rows.pictures, images, strict=True):
                 expected = load(photos.split.pictures[row], SMALL, epoch + 1, seed)
                 assert torch.equal(image, expected)
                 seen[seed, epoch, row] = image

@@ -11,11 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from captioning.settings import CaptioningSettings
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
 from system import distributed
-from training.loop import Run, read_history, train
-from training.settings import Settings
+from tests.running import begin_run, train_run
+from training.loop import read_history
 from vocabulary import Vocabulary
 
 # 59 of 60 captions, then 1: shares of unequal length, and one without a caption
@@ -26,9 +27,10 @@ TWO = """
 import signal, sys
 from training import loop as training
 from system.distributed import processes, rank
-from training.settings import Settings
+from captioning.settings import CaptioningSettings
+from captioning.task import Captioning
 
-settings, folder, stop = Settings(**eval(sys.argv[1])), sys.argv[2], int(sys.argv[3])
+settings, folder, stop = CaptioningSettings(**eval(sys.argv[1])), sys.argv[2], int(sys.argv[3])
 step = training.step
 
 def interrupted(run, batch):
@@ -37,10 +39,10 @@ def interrupted(run, batch):
     return step(run, batch)
 
 with processes("cpu") as device:
-    training.train(settings, folder + "/whole", device)
+    training.train(Captioning(settings), folder + "/whole", device)
     training.step = interrupted
     try:
-        training.train(settings, folder + "/stopped", device)
+        training.train(Captioning(settings), folder + "/stopped", device)
     except KeyboardInterrupt as stop:
         print(f"process {rank()} {stop}", flush=True)
 """
@@ -48,13 +50,13 @@ with processes("cpu") as device:
 
 @pytest.fixture(scope="module")
 def settings(tiny_root):
-    return Settings(data=str(tiny_root), **SIZES)
+    return CaptioningSettings(data=str(tiny_root), **SIZES)
 
 
 @pytest.fixture(scope="module")
 def one(settings, tmp_path_factory):
     folder = tmp_path_factory.mktemp("one")
-    train(settings, folder)
+    train_run(settings, folder)
     return folder
 
 
@@ -78,13 +80,12 @@ def losses(folder):
     return [(row["train_loss"], row["val_loss"], row["CIDEr"]) for row in read_history(folder)]
 
 
-def test_two_processes_have_the_losses_of_one(one, two):
+def test_two_processes_have_the_losses_of_one(settings, one, two):
     np.testing.assert_allclose(losses(two[0] / "whole"), losses(one), atol=1e-5)
     ours, theirs = (load_file(folder / "best.safetensors") for folder in (one, two[0] / "whole"))
     for name, tensor in ours.items():
         torch.testing.assert_close(theirs[name], tensor, atol=1e-3, rtol=0)
-    before = Settings(**json.loads((one / "settings.json").read_text()))
-    untrained = Run(before, one.parent / "untrained").captioner.tensors()
+    untrained = begin_run(settings, one.parent / "untrained").task.tensors()
     assert (untrained["decoder.scores.weight"] - ours["decoder.scores.weight"]).abs().max() > 1e-2
 
 
@@ -106,7 +107,7 @@ def test_a_signal_to_one_process_stops_both_at_the_same_step(settings, one, two)
         assert f"process {number} stopped in epoch 2 after 1 of 2 steps" in said
     position = json.loads((folder / "stopped" / "status.json").read_text())
     assert position["epoch"] == 1 and position["batch"] == 1
-    train(settings, folder / "stopped")             # by one process, too
+    train_run(settings, folder / "stopped")         # by one process, too
     np.testing.assert_allclose(losses(folder / "stopped"), losses(one), atol=1e-5)
 
 
@@ -117,19 +118,18 @@ def test_only_the_main_process_speaks(two):
 
 
 @pytest.mark.parametrize("world", [2, 3, 7])
-def test_the_shares_of_a_batch_are_the_batch(tiny_root, world):
+def test_the_parts_of_a_batch_are_the_batch(tiny_root, world):
     split = read_split(tiny_root, "train")
     data = CaptionData(split, Vocabulary.build(tokenized(split), 1))
     index = np.array([3, 40, 11, 25, 8])
-    shares = [data.share(index, (rank, world)) for rank in range(world)]
-    counted = [number for mine, lengths in shares
-               for number, length in zip(mine, lengths, strict=True) if length > 1]
+    parts = [data.rows(index[:, None], (rank, world)) for rank in range(world)]
+    counted = [number for rows in parts if rows.counted for number in rows.captions]
     assert sorted(counted) == sorted(index)
-    assert all(len(mine) for mine, _ in shares)
+    assert all(len(rows.captions) for rows in parts)
 
 
-def test_rows_are_shared_without_gap_or_overlap(monkeypatch):
-    monkeypatch.setattr(distributed, "world", lambda: 3)
+def test_rows_are_divided_without_gap_or_overlap(monkeypatch):
+    monkeypatch.setattr(distributed, "world_size", lambda: 3)
     ends = []
     for rank in range(3):
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)

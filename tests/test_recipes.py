@@ -8,24 +8,24 @@ import torch
 from torch.nn import functional
 
 from captioning.checkpoint import load_captioner
-from captioning.objectives import Loss
 from captioning.self_critical import Rewards, SelfCritical
+from captioning.settings import CaptioningSettings
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
 from decoders.search import Search
 from encoders.features import encode_split
 from system.files import BadInput
+from tests.running import begin_run, train_run
 from training.averaging import Average
-from training.loop import Run, finish_epoch, step, train, validate
-from training.settings import Settings
-from vocabulary import END_ID, UNK_ID, Vocabulary
+from training.loop import finish_epoch, step, validate
+from vocabulary import END_ID, Vocabulary
 
 
 @pytest.fixture
 def settings(tiny_root):
-    return Settings(data=str(tiny_root), epochs=2, batch_size=20, embed_size=24, hidden_size=24,
-                    vocab_threshold=1, warmup=2, views=2, val_pictures=6, dropout=0.0,
-                    precision="float32")
+    return CaptioningSettings(
+        data=str(tiny_root), epochs=2, batch_size=20, embed_size=24, hidden_size=24,
+        vocab_threshold=1, warmup=2, views=2, val_pictures=6, dropout=0.0, precision="float32")
 
 
 @pytest.fixture(scope="module")
@@ -35,46 +35,47 @@ def data(tiny_root):
     return CaptionData(split, Vocabulary.build(tokenized(split), 1), features)
 
 
-@pytest.mark.parametrize("together", [2, 5, 7])
-def test_captions_of_a_picture_stand_side_by_side_and_share_its_features(data, together):
+@pytest.mark.parametrize("each", [2, 5, 7])
+def test_captions_of_a_picture_stand_side_by_side_and_have_its_features_once(data, each):
     seen = np.zeros(len(data), int)
-    for index in data.order(3 * together, 0, 0, together=together):
-        pictures = data.picture[index].reshape(-1, together)
-        assert (pictures == pictures[:, :1]).all() and len(np.unique(pictures[:, 0])) <= 3
-        seen += np.bincount(index, minlength=len(data))
-        features, captions, lengths = data.batch(index, together=together)
-        assert len(features) == len(pictures) and len(captions) == len(lengths) == len(index)
-    assert seen.sum() == 12 * together
-    assert seen.max() <= -(-together // 5) and (together < 5) == (seen.min() == 0)
+    for rows in data.order(3 * each, captions_per_picture=each):
+        pictures = data.picture[rows.captions].reshape(-1, each)
+        assert (pictures == rows.pictures[:, None]).all() and len(np.unique(pictures)) <= 3
+        seen += np.bincount(rows.captions, minlength=len(data))
+        batch = data.batch(rows)
+        assert len(batch.images) == len(batch.pictures) == len(pictures)
+        assert len(batch.captions) == len(batch.lengths) == len(rows.captions)
+    assert seen.sum() == 12 * each
+    assert seen.max() <= -(-each // 5) and (each < 5) == (seen.min() == 0)
 
 
-def test_processes_share_out_whole_pictures(data):
-    index = data.order(30, 0, 0, together=5)[0]
-    shares = [data.share(index, (rank, 4), 5) for rank in range(4)]
-    assert sorted(np.concatenate([mine for mine, _ in shares])) == sorted(index)
-    assert all(len(np.unique(data.picture[mine])) == len(mine) / 5 for mine, _ in shares)
-    none, lengths = data.share(index[:5], (1, 2), 5)
-    assert len(none) == 5 and (lengths == 1).all()          # a picture of which no word counts
+def test_processes_divide_a_batch_by_whole_pictures(data):
+    whole = data.order(30, captions_per_picture=5)[0]
+    parts = [data.order(30, captions_per_picture=5, part=(rank, 4))[0] for rank in range(4)]
+    assert sorted(np.concatenate([rows.captions for rows in parts])) == sorted(whole.captions)
+    assert all((data.picture[rows.captions] == rows.pictures.repeat(5)).all() for rows in parts)
+    idle = data.batch(data.rows(whole.captions[:5].reshape(1, 5), (1, 2)))
+    assert len(idle.captions) == 5 and (idle.lengths == 1).all()    # of which no word counts
 
 
 @pytest.mark.parametrize("decoder", ["lstm_every", "adaptive", "transformer"])
 def test_side_by_side_or_not_the_objective_is_the_same(settings, tmp_path, decoder):
-    run = Run(replace(settings, decoder=decoder), tmp_path)
-    run.captioner.decoder.eval()
-    features, captions, lengths = run.train.batch(np.arange(20), together=5)
-    shared = run.model(features, captions, lengths)
-    alone = run.model(features.repeat_interleave(5, 0), captions, lengths)
-    for one, other in zip(shared, alone, strict=True):
+    run = begin_run(settings, tmp_path, decoder=decoder)
+    run.task.captioner.decoder.eval()
+    batch = run.task.train.batch(run.task.train.rows(np.arange(20).reshape(-1, 5)))
+    repeated = batch._replace(images=batch.images.repeat_interleave(5, 0))
+    for one, other in zip(run.model(batch), run.model(repeated), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)
 
 
 def test_smoothing_spreads_its_share_over_all_words(settings, tmp_path):
-    run = Run(replace(settings, label_smoothing=0.2), tmp_path)
-    features, captions, lengths = run.train.batch(np.array([0, 2, 9]))
-    objective, loss, words = run.model(features, captions, lengths)
-    scores = run.captioner.decoder(run.captioner.encoder.embed(features), captions)
-    places = [(row, t) for row, length in enumerate(lengths) for t in range(1, length)]
-    plain, smooth = (sum(functional.cross_entropy(scores[place], captions[place],
+    run = begin_run(settings, tmp_path, label_smoothing=0.2)
+    batch = run.task.train.batch(run.task.train.rows(np.array([[0], [2], [9]])))
+    objective, loss, words = run.model(batch)
+    captioner = run.task.captioner
+    scores = captioner.decoder(captioner.encoder.embed(batch.images), batch.captions)
+    places = [(row, t) for row, length in enumerate(batch.lengths) for t in range(1, length)]
+    plain, smooth = (sum(functional.cross_entropy(scores[place], batch.captions[place],
                                                   label_smoothing=share) for place in places)
                      for share in (0.0, 0.2))
     assert words == len(places)
@@ -82,28 +83,13 @@ def test_smoothing_spreads_its_share_over_all_words(settings, tmp_path):
     torch.testing.assert_close(objective, smooth)
 
 
-def test_word_dropout_hides_words_that_are_read_and_none_that_are_asked_for():
-    class Ear(torch.nn.Module):
-        def hidden(self, features, captions):
-            self.heard = captions
-            return functional.one_hot(captions, 10).float()
-
-        def score(self, hidden):
-            return hidden
-
-    ear, captions = Ear(), torch.full((50, 40), 7)
-    objective, loss, words = Loss(torch.nn.Identity(), ear, word_dropout=0.25)(
-        torch.zeros(50, 3), captions, torch.full((50,), 40))
-    assert (ear.heard == UNK_ID).float().mean().item() == pytest.approx(0.25, abs=0.03)
-    assert ((ear.heard == UNK_ID) | (ear.heard == 7)).all() and (captions == 7).all()
-
-
 def test_soft_attention_is_charged_for_cells_it_never_looks_at(settings, tmp_path):
-    run = Run(replace(settings, decoder="soft"), tmp_path)
-    objective, loss, _ = run.model(*run.train.batch(np.arange(5)))
+    run = begin_run(settings, tmp_path, decoder="soft")
+    first = run.task.train.rows(np.arange(5)[:, None])
+    objective, loss, _ = run.model(run.task.train.batch(first))
     assert objective > loss + 0.1
-    plain = Run(replace(settings, decoder="adaptive"), tmp_path / "adaptive")
-    objective, loss, _ = plain.model(*plain.train.batch(np.arange(5)))
+    plain = begin_run(settings, tmp_path / "adaptive", decoder="adaptive")
+    objective, loss, _ = plain.model(plain.task.train.batch(first))
     assert objective.item() == pytest.approx(loss.item())
 
 
@@ -124,8 +110,8 @@ def test_an_average_follows_and_gives_the_parameters_back():
 
 def test_the_average_is_what_is_validated_saved_and_resumed(settings, tmp_path):
     settings = replace(settings, average=0.5, epochs=3)
-    whole = train(settings, tmp_path / "whole")
-    run = Run(settings, tmp_path / "broken")
+    whole = train_run(settings, tmp_path / "whole")
+    run = begin_run(settings, tmp_path / "broken")
     for batch in run.batches(0):
         step(run, batch)
     scores = validate(run)
@@ -135,34 +121,35 @@ def test_the_average_is_what_is_validated_saved_and_resumed(settings, tmp_path):
         run.average.values = kept
     finish_epoch(run, scores)
     run.lock.release(force=True)
-    assert train(settings, tmp_path / "broken") == whole
+    assert train_run(settings, tmp_path / "broken") == whole
 
 
 def test_a_run_begins_with_the_weights_of_another(settings, tmp_path):
-    train(settings, tmp_path / "first")
-    run = Run(replace(settings, start=str(tmp_path / "first"), seed=7, average=0.9),
-              tmp_path / "second")
-    best = Run(replace(settings, seed=7), tmp_path / "third")
-    assert not torch.equal(run.captioner.decoder.words.weight, best.captioner.decoder.words.weight)
-    history = [row["val_loss"] for row in Run(settings, tmp_path / "first").history()]
+    train_run(settings, tmp_path / "first")
+    run = begin_run(settings, tmp_path / "second", start=str(tmp_path / "first"), seed=7,
+                    average=0.9)
+    first, fresh = (one.task.captioner.decoder.words.weight
+                    for one in (run, begin_run(settings, tmp_path / "third", seed=7)))
+    assert not torch.equal(first, fresh)
+    history = [row["val_loss"] for row in begin_run(settings, tmp_path / "first").history()]
     assert min(abs(validate(run)["val_loss"] - loss) for loss in history) < 1e-3
     with pytest.raises(BadInput, match="another kind of captioner"):
-        Run(replace(settings, start=str(tmp_path / "first"), hidden_size=32), tmp_path / "fourth")
+        begin_run(settings, tmp_path / "fourth", start=str(tmp_path / "first"), hidden_size=32)
 
 
 def test_features_are_those_of_the_encoder_that_a_run_begins_with(settings, tmp_path):
-    train(replace(settings, tune_from=7, encoder_rate=1e-2, epochs=1), tmp_path / "tuned")
-    run = Run(replace(settings, start=str(tmp_path / "tuned"), views=1), tmp_path / "frozen")
+    train_run(settings, tmp_path / "tuned", tune_from=7, encoder_rate=1e-2, epochs=1)
+    run = begin_run(settings, tmp_path / "frozen", start=str(tmp_path / "tuned"), views=1)
     captioner = load_captioner(tmp_path / "tuned")
-    of_tuned = encode_split(captioner.encoder.backbone, captioner.transform, run.train.split)
-    assert np.array_equal(run.train.features, of_tuned)
-    plain = Run(replace(settings, views=1), tmp_path / "plain")
-    assert not np.array_equal(plain.train.features, of_tuned)
+    of_tuned = encode_split(captioner.encoder.backbone, captioner.transform, run.task.train.split)
+    assert np.array_equal(run.task.train.features, of_tuned)
+    plain = begin_run(settings, tmp_path / "plain", views=1)
+    assert not np.array_equal(plain.task.train.features, of_tuned)
 
 
 def critic(settings, folder, **changes):
-    return Run(replace(settings, samples=4, one_per_picture=True, learning_rate=1e-2, **changes),
-               folder)
+    return begin_run(settings, folder, samples=4, one_per_picture=True, learning_rate=1e-2,
+                     **changes)
 
 
 def test_rewards_are_cider_with_the_frequencies_of_train_and_end_counts(data):
@@ -177,13 +164,13 @@ def test_rewards_are_cider_with_the_frequencies_of_train_and_end_counts(data):
 
 def test_the_objective_is_reinforce_with_the_mean_of_the_others(settings, tmp_path):
     run = critic(settings, tmp_path)
-    features, pictures = next(run.batches(0))
+    batch = next(run.batches(0))
     torch.manual_seed(3)
-    objective, loss, words = run.model(features, pictures)
-    decoder, model = run.captioner.decoder, run.model
+    objective, loss, words = run.model(batch)
+    decoder, model = run.task.captioner.decoder, run.model
     torch.manual_seed(3)
-    embedded = run.captioner.encoder.embed(features)
-    captions, places = model.draw(embedded.detach(), pictures)
+    embedded = run.task.captioner.encoder.embed(batch.images)
+    captions, places = model.draw(embedded.detach(), batch.pictures)
     rewards = model.rewards.of(captions, places, 24)
     expected = 0
     for number, caption in enumerate(captions):
@@ -199,14 +186,14 @@ def test_the_objective_is_reinforce_with_the_mean_of_the_others(settings, tmp_pa
 
 
 def test_samples_that_are_rewarded_become_likelier(settings, tmp_path):
-    train(replace(settings, epochs=20, learning_rate=1e-2, patience=20), tmp_path / "words")
+    train_run(settings, tmp_path / "words", epochs=20, learning_rate=1e-2, patience=20)
     run = critic(settings, tmp_path / "critic", start=str(tmp_path / "words"), epochs=30,
                  patience=30, batch_size=4)
     rewards = []
     for epoch in run.epochs():
         losses = [step(run, batch)[0].item() for batch in run.batches(epoch)]
         rewards.append(-sum(losses) / len(losses))
-        run.tally()
+        run.losses.read()
         run.position.update(epoch=epoch + 1, batch=0)
     assert np.mean(rewards[-5:]) > 1.5 * np.mean(rewards[:5])
     run.lock.release(force=True)
@@ -214,15 +201,15 @@ def test_samples_that_are_rewarded_become_likelier(settings, tmp_path):
 
 def test_samples_are_drawn_without_dropout_and_the_gradient_has_it(settings, tmp_path, monkeypatch):
     run = critic(settings, tmp_path, dropout=0.5)
-    features, pictures = next(run.batches(0))
+    batch = next(run.batches(0))
     monkeypatch.setattr(run.model, "settings", lambda: Search("sample", captions=4, seed=7))
-    embedded = run.captioner.encoder.embed(features).detach()
+    embedded = run.task.captioner.encoder.embed(batch.images).detach()
     objectives, drawn = [], []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        drawn.append(run.model.draw(embedded, pictures)[0])
-        objectives.append(run.model(features, pictures)[0].item())
-    assert run.captioner.decoder.training
+        drawn.append(run.model.draw(embedded, batch.pictures)[0])
+        objectives.append(run.model(batch)[0].item())
+    assert run.task.captioner.decoder.training
     assert drawn[0] == drawn[1] and objectives[0] != objectives[1]
 
 

@@ -3,6 +3,7 @@
 import argparse
 import itertools
 import json
+import math
 import os
 import shlex
 import shutil
@@ -22,16 +23,22 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from captioning import task
+from captioning.complaints import warn_of_shared
+from captioning.settings import CaptioningSettings
+from captioning.task import Captioning
 from coco.dataset import read_split
 from system import files
 from system.files import BadInput
+from tests.running import begin_run, train_run
 from train import main as train_main
+from train import status_of as status
 from training import folders
 from training import loop as training
 from training import run as runs
 from training.loop import Run, finish_epoch, read_history, step, train, validate
-from training.settings import Settings, add_options
-from training.watching import status, tensorboard, warn_of_shared, write_scalars
+from training.settings import add_options
+from training.watching import tensorboard, write_scalars
 
 HERE = Path(__file__).parents[1]
 SEEN = {"val_loss": 1.0, "perplexity": 2.7, "CIDEr": 0.1, "distinct": 3, "sentence": "A dog."}
@@ -45,15 +52,16 @@ def no_curves(monkeypatch):
 
 @pytest.fixture(scope="module")
 def settings(tiny_root):
-    return Settings(data=str(tiny_root), epochs=2, batch_size=16, embed_size=8, hidden_size=8,
-                    vocab_threshold=1, warmup=2, val_pictures=6, dropout=0.3, learning_rate=0.05)
+    return CaptioningSettings(
+        data=str(tiny_root), epochs=2, batch_size=16, embed_size=8, hidden_size=8,
+        vocab_threshold=1, warmup=2, val_pictures=6, dropout=0.3, learning_rate=0.05)
 
 
 @pytest.fixture(scope="module")
 def whole(settings, tmp_path_factory):
     """The folder of a run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    train(settings, folder)
+    train_run(settings, folder)
     return folder
 
 
@@ -82,7 +90,7 @@ def test_the_time_a_run_takes_leaves_out_breaks(settings, tmp_path, monkeypatch)
     for stop in ((1, 2), None):                 # four steps an epoch; two of them taken twice
         monkeypatch.setattr(training, "step", partial(timed, stop=stop))
         with suppress(KeyboardInterrupt):
-            train(replace(settings, epochs=2), tmp_path)
+            train_run(settings, tmp_path, epochs=2)
         status = json.loads((tmp_path / "status.json").read_text())
         now[0] += 5000
     assert status["at_epoch"] == {"1": 40, "2": 80} and status["seconds"] == 80
@@ -104,11 +112,11 @@ def test_a_kill_between_any_two_writes_changes_nothing(settings, whole, tmp_path
         with monkeypatch.context() as patch:
             patch.setattr(files, "os", types.SimpleNamespace(replace=killed, getpid=os.getpid))
             try:
-                train(settings, folder)
+                train_run(settings, folder)
                 break
             except Kill:
                 pass
-        train(settings, folder)
+        train_run(settings, folder)
         assert same(folder, whole), last
     assert last >= 12       # vocabulary, settings; state, status, history, state, status; ...
 
@@ -127,8 +135,8 @@ def test_a_kill_in_mid_epoch_repeats_the_steps_since_the_last_save(settings, who
 
     monkeypatch.setattr(training, "step", killed)
     with pytest.raises(Kill):
-        train(settings, tmp_path)
-    train(settings, tmp_path)
+        train_run(settings, tmp_path)
+    train_run(settings, tmp_path)
     assert steps[stop] == steps[stop - 1] and same(tmp_path, whole)
 
 
@@ -140,17 +148,17 @@ def test_ctrl_c_ends_after_the_step_and_says_how_to_go_on(settings, whole, tmp_p
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as stop:
         patch.setattr(training, "step", interrupted)
-        train(settings, tmp_path)
+        train_run(settings, tmp_path)
     assert f"epoch 1 after 3 of 4 steps, and saved in {tmp_path}" in str(stop.value)
     assert json.loads((tmp_path / "status.json").read_text())["batch"] == 3
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    train(settings, tmp_path)
+    train_run(settings, tmp_path)
     assert same(tmp_path, whole)
 
 
 def test_a_loop_on_a_page_that_was_stopped_goes_on_from_the_run_in_memory(settings, whole,
                                                                           tmp_path):
-    run = Run(settings, tmp_path)
+    run = begin_run(settings, tmp_path)
 
     def loop(stop):
         for epoch in run.epochs():
@@ -174,14 +182,14 @@ def test_a_page_stopped_while_it_writes_its_best_captioner_writes_it_again(setti
 
     with epoch_of(settings, tmp_path, CIDEr=0.5) as run:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(training, "save_captioner", stopped)
+            patch.setattr(task, "save_captioner", stopped)
             finish_epoch(run, {**SEEN, "CIDEr": 0.5})
         assert not (tmp_path / "best.safetensors").exists()
     assert (tmp_path / "best.safetensors").exists()
 
 
 def test_a_second_ctrl_c_does_not_wait(settings, tmp_path):
-    run = Run(settings, tmp_path)
+    run = begin_run(settings, tmp_path)
     with pytest.raises(KeyboardInterrupt):
         for _ in run.batches(0):
             signal.raise_signal(signal.SIGINT)
@@ -191,8 +199,8 @@ def test_a_second_ctrl_c_does_not_wait(settings, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a worker there has a console of its own")
 def test_ctrl_c_in_a_terminal_does_not_end_the_loader_s_workers(settings, tmp_path):
-    run = Run(replace(settings, tune_from=8, workers=2, one_per_picture=True, batch_size=1),
-              tmp_path)
+    run = begin_run(settings, tmp_path, tune_from=8, workers=2, one_per_picture=True,
+                    batch_size=1)
     batches = run.batches(0)
     next(batches)
     for _ in range(2):                      # a forked one has its parent's handler for the first
@@ -203,14 +211,14 @@ def test_ctrl_c_in_a_terminal_does_not_end_the_loader_s_workers(settings, tmp_pa
 
 
 def test_a_loss_that_is_no_number_is_never_saved(settings, tmp_path):
-    run = Run(settings, tmp_path)
-    run.read_every = 100                                        # as on a GPU
+    run = begin_run(settings, tmp_path)
+    run.losses.every = 100                                      # as on a GPU
     run.save()
     before = (tmp_path / "state.safetensors").read_bytes()
     batches = run.batches(0)
     with pytest.raises(BadInput, match="loss became nan at step 1"):
-        for number, (images, captions, lengths) in enumerate(batches):
-            step(run, (images * (float("nan") if number == 1 else 1.0), captions, lengths))
+        for number, batch in enumerate(batches):
+            step(run, batch._replace(images=batch.images * (math.nan if number == 1 else 1.0)))
     assert (tmp_path / "state.safetensors").read_bytes() == before
 
 
@@ -219,17 +227,17 @@ def test_when_losses_are_read_changes_no_number(settings, whole, tmp_path, monke
 
     def seldom(run, resume):
         begin(run, resume)
-        run.read_every = 3
+        run.losses.every = 3
 
     monkeypatch.setattr(Run, "begin", seldom)
-    train(settings, tmp_path)
+    train_run(settings, tmp_path)
     assert same(tmp_path, whole)
 
 
 def test_a_clock_set_back_changes_nothing(settings, whole, tmp_path, monkeypatch):
     clock = iter(range(10**9, 0, -3600))
     monkeypatch.setattr(time, "time", lambda: float(next(clock)))
-    train(settings, tmp_path)
+    train_run(settings, tmp_path)
     assert same(tmp_path, whole)
 
 
@@ -245,34 +253,34 @@ def test_a_folder_is_refused_to_a_second_process_until_the_first_is_killed(setti
         with monkeypatch.context() as patch:
             patch.setattr(folders, "PATIENCE", 0.1)
             with pytest.raises(BadInput, match="another process trains in"):
-                Run(settings, tmp_path / "run")
+                begin_run(settings, tmp_path / "run")
         assert folders.in_use(tmp_path / "run")
     finally:
         holder.kill()
         holder.wait()
-    Run(settings, tmp_path / "run")
+    begin_run(settings, tmp_path / "run")
 
 
 def test_a_page_may_make_its_run_again_and_a_finished_run_holds_no_folder(settings, tmp_path):
-    run = Run(settings, tmp_path)
-    again = Run(settings, tmp_path)
+    run = begin_run(settings, tmp_path)
+    again = begin_run(settings, tmp_path)
     assert folders.in_use(tmp_path) and again.lock is run.lock
-    train(settings, tmp_path)
+    train_run(settings, tmp_path)
     assert not folders.in_use(tmp_path)
 
 
 DISK = """
 import subprocess, sys
 from pathlib import Path
-from training.settings import Settings
+from captioning.settings import CaptioningSettings
 from system.files import BadInput
-from training.loop import train
+from tests.running import train_run
 
-disk, settings = Path(sys.argv[1]), Settings(**eval(sys.argv[2]))
+disk, settings = Path(sys.argv[1]), CaptioningSettings(**eval(sys.argv[2]))
 
 def attempt():
     try:
-        train(settings, disk / "run")
+        train_run(settings, disk / "run")
         print("done")
     except BadInput as error:
         print(error)
@@ -317,33 +325,33 @@ def test_a_full_or_read_only_disk_is_one_sentence_and_nothing_is_lost(settings, 
 
 
 def test_status_says_where_a_run_stands(settings, tmp_path):
-    run = Run(settings, tmp_path)
+    run = begin_run(settings, tmp_path)
     assert "nothing is saved yet\nbegin with: python train.py" in status(tmp_path)
     for batch in run.batches(0):
         step(run, batch)
         if run.position["batch"] == 3:
             run.save()
             break
-    mean = run.position["loss"] / run.position["words"]
+    mean = run.position["loss"] / run.position["count"]
     assert "0 of 2 epochs done, and 3 of 4 steps" in status(tmp_path)
     assert f"last loss {mean:.3f}" in status(tmp_path) and "s an epoch" in status(tmp_path)
     assert "running now" in status(tmp_path)
     for epoch, cider in ((1, 0.5), (2, 0.25)):
         row = finish_epoch(run, {**SEEN, "CIDEr": cider})
         assert f"{epoch} of 2 epochs done\nbest CIDEr on val 0.500, after" in status(tmp_path)
-        run.position.update(loss=3.0, words=2)
+        run.position.update(loss=3.0, count=2)
     assert f"last loss {row['train_loss']:.3f} per word, 1.000 on val" in status(tmp_path)
     assert status(tmp_path).endswith(f"evaluate.py {tmp_path} --data {settings.data}")
 
 
 def test_the_command_that_status_gives_means_the_same_settings(settings, tmp_path):
     settings = replace(settings, data=settings.data + " x", one_per_picture=True, tune_from=3)
-    (tmp_path / "settings.json").write_text(json.dumps(vars(settings)))
+    (tmp_path / "settings.json").write_text(json.dumps({"task": "captioning", **vars(settings)}))
     words = shlex.split(status(tmp_path).split("begin with: ")[1])
     assert words[:4] == ["python", "train.py", "--run", str(tmp_path)]
     parser = argparse.ArgumentParser()
-    add_options(parser)
-    assert Settings(**vars(parser.parse_args(words[4:]))) == settings
+    add_options(parser, CaptioningSettings)
+    assert CaptioningSettings(**vars(parser.parse_args(words[4:]))) == settings
 
 
 def test_the_command_answers_status_alone(settings, whole, monkeypatch, capsys):
@@ -359,8 +367,8 @@ def test_the_command_answers_status_alone(settings, whole, monkeypatch, capsys):
 @contextmanager
 def epoch_of(settings, folder, **scores):
     """A run whose first epoch is done, and is written when the block ends."""
-    run = Run(settings, folder)
-    run.position.update(batch=4, loss=100.0, words=100)
+    run = begin_run(settings, folder)
+    run.position.update(batch=4, loss=100.0, count=100)
     yield run
     finish_epoch(run, {**SEEN, **scores})
 
@@ -380,15 +388,15 @@ def test_one_caption_for_every_picture_is_named(settings, tmp_path, capsys):
 def test_a_diverging_loss_is_named(settings, tmp_path, capsys):
     with epoch_of(settings, tmp_path) as run:
         pass
-    run.position.update(batch=4, loss=150.0, words=100)
+    run.position.update(batch=4, loss=150.0, count=100)
     finish_epoch(run, SEEN)
     assert "warning: the loss rose to 1.500, so training diverges" in capsys.readouterr().err
 
 
 def test_an_encoder_left_in_train_mode_is_named(settings, tmp_path, capsys):
     with epoch_of(replace(settings, tune_from=8), tmp_path) as run:
-        torch.nn.Module.train(run.captioner.encoder.backbone.stages)
-        run.captioner.encoder(torch.randn(2, 3, 64, 64))
+        torch.nn.Module.train(run.task.captioner.encoder.backbone.stages)
+        run.task.captioner.encoder(torch.randn(2, 3, 64, 64))
     assert "warning: the encoder's batch-norm statistics moved" in capsys.readouterr().err
 
 
@@ -405,9 +413,9 @@ def test_val_pictures_that_are_also_train_pictures_are_named(write_root, tmp_pat
 def test_curves_and_history_are_written_after_every_epoch(settings, tmp_path, monkeypatch):
     drawn = []
     monkeypatch.undo()
-    monkeypatch.setattr(training, "warn_of_epoch", lambda history, run: drawn.append(
+    monkeypatch.setattr(training, "warn_of_loss", lambda history: drawn.append(
         plt.imread(tmp_path / "curves.png").shape))
-    train(settings, tmp_path)
+    train_run(settings, tmp_path)
     assert len(drawn) == 2 and drawn[0][:2] == (260, 1000) and not plt.get_fignums()
     assert [row["epoch"] for row in read_history(tmp_path)] == [1, 2]
 
@@ -415,7 +423,7 @@ def test_curves_and_history_are_written_after_every_epoch(settings, tmp_path, mo
 def test_tensorboard_is_one_sentence_if_it_is_not_installed(settings, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(BadInput, match="pip install tensorboard"):
-        train(settings, tmp_path, scalars=True)
+        train(Captioning(settings), tmp_path, scalars=True)
 
 
 def test_tensorboard_gets_every_number_of_an_epoch(tmp_path, monkeypatch):

@@ -15,21 +15,29 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from captioning.objectives import caption_loss
+from captioning.settings import CaptioningSettings
 from decoders.search import Search, search
 from system import processor
 from system.files import BadInput, run_command
 from tests.interface import needs_bfloat16
+from tests.running import begin_run, train_run
 from train import main as train_main
 from training import loop as training
-from training.loop import Run, caption_loss, finish_epoch, rate_at, step, train, validate
-from training.settings import Settings
+from training.loop import finish_epoch, rate_at, step, validate
 from vocabulary import END_ID
 
 
 @pytest.fixture
 def settings(tiny_root):
-    return Settings(data=str(tiny_root), epochs=3, batch_size=16, embed_size=24, hidden_size=24,
-                    vocab_threshold=1, warmup=2, views=2, val_pictures=6, dropout=0.3)
+    return CaptioningSettings(
+        data=str(tiny_root), epochs=3, batch_size=16, embed_size=24, hidden_size=24,
+        vocab_threshold=1, warmup=2, views=2, val_pictures=6, dropout=0.3)
+
+
+def one_by_one(run, *captions):
+    """Return a batch of captions of train by number, each with its own copy of its picture."""
+    return run.task.train.batch(run.task.train.rows(np.array(captions)[:, None]))
 
 
 def batch(vocab=11, seed=0):
@@ -76,30 +84,30 @@ def test_the_learning_rate_rises_then_falls_to_nothing(settings):
 
 
 def test_one_batch_learned_by_heart_comes_back_word_for_word(settings, tmp_path):
-    run = Run(replace(settings, dropout=0.0, one_per_picture=True, warmup=0, learning_rate=5e-3,
-                      views=1), tmp_path)
-    batch = run.train.batch(np.array([0, 5]))       # of a green and of a blue picture
+    run = begin_run(settings, tmp_path, dropout=0.0, one_per_picture=True, warmup=0,
+                    learning_rate=5e-3, views=1)
+    batch = one_by_one(run, 0, 5)                   # of a green and of a blue picture
     for _ in range(250):
         run.position.update(epoch=0, batch=0)
         loss, _ = step(run, batch)
     assert loss < 0.05
-    found = search(run.captioner.decoder, run.captioner.encoder.embed(batch[0]),
+    found = search(run.task.captioner.decoder, run.task.captioner.encoder.embed(batch.images),
                    Search("greedy", max_length=12))
-    for (caption,), target, length in zip(found, batch[1], batch[2], strict=True):
+    for (caption,), target, length in zip(found, batch.captions, batch.lengths, strict=True):
         assert caption.words == target[:length].tolist()
 
 
 def test_a_run_learns_and_leaves_the_frozen_encoder_as_it_was(settings, tmp_path):
-    run = Run(replace(settings, epochs=15, learning_rate=1e-2, patience=15), tmp_path)
-    before = {k: v.clone() for k, v in run.captioner.encoder.backbone.state_dict().items()}
-    embed = run.captioner.encoder.embed.weight.clone()
+    run = begin_run(settings, tmp_path, epochs=15, learning_rate=1e-2, patience=15)
+    before = {k: v.clone() for k, v in run.task.captioner.encoder.backbone.state_dict().items()}
+    embed = run.task.captioner.encoder.embed.weight.clone()
     for epoch in run.epochs():
         for one in run.batches(epoch):
             step(run, one)
         finish_epoch(run, validate(run))
-    after = run.captioner.encoder.backbone.state_dict()
+    after = run.task.captioner.encoder.backbone.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert not torch.equal(embed, run.captioner.encoder.embed.weight)
+    assert not torch.equal(embed, run.task.captioner.encoder.embed.weight)
     losses = [row["val_loss"] for row in run.history()]
     assert losses[-1] < 0.6 * losses[0]
 
@@ -114,37 +122,37 @@ def equal(one, other):
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(settings, tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        train(replace(settings, epochs=1, seed=seed), tmp_path / name)
+        train_run(settings, tmp_path / name, epochs=1, seed=seed)
     assert equal(weights(tmp_path / "a"), weights(tmp_path / "b"))
     assert not equal(weights(tmp_path / "a"), weights(tmp_path / "c"))
 
 
 def test_a_folder_with_other_settings_is_refused_with_the_difference(settings, tmp_path):
-    train(replace(settings, epochs=1), tmp_path)
+    train_run(settings, tmp_path, epochs=1)
     with pytest.raises(BadInput, match="dropout was 0.3, is 0.1"):
-        train(replace(settings, epochs=1, dropout=0.1), tmp_path)
+        train_run(settings, tmp_path, epochs=1, dropout=0.1)
 
 
 def test_it_stops_when_cider_has_not_risen_for_patience_epochs(settings, tmp_path, monkeypatch):
     scores = iter([0.2, 0.5, 0.4, 0.3, 0.1, 0.6, 0.7])
     fake = {"val_loss": 1.0, "perplexity": math.e, "distinct": 3, "sentence": ""}
     monkeypatch.setattr(training, "validate", lambda run: {**fake, "CIDEr": next(scores)})
-    history = train(replace(settings, epochs=20, patience=3), tmp_path)
+    history = train_run(settings, tmp_path, epochs=20, patience=3)
     assert [row["CIDEr"] for row in history] == [0.2, 0.5, 0.4, 0.3, 0.1]
 
 
 def test_a_loss_that_is_no_number_is_named(settings, tmp_path):
-    run = Run(settings, tmp_path)
-    features, captions, lengths = next(run.batches(0))
+    run = begin_run(settings, tmp_path)
+    batch = next(run.batches(0))
     with pytest.raises(BadInput, match="loss became nan at step 0"):
-        step(run, (features * math.nan, captions, lengths))
+        step(run, batch._replace(images=batch.images * math.nan))
 
 
 def test_a_tuned_encoder_trains_from_pictures(settings, tmp_path):
-    run = Run(replace(settings, tune_from=8, epochs=1, encoder_rate=1e-2), tmp_path)
-    stages = run.captioner.encoder.backbone.stages
+    run = begin_run(settings, tmp_path, tune_from=8, epochs=1, encoder_rate=1e-2)
+    stages = run.task.captioner.encoder.backbone.stages
     first, last = stages[0][0].weight.clone(), stages[8][0].weight.clone()
-    history = train(run.settings, tmp_path)
+    history = train_run(run.settings, tmp_path)
     tuned = load_file(tmp_path / "state.safetensors")
     assert torch.equal(tuned["weights.encoder.backbone.stages.0.0.weight"], first)
     assert not torch.equal(tuned["weights.encoder.backbone.stages.8.0.weight"], last)
@@ -154,16 +162,17 @@ def test_a_tuned_encoder_trains_from_pictures(settings, tmp_path):
 def test_a_step_follows_the_mean_over_words_clipped_to_its_norm(settings, tmp_path):
     settings = replace(settings, dropout=0.0, precision="float32")
     for clip in (1e9, 0.01):
-        run = Run(replace(settings, clip=clip), tmp_path / str(clip))
+        run = begin_run(settings, tmp_path / str(clip), clip=clip)
         heads = run.optimizer.param_groups[0]["params"]
-        features, captions, lengths = run.train.batch(np.array([0, 2, 9]))
-        scores = run.captioner.decoder(run.captioner.encoder.embed(features), captions)
+        batch = one_by_one(run, 0, 2, 9)
+        features, captions, lengths, _ = batch
+        scores = run.task.captioner.decoder(run.task.captioner.encoder.embed(features), captions)
         losses = [functional.cross_entropy(scores[row, t], captions[row, t])
                   for row, length in enumerate(lengths) for t in range(1, length)]
         gradients = torch.autograd.grad(sum(losses) / len(losses), heads)
         shrunk = min(1, clip / torch.cat([one.flatten() for one in gradients]).norm())
         before = [parameter.clone() for parameter in heads]
-        loss, words = step(run, (features, captions, lengths))
+        loss, words = step(run, batch)
         assert loss == pytest.approx(sum(losses).item() / len(losses)) and words == len(losses)
         for parameter, gradient, old in zip(heads, gradients, before, strict=True):
             torch.testing.assert_close(parameter.grad, shrunk * gradient, rtol=1e-4, atol=1e-7)
@@ -175,8 +184,8 @@ def test_a_step_follows_the_mean_over_words_clipped_to_its_norm(settings, tmp_pa
 def test_a_step_in_bfloat16_has_the_loss_and_nearly_the_direction_of_float32(settings, tmp_path):
     found = []
     for precision in ("float32", "bfloat16"):
-        run = Run(replace(settings, dropout=0.0, precision=precision), tmp_path / precision)
-        loss, _ = step(run, run.train.batch(np.arange(12)))
+        run = begin_run(settings, tmp_path / precision, dropout=0.0, precision=precision)
+        loss, _ = step(run, one_by_one(run, *range(12)))
         heads = run.optimizer.param_groups[0]["params"]
         found.append((loss.item(), torch.cat([one.grad.flatten() for one in heads])))
     (plain, gradient), (fast, other) = found
@@ -185,24 +194,24 @@ def test_a_step_in_bfloat16_has_the_loss_and_nearly_the_direction_of_float32(set
 
 
 def test_the_seed_draws_the_first_weights(settings, tmp_path):
-    first = [Run(replace(settings, seed=seed), tmp_path / str(number)).captioner.tensors()
+    first = [begin_run(settings, tmp_path / str(number), seed=seed).captioner.tensors()
              for number, seed in enumerate((0, 0, 1))]
     assert equal(first[0], first[1]) and not equal(first[0], first[2])
 
 
 def test_validation_is_per_word_without_dropout_and_of_the_encoder_as_it_is(settings, tmp_path):
-    run = Run(replace(settings, tune_from=8, dropout=0.5), tmp_path)
+    run = begin_run(settings, tmp_path, tune_from=8, dropout=0.5)
     next(run.batches(0))                                        # leaves the networks training
     scores = validate(run)
     total = words = 0
-    for features, captions, lengths in run.val.batches(7):
-        given = run.captioner.encoder.embed(features)
-        loss, count = caption_loss(run.captioner.decoder(given, captions), captions, lengths)
+    for features, captions, lengths, _ in run.task.val.batches(7):
+        given = run.task.captioner.encoder.embed(features)
+        loss, count = caption_loss(run.task.captioner.decoder(given, captions), captions, lengths)
         total, words = total + loss.item(), words + count.item()
     assert scores["val_loss"] == pytest.approx(total / words)
     assert scores["perplexity"] == pytest.approx(math.exp(total / words))
     with torch.no_grad():
-        run.captioner.encoder.backbone.stages[8][0].weight.neg_()
+        run.task.captioner.encoder.backbone.stages[8][0].weight.neg_()
     assert validate(run)["val_loss"] != pytest.approx(scores["val_loss"], abs=1e-6)
 
 
@@ -220,35 +229,35 @@ class NoReading(TorchDispatchMode):
 @pytest.mark.parametrize("precision", [
     "float32", pytest.param("bfloat16", marks=needs_bfloat16)])
 def test_a_step_asks_for_no_value_until_losses_are_read(settings, tmp_path, precision):
-    run = Run(replace(settings, precision=precision), tmp_path)
-    run.read_every = 3
+    run = begin_run(settings, tmp_path, precision=precision)
+    run.losses.every = 3
     run.optimizer.step = lambda: None       # counts its steps in tensors that are never on a GPU
     batches = list(run.batches(0))
     with NoReading():
         for batch in batches[:2]:
             step(run, batch)
-    assert run.position["words"] == 0
+    assert run.position["count"] == 0
     step(run, batches[2])
-    assert run.position["words"] > 0
+    assert run.position["count"] > 0
 
 
 @needs_bfloat16
 def test_bfloat16_is_for_the_steps_alone(settings, tmp_path):
     losses = {}
     for precision in ("float32", "bfloat16"):
-        run = Run(replace(settings, precision=precision), tmp_path / precision)
+        run = begin_run(settings, tmp_path / precision, precision=precision)
         losses[precision] = step(run, next(run.batches(0)))[0].item()
-        assert all(one.dtype != torch.bfloat16 for one in run.captioner.tensors().values())
+        assert all(one.dtype != torch.bfloat16 for one in run.task.captioner.tensors().values())
     assert losses["float32"] != losses["bfloat16"] == pytest.approx(losses["float32"], rel=1e-2)
 
 
 def test_bfloat16_where_no_lstm_has_it_is_refused(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(processor, "trains_in_bfloat16", lambda kind: False)
     with pytest.raises(BadInput, match="cannot train in bfloat16: give --precision float32"):
-        Run(replace(settings, precision="bfloat16"), tmp_path)
+        begin_run(settings, tmp_path, precision="bfloat16")
     assert not any(tmp_path.iterdir())
     monkeypatch.setattr(processor, "precision_of", lambda device: torch.bfloat16)
-    assert Run(replace(settings, precision="auto"), tmp_path).precision == "float32"
+    assert begin_run(settings, tmp_path, precision="auto").precision == "float32"
 
 
 def command(*options):
@@ -279,6 +288,6 @@ def test_help_names_every_setting_with_its_default(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         train_main()
     shown = " ".join(capsys.readouterr().out.split())
-    for one in fields(Settings):
+    for one in fields(CaptioningSettings):
         assert f"--{one.name.replace('_', '-')}" in shown
         assert one.default is MISSING or f"({one.default})" in shown

@@ -8,10 +8,11 @@ import nbformat
 import pytest
 import torch
 
+from captioning.complaints import warn_of_shared
+from captioning.settings import CaptioningSettings
 from coco.dataset import read_split
-from training.loop import Run, finish_epoch, step, validate
-from training.settings import Settings
-from training.watching import warn_of_shared
+from tests.running import begin_run
+from training.loop import finish_epoch, step, validate
 
 PAGE = nbformat.read(Path(__file__).parent.parent / "2_Training.ipynb", as_version=4)
 NAMED = {"same": "every picture got the same caption",
@@ -38,8 +39,8 @@ def trained(tiny_root, tmp_path, capsys):
         dials = {"learning_rate": 0.01, "views": 1, "vocab_threshold": 1, "dropout": 0,
                  "embed_size": 32, "hidden_size": 32, "batch_size": 4, "warmup": 2, "epochs": 10,
                  "patience": 10, **dials}
-        settings = Settings(str(tiny_root), **dials)
-        run = Run(settings, tmp_path / "run")
+        settings = CaptioningSettings(str(tiny_root), **dials)
+        run = begin_run(settings, tmp_path / "run")
         fault(run)
         for epoch in run.epochs():
             for batch in run.batches(epoch):

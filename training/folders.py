@@ -1,10 +1,10 @@
-"""The folder of a run: who may train in it, and what it tells.
+"""The folder of a run: who may train in it, and what its files tell.
 
-    settings.json, vocabulary.json   what the run is
+    settings.json                    the task and its settings; the task may add files (vocabulary)
     history.jsonl, curves.png        a line and a point for every epoch
-    best.safetensors                 the captioner with the best CIDEr on val: to use
+    best.safetensors                 the weights of the best epoch: to use
     state.safetensors                weights, optimizer, position: to go on
-    status.json                      where it stands, for who watches
+    status.json                      how far the run has come
     lock                             held by the process that trains, empty
 
 Only the main process writes, each file whole or not at all, the state last. A kill between two
@@ -18,35 +18,58 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from system.files import BadInput, read_json, writing
+from system.files import BadInput, read_json, write_json, writing
 
 PATIENCE = 10               # seconds: loader workers outlive a killed run by five, and its lock
 
 
 def read_history(folder):
-    """The epochs of a run's folder, one dict each; none if none is finished."""
+    """Return the epochs of a run's folder, one dict each; none if none is finished."""
     path = Path(folder) / "history.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [json.loads(line) for line in lines]
 
 
-def claim(folder, settings, resume):
-    """Take a folder for a run; refuses one in use, with other settings, or not to be resumed.
+def read_spent(folder):
+    """Return the seconds that a run took, in all and at the end of each epoch."""
+    path = Path(folder) / "status.json"
+    found = read_json(path, "delete it") if path.exists() else {}
+    return {key: found[key] for key in ("seconds", "at_epoch") if key in found}
 
-    Returns the lock, which lasts as long as something refers to it, and never beyond the process.
-    """
+
+def recorded(task):
+    """Return what settings.json holds of a task: its name and its settings."""
+    return {"task": task.name, **asdict(task.settings)}
+
+
+def write_settings(folder, task):
+    """Write settings.json."""
+    write_json(folder / "settings.json", recorded(task), indent=1)
+
+
+def refuse_other_settings(folder, task, resume):
+    """Raise `BadInput` if a folder holds a run of other settings, or one not to be resumed."""
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is a file: give --run a folder")
     path = folder / "settings.json"
-    if path.exists():
-        if not resume:
-            raise BadInput(f"{folder} holds a run already: give another folder, or resume it")
-        before, now = read_json(path, "give another --run"), asdict(settings)
-        changed = [f"{key} was {before.get(key)!r}, is {now[key]!r}"
-                   for key in now if before.get(key) != now[key]]
-        if changed:
-            raise BadInput(f"{folder} holds a run with other settings ({'; '.join(changed)}): "
-                           "give another --run, or the same settings to go on")
+    if not path.exists():
+        return
+    if not resume:
+        raise BadInput(f"{folder} holds a run already: give another folder, or resume it")
+    before, now = read_json(path, "give another --run"), recorded(task)
+    changed = [f"{key} was {before.get(key)!r}, is {now[key]!r}"
+               for key in now if before.get(key) != now[key]]
+    if changed:
+        raise BadInput(f"{folder} holds a run with other settings ({'; '.join(changed)}): "
+                       "give another --run, or the same settings to go on")
+
+
+def claim(folder, task, resume):
+    """Lock a folder for a run and return the lock; raise `BadInput` if the folder cannot be had.
+
+    The lock lasts as long as something refers to it, and never beyond the process.
+    """
+    refuse_other_settings(folder, task, resume)
     # one object for a path, so that a notebook may make its Run again
     lock = FileLock(folder / "lock", is_singleton=True)
     with writing(folder):
@@ -62,13 +85,13 @@ def claim(folder, settings, resume):
 
 
 def fresh_folder(folder):
-    """`folder`, or the first of folder-2, folder-3 ... where no run is yet."""
+    """Return `folder`, or the first of folder-2, folder-3 ... that holds no run yet."""
     names = itertools.chain([str(folder)], (f"{folder}-{number}" for number in itertools.count(2)))
     return next(name for name in names if not (Path(name) / "settings.json").exists())
 
 
 def newest_run(folder="runs"):
-    """The run under `folder` whose best captioner was written last."""
+    """Return the run under `folder` whose best weights were written last."""
     runs = [path.parent for path in Path(folder).glob("*/best.safetensors")]
     if not runs:
         raise BadInput(f"there is no trained run under {folder}/: run 2_Training.ipynb first, or "
@@ -77,7 +100,7 @@ def newest_run(folder="runs"):
 
 
 def in_use(folder):
-    """Whether a process trains in this folder now."""
+    """Return whether a process trains in this folder now."""
     path = Path(folder) / "lock"
     try:
         if path.exists():

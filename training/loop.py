@@ -1,24 +1,19 @@
-"""Training: cross-entropy on every word, validated by free-running CIDEr.
+"""The loop of every training: steps on batches, validation, and what an epoch leaves behind.
 
-    Settings --Run--> step(run, batch) ... validate(run) -> finish_epoch(run, scores) ... and again
+    Task --Run--> step(run, batch) ... validate(run) -> finish_epoch(run, scores) ... and again
 
-Under torchrun each process takes its share of every batch, and the gradient is that of the whole:
-the loss is divided by the words of all processes together.
+Under torchrun each process takes its part of every batch, and the gradient is that of the whole:
+the loss is divided by the count of all processes.
 
     torchrun --nproc-per-node=2 -- train.py --data data/scenes --run runs/scenes
 """
 
 import json
 import math
-from dataclasses import asdict
 
 import torch
 from tqdm.auto import tqdm
 
-from captioning.checkpoint import save_captioner
-from captioning.evaluation import caption_features, score
-from captioning.objectives import caption_loss
-from figures.pictures import save_curves
 from system.distributed import (
     all_reduce,
     bar_options,
@@ -29,27 +24,27 @@ from system.distributed import (
     world_size,
 )
 from system.files import whole_file
-from training.folders import fresh_folder, newest_run, read_history
+from training.curves import save_curves
 from training.run import Run
-from training.watching import tensorboard, warn_of_epoch, write_scalars
-
-__all__ = ["Run", "caption_loss", "finish_epoch", "fresh_folder", "newest_run", "rate_at",
-           "read_history", "step", "train", "validate"]        # what a page of training needs
+from training.watching import tensorboard, warn, warn_of_loss, write_scalars
 
 
 def rate_at(step, settings, steps):
-    """The share of the peak learning rate at `step` of `steps`: linear rise, then cosine."""
+    """Return the fraction of the peak learning rate at `step` of `steps`.
+
+    It rises linearly over `settings.warmup` steps, then falls to 0 along half a cosine.
+    """
     if step < settings.warmup:
         return (step + 1) / settings.warmup
-    share = (step - settings.warmup) / max(1, steps - settings.warmup)
-    return 0.5 * (1 + math.cos(math.pi * share))
+    progress = (step - settings.warmup) / max(1, steps - settings.warmup)
+    return 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def step(run, batch):
-    """One optimizer step on a batch of `run.batches`: loss per word, words.
+    """Take one optimizer step on a batch of `run.batches` and return loss per item, items.
 
     Nothing here waits for a GPU, so both are tensors, and a loss that is no number is noticed some
-    steps later, by `run.tally`; on a CPU at once, before it spoils the weights.
+    steps later, by `run.losses`; on a CPU at once, before it spoils the weights.
     """
     settings, position, device = run.settings, run.position, torch.device(run.device).type
     number = position["epoch"] * run.steps_per_epoch + position["batch"]
@@ -59,94 +54,85 @@ def step(run, batch):
         group["lr"] = group["peak"] * rate_at(number, settings,
                                               settings.epochs * run.steps_per_epoch)
     with torch.autocast(device, torch.bfloat16, enabled=run.precision == "bfloat16"):
-        objective, loss, words = run.model(*batch)
-    all_loss, all_words = all_reduce(torch.stack([loss, words]))
+        objective, loss, count = run.model(batch)
+    all_loss, all_count = all_reduce(torch.stack([loss, count]))
     run.optimizer.zero_grad()
-    (objective * world_size() / all_words).backward()         # processes average their gradients
-    norm = torch.nn.utils.clip_grad_norm_(
-        [p for group in run.optimizer.param_groups for p in group["params"]], settings.clip)
-    run.pending.append((number, torch.stack([all_loss, all_words, norm])))
-    if len(run.pending) >= run.read_every:
-        run.tally()
+    (objective * world_size() / all_count).backward()    # processes average their gradients
+    norm = torch.nn.utils.clip_grad_norm_(run.parameters(), settings.clip)
+    run.losses.add(number, all_loss, all_count, norm)
     run.optimizer.step()
     run.average.update(number)
     position["batch"] += 1
-    return all_loss / all_words, all_words
+    return all_loss / all_count, all_count
 
 
 @torch.no_grad()
 def validate(run):
-    """Loss per word under teacher forcing, and scores and sentences of free-running captions.
-
-    The main process does it for all.
-    """
-    run.captioner.encoder.eval()
-    run.captioner.decoder.eval()
+    """Return the figures of the task's `measure`, with the averaged weights in place."""
+    run.model.eval()
     with run.average.in_use():
-        run.val.features = run.val_features()
-        return broadcast(measure(run) if is_main() else None)
-
-
-def measure(run):
-    """The scores of `validate`, in this process."""
-    captioner, total_loss, total_words = run.captioner, 0.0, 0
-    for batch in run.val.batches(256):
-        features, captions, lengths = (tensor.to(run.device) for tensor in batch)
-        scores = captioner.decoder(captioner.encoder.embed(features), captions)
-        loss, words = caption_loss(scores, captions, lengths)
-        total_loss, total_words = total_loss + loss.item(), total_words + words.item()
-    sentences = [found[0] for found in caption_features(captioner, run.val.features[0])]
-    scores, _ = score(sentences, run.references)
-    loss = total_loss / total_words
-    return {"val_loss": loss, "perplexity": math.exp(loss), **scores, "sentence": sentences[0]}
+        return broadcast(run.task.measure())
 
 
 def finish_epoch(run, scores):
-    """Write an epoch's history, its captioner if it is the best so far, the curves, the state."""
-    run.tally()
+    """Write an epoch's history, its best weights if it is the best so far, curves and state."""
+    run.losses.read()
     position = run.position
-    row = {"epoch": position["epoch"] + 1, "train_loss": position["loss"] / position["words"],
+    row = {"epoch": position["epoch"] + 1, "train_loss": position["loss"] / position["count"],
            **scores}
-    better = scores["CIDEr"] > position["best"]
+    improves = run.improves(scores[run.task.key])
     if is_main():
-        history = [*run.history(), row]
-        with whole_file(run.folder / "history.jsonl") as beside:
-            beside.write_text("".join(json.dumps(line) + "\n" for line in history),
-                              encoding="utf-8")
-        if better:
-            with run.average.in_use():
-                save_captioner(run.folder / "best.safetensors", run.captioner,
-                               settings=asdict(run.settings), val=row)
-        save_curves(history, run.folder / "curves.png")
-        warn_of_epoch(history, run)
-    if better:                          # not before it is written: a page may be stopped, and go on
-        position.update(best=scores["CIDEr"], best_epoch=row["epoch"])
-    position.update(epoch=row["epoch"], batch=0, loss=0.0, words=0)
+        write_epoch(run, row, improves)
+    if improves:                        # not before it is written: a page may be stopped, and go on
+        position.update(best=scores[run.task.key], best_epoch=row["epoch"])
+    position.update(epoch=row["epoch"], batch=0, loss=0.0, count=0)
     run.note_time(row["epoch"])
     run.save()
     if run.finished and is_main():
         run.lock.release(force=True)
-    barrier()                              # the others may read what is written
+    barrier()                           # the others may read what is written
     return row
 
 
-def train(settings, folder, device="cpu", resume=True, scalars=False):
-    """Train until done; the whole loop, which notebook 2 writes out. Returns the history.
+def write_epoch(run, row, improves):
+    """Write the files of a finished epoch, the state aside, and say what looks wrong."""
+    history = [*run.history(), row]
+    with whole_file(run.folder / "history.jsonl") as beside:
+        beside.write_text("".join(json.dumps(line) + "\n" for line in history), encoding="utf-8")
+    if improves:
+        with run.average.in_use():
+            run.task.save_best(run.folder / "best.safetensors", row)
+    save_curves(history, run.folder / "curves.png")
+    warn_of_loss(history)
+    for complaint in run.task.complaints(history):
+        warn(complaint)
+
+
+def train(task, folder, device="cpu", resume=True, scalars=False):
+    """Train until done: the whole loop, which notebook 2 writes out. Return the history.
 
     scalars: send the numbers of each epoch to TensorBoard.
     """
-    run = Run(settings, folder, device, resume)
+    run = Run(task, folder, device, resume)
     writer = tensorboard(folder, run.position["epoch"]) if scalars and is_main() else None
     for epoch in run.epochs():
-        with tqdm(run.batches(epoch), f"epoch {epoch + 1}/{settings.epochs}", leave=False,
-                  total=run.steps_per_epoch, initial=run.position["batch"], **bar_options()) as bar:
+        with tqdm(run.batches(epoch), f"epoch {epoch + 1}/{run.settings.epochs}", leave=False,
+                  total=run.steps_per_epoch, initial=run.position["batch"],
+                  **bar_options()) as bar:
             for batch in bar:
                 step(run, batch)
                 bar.set_postfix_str(run.pace(), refresh=False)
         row = finish_epoch(run, validate(run))
         if is_main():
-            tqdm.write("epoch {epoch:3d}   loss {train_loss:.3f}   val loss {val_loss:.3f}   CIDEr "
-                       "{CIDEr:.3f}   {distinct} distinct captions   {sentence!r}".format(**row))
+            tqdm.write(line_about(row, task.shown))
         if writer:
             write_scalars(writer, row)
     return run.history()
+
+
+def line_about(row, names):
+    """Return a line about an epoch: its number, its loss, and these entries of its row."""
+    shown = {name: f"{value:.3f}" if isinstance(value, float) else repr(value)
+             for name, value in row.items()}
+    return (f"epoch {row['epoch']:3d}   loss {row['train_loss']:.3f}   "
+            + "   ".join(f"{name.replace('_', ' ')} {shown[name]}" for name in names))

@@ -1,0 +1,82 @@
+"""The settings of a captioner's training, and its named recipes."""
+
+from dataclasses import dataclass
+
+from decoders.registry import NAMES as DECODERS
+from encoders.backbones import NAMES as ENCODERS
+from system.files import BadInput
+from training.settings import Settings, at_least_one, dial
+
+
+@dataclass(frozen=True)
+class CaptioningSettings(Settings):
+    """What a captioner's training depends on. Captions are counted one by one: five a picture."""
+
+    encoder: str = dial("efficientnet_lite0", "backbone, see encoders/backbones.py")
+    weights: str | None = dial("pretrained", "pretrained, or a local .pth or .safetensors file")
+    fit: str = dial("squash", "picture to square: squash it, or crop the middle")
+    tune_from: int | None = dial(None, "first encoder stage that trains; none is frozen")
+    encoder_rate: float = dial(1e-5, "peak rate of tuned encoder stages")
+    views: int = dial(2, "cached views of a training picture: 1 is as it is, more are augmented")
+    vocab_threshold: int = dial(5, "occurrences in train below which a word is <unk>")
+    one_per_picture: bool = dial(False, "an epoch has one caption a picture instead of all")
+    captions_per_picture: int = dial(
+        0, "captions of a picture side by side in a batch; 0 mixes captions by length")
+    decoder: str = dial("lstm_every", "decoder, see decoders/registry.py")
+    embed_size: int = dial(512, "size of image and word vectors")
+    hidden_size: int = dial(512, "size of the decoder's state")
+    num_layers: int = dial(1, "layers of the decoder")
+    dropout: float = dial(0.5, "fraction of word vectors and of outputs silenced")
+    label_smoothing: float = dial(0.0, "fraction of a target's probability spread over all words")
+    start: str | None = dial(None, "run or checkpoint whose weights the training begins with")
+    samples: int = dial(0, "self-critical: captions sampled of a picture; 0 is cross-entropy")
+    val_pictures: int = dial(1000, "pictures of val captioned and scored after each epoch")
+
+    def rules(self):
+        """Return the engine's rules and those of the fields above."""
+        return {
+            **super().rules(),
+            **at_least_one(self, "views", "vocab_threshold", "embed_size", "hidden_size",
+                           "num_layers", "val_pictures"),
+            f"encoder must be one of {', '.join(ENCODERS)}": self.encoder in ENCODERS,
+            f"decoder must be one of {', '.join(DECODERS)}": self.decoder in DECODERS,
+            "fit must be squash or crop": self.fit in ("squash", "crop"),
+            "tune_from must be a stage, 0 or more": self.tune_from is None or self.tune_from >= 0,
+            "dropout and label_smoothing must be at least 0 and below 1":
+                0 <= self.dropout < 1 and 0 <= self.label_smoothing < 1,
+            "encoder_rate must be above 0": self.encoder_rate > 0,
+            "captions_per_picture must not be negative": self.captions_per_picture >= 0,
+            "samples must be 0, or 2 or more with one_per_picture":
+                self.samples == 0 or self.samples > 1 and self.one_per_picture,
+        }
+
+
+# A recipe's name keeps its meaning for good: scores are quoted with it.
+ATTENTION = {"encoder": "efficientnet_lite2", "decoder": "adaptive", "views": 3,
+             "label_smoothing": 0.1, "learning_rate": 1.5e-3, "average": 0.998}
+RECIPES = {
+    # Show and Tell's LSTM (arXiv:1411.4555) on a frozen pooled feature, seen at every step
+    "seed": {},
+    # the same, small enough for a minute on a laptop: notebook 2 on the drawn scenes
+    "small": {"epochs": 12, "embed_size": 256, "hidden_size": 256, "learning_rate": 3e-3,
+              "dropout": 0.2, "views": 1},
+    # Knowing When to Look (arXiv:1612.01887) on the grid of a larger frozen encoder
+    "attention": ATTENTION,
+    # its encoder learns too: needs --start, a run of "attention"
+    "tuned": {**ATTENTION, "tune_from": 5, "captions_per_picture": 5, "learning_rate": 3e-4,
+              "encoder_rate": 3e-5, "epochs": 4},
+    # taught by the CIDEr of its own sentences: needs --start, a run of "tuned"
+    "critical": {**ATTENTION, "tune_from": 5, "samples": 5, "one_per_picture": True,
+                 "batch_size": 32, "learning_rate": 1e-4, "warmup": 20, "average": 0.98,
+                 "epochs": 5, "patience": 5},
+}
+
+
+def settings_of(recipe, data, **changes):
+    """Return the settings of a recipe by name for a dataset, with `changes` that win over it.
+
+    Raises `BadInput` if there is no such recipe.
+    """
+    if recipe not in RECIPES:
+        raise BadInput(f"there is no recipe {recipe!r}: choose one of {', '.join(RECIPES)}")
+    return CaptioningSettings(**{**RECIPES[recipe], "data": data, **changes})

@@ -1,0 +1,194 @@
+"""The captioning task: what the engine in training/ needs to train and judge a captioner.
+
+    CaptioningSettings --Captioning--> captioner, objective, batches, CIDEr on val
+
+Data are a split's captions and its pictures' features, cached if the encoder is frozen. The
+objective is cross-entropy, or the rewards of sampled captions if `settings.samples` says so.
+"""
+
+import math
+from dataclasses import asdict
+
+import torch
+
+from captioning.captioner import Captioner
+from captioning.checkpoint import load_captioner, save_captioner
+from captioning.complaints import complaints_about, warn_of_shared
+from captioning.evaluation import score, tokenized_references
+from captioning.objectives import Loss, caption_loss
+from captioning.self_critical import Rewards, SelfCritical
+from coco.checkup import readable
+from coco.dataset import read_split
+from data_loader import CaptionData, tokenized
+from decoders.registry import wants_grid
+from encoders.backbones import transform_of
+from encoders.features import cached_features, encode_split
+from system.distributed import is_main, main_first, rank, world_size
+from system.files import BadInput
+from training.task import Task
+from vocabulary import Vocabulary, read_words
+
+VAL_BATCH = 256             # captions of val in one forward pass
+
+
+class Captioning(Task):
+    """A captioner's training on a dataset in COCO's layout, chosen by CIDEr on val.
+
+    features: function of (backbone, transform, split, views) that gives a frozen encoder's output,
+    `cached_features` or one that hands over ready-made features.
+    """
+
+    name, key, better = "captioning", "CIDEr", max
+    shown = ("val_loss", "CIDEr", "distinct", "sentence")
+
+    def __init__(self, settings, features=cached_features):
+        super().__init__(settings)
+        self.features = features
+
+    def read(self):
+        """Read the captions of train and val."""
+        with main_first():                              # the others find them kept
+            self.train_split = read_split(self.settings.data, "train")
+            self.val_split = read_split(self.settings.data, "val").first(self.settings.val_pictures)
+
+    def prepare(self, device):
+        """Build vocabulary, captioner and objective, and encode train if the encoder is frozen."""
+        self.device = device
+        self.prepare_captions()
+        self.prepare_captioner()
+        backbone = self.captioner.encoder.backbone
+        self.train.transform = self.captioner.transform
+        if backbone.frozen:
+            self.train.features = self.features(backbone, self.train.transform, self.train_split,
+                                                self.settings.views)
+        if is_main():
+            warn_of_shared(self.train_split, self.val_split)
+        self.objective = self.build_objective()
+        self.statistics = [one.clone() for one in backbone.buffers()]
+        self.steps_per_epoch = len(self.order(0))
+
+    def prepare_captions(self):
+        """Leave out pictures that cannot be read and turn captions into integers."""
+        with main_first():                              # the others find the texts tokenised
+            self.train_split = readable(self.train_split)
+            self.val_split = readable(self.val_split)
+            self.vocab = Vocabulary.build(tokenized(self.train_split),
+                                          self.settings.vocab_threshold)
+            self.train = CaptionData(self.train_split, self.vocab)
+            self.val = CaptionData(self.val_split, self.vocab)
+        self.references = tokenized_references(self.val_split)
+
+    def prepare_captioner(self):
+        """Build the captioner from the seed, or take the weights of the run it starts with."""
+        settings = self.settings
+        torch.manual_seed(settings.seed)
+        self.captioner = Captioner.build(
+            architecture(settings), self.vocab, transform_of(settings.encoder, settings.fit),
+            settings.weights, settings.tune_from).to(self.device)
+        if settings.start:                              # before its features are asked for
+            take_over(self.captioner, settings.start)
+
+    def build_objective(self):
+        """Return cross-entropy or self-critical training over encoder and decoder.
+
+        Of a frozen encoder only the linear layer is part of it: the rest is in the features.
+        """
+        settings, captioner = self.settings, self.captioner
+        encoder = captioner.encoder if self.train.features is None else captioner.encoder.embed
+        if settings.samples:
+            return SelfCritical(encoder, captioner.decoder, Rewards(self.train_split, self.vocab),
+                                settings.samples)
+        return Loss(encoder, captioner.decoder, settings.label_smoothing)
+
+    def groups(self):
+        """Return the decoder with the linear layer and, at its own rate, tuned encoder stages."""
+        encoder = self.captioner.encoder
+        tuned = [one for one in encoder.backbone.parameters() if one.requires_grad]
+        heads = [*encoder.embed.parameters(), *self.captioner.decoder.parameters()]
+        groups = [{"params": heads, "peak": self.settings.learning_rate}]
+        return groups + ([{"params": tuned, "peak": self.settings.encoder_rate}] if tuned else [])
+
+    def order(self, epoch):
+        """Return which captions each batch of an epoch has in this process."""
+        settings = self.settings
+        return self.train.order(settings.batch_size, settings.seed, epoch,
+                                settings.one_per_picture, settings.captions_per_picture,
+                                (rank(), world_size()))
+
+    def batches(self, epoch, start):
+        """Yield this process's part of the batches of an epoch, from batch `start` on."""
+        return self.train.read(self.order(epoch)[start:], self.settings.seed, epoch,
+                               self.settings.workers)
+
+    def measure(self):
+        """Return loss per word under teacher forcing, and scores of free-running captions.
+
+        All processes encode val together; the main one alone captions and scores.
+        """
+        encoder, decoder = self.captioner.encoder, self.captioner.decoder
+        self.val.features = self.val_features()
+        if not is_main():
+            return None
+        total, words = 0.0, 0
+        for batch in self.val.read(self.val.order(VAL_BATCH)):
+            batch = batch.to(self.device)
+            scores = decoder(encoder.embed(batch.images), batch.captions)
+            loss, count = caption_loss(scores, batch.captions, batch.lengths.to(self.device))
+            total, words = total + loss.item(), words + count.item()
+        sentences = [best for best, *_ in self.captioner.sentences(self.val.features[0])]
+        scores, _ = score(sentences, self.references)
+        loss = total / words
+        return {"val_loss": loss, "perplexity": math.exp(loss), **scores, "sentence": sentences[0]}
+
+    def val_features(self):
+        """Return the backbone's output for val: cached if it is frozen, else computed as it is now.
+
+        All processes fill the cache; what is not kept there, only the main one computes.
+        """
+        backbone, transform = self.captioner.encoder.backbone, self.captioner.transform
+        if backbone.frozen:
+            return self.features(backbone, transform, self.val_split, 1)
+        return encode_split(backbone, transform, self.val_split) if is_main() else None
+
+    def tensors(self):
+        """Return the captioner's weights by name."""
+        return self.captioner.tensors()
+
+    def load_tensors(self, tensors):
+        """Put back what `tensors` returned."""
+        self.captioner.load_tensors(tensors)
+
+    def save_best(self, path, row):
+        """Write the captioner as a checkpoint with its settings and scores."""
+        save_captioner(path, self.captioner, settings=asdict(self.settings), val=row)
+
+    def record(self, folder):
+        """Write the vocabulary."""
+        self.vocab.save(folder / "vocabulary.json")
+
+    def compare(self, folder):
+        """Raise `BadInput` if the folder's run has another vocabulary."""
+        path = folder / "vocabulary.json"
+        if read_words(path) != self.vocab.words:
+            raise BadInput(f"{path} is not of the captions that {self.settings.data} has now: "
+                           "give another --run, or the data that this one was begun with")
+
+    def complaints(self, history):
+        """Return what the epochs so far show to be wrong."""
+        return complaints_about(history, self)
+
+
+def take_over(captioner, start):
+    """Give a captioner the weights of another run's best one, of the same build and words."""
+    other = load_captioner(start)
+    if (other.architecture, other.vocab.words) != (captioner.architecture, captioner.vocab.words):
+        raise BadInput(f"{start} is another kind of captioner, or of other words: give the same "
+                       "encoder, decoder, sizes and data as it was trained with")
+    captioner.load_tensors(other.tensors())
+
+
+def architecture(settings):
+    """Return the arguments of encoder and decoder, as a checkpoint keeps them."""
+    sizes = ("embed_size", "hidden_size", "num_layers", "dropout")
+    return {"encoder": {"backbone": settings.encoder, "grid": wants_grid(settings.decoder)},
+            "decoder": {"name": settings.decoder, **{key: getattr(settings, key) for key in sizes}}}
