@@ -12,7 +12,7 @@ false, and other ways to say the same that a reader or a model may think of.
 import re
 from itertools import product
 
-from scenes.wording import plural
+from scenes.words import plural
 
 BACKGROUNDS = frozenset(("beach", "meadow", "night", "room", "snow", "sunset"))
 SHAPES = {"ball": "ball, beach ball, beachball", "balloon": "balloon", "butterfly": "butterfly",

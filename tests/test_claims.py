@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from scenes import dataset as scenes
-from scenes.claims import KINDS, check, shares, table, tally
+from scenes.claims import KINDS, check, proportions, table, tally
 from scenes.drawing import COLOURS
-from scenes.wording import NOUNS, PLACES, SIZES, plural, sentences
+from scenes.wording import sentences
+from scenes.words import NOUNS, PLACES, SIZES, plural
 
 STRANGER = Path(__file__).parent / "data" / "hundred_sentences.json"
 SINGULAR = {noun: shape for shape, nouns in NOUNS.items() for noun in nouns}
@@ -305,13 +306,13 @@ def test_a_stranger_s_sentences_are_judged_rightly_or_not_at_all():
 
 # Sums.
 
-def test_tally_shares_and_table_add_up():
+def test_tally_proportions_and_table_add_up():
     sentences = ["a red car", "a blue car", "a zebra", "two trees"]
     graphs = [MEADOW] * 4
     assert tally(sentences, graphs) == {"object": (3, 3), "colour": (1, 2), "size": (0, 0),
                                         "count": (0, 1), "relation": (0, 0), "background": (0, 0)}
-    assert shares(sentences, graphs) == {"true": 0.25, "false": 0.5, "not understood": 0.25,
-                                         "claims": 1.5}
+    assert proportions(sentences, graphs) == {"true": 0.25, "false": 0.5, "not understood": 0.25,
+                                              "claims": 1.5}
     assert re.search(r"colour +1 +2 +0.500", table(sentences, graphs))
 
 

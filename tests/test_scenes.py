@@ -18,7 +18,7 @@ from scenes.dataset import HELD_OUT, SEEN, draw
 from scenes.drawing import COLOURS, PAINTERS
 from scenes.lexicon import SHAPES
 from scenes.scenery import BACKDROPS, SIDE
-from scenes.wording import NOUNS, PLACES, plural
+from scenes.words import NOUNS, PLACES, plural
 from scenes.world import Thing
 from system.files import BadInput
 
