@@ -22,8 +22,9 @@ Kinds of claim: object, colour, size, count, relation (also where in the picture
 from dataclasses import dataclass, field
 from itertools import combinations, islice, product
 
-from scenes.grammar import Phrase, readings
+from scenes.grammar import readings
 from scenes.lexicon import SHAPES, tokens
+from scenes.meaning import Phrase
 from scenes.words import plural
 
 MOST = 500              # combinations of referents tried, a product over phrases; freaks have more
@@ -110,7 +111,7 @@ class Judge:
                 other = "not all of them are" if every and match else "it is not"
                 found = f"that is {value}" if true else f"but {other} {value}"
                 yield Claim(kind, f"there is a {phrase.noun} {found}", true)
-            # what no such thing is does not narrow them, so that one error is not counted twice
+            # a false attribute narrows nothing: one error is not to be counted twice
             fits = match if match or absent else fits
         self.fitting[phrase] = fits
 
@@ -132,10 +133,10 @@ class Judge:
         fits = self.fitting[phrase]
         if phrase.every or phrase.low > len(fits):
             return [tuple(fits)]
-        sizes = range(phrase.low, min(len(fits), phrase.high or len(fits)) + 1)
-        if phrase.low == 1:
-            sizes = (1,)                                # "a ball" is one, though more may fit
-        return [some for size in reversed(sizes) for some in combinations(fits, size)]
+        # "a ball" is one, though more may fit
+        most = 1 if phrase.low == 1 else min(len(fits), phrase.high or len(fits))
+        return [some for size in range(most, phrase.low - 1, -1)
+                for some in combinations(fits, size)]
 
     def resolve(self):
         """Return {phrase: its referents}, those that make most of the sentence true."""
@@ -244,7 +245,6 @@ def table(sentences, graphs):
     for kind, (true, total) in tally(sentences, graphs).items():
         lines.append(f"{kind:12} {true:6} {total:6}  " + (f"{true / total:.3f}" if total else "-"))
     found = proportions(sentences, graphs)
-    lines += [f"sentences: {found['true']:.3f} true, {found['false']:.3f} false, "
-              f"{found['not understood']:.3f} not understood; "
-              f"{found['claims']:.1f} claims a sentence"]
+    lines.append("sentences: {true:.3f} true, {false:.3f} false, {not understood:.3f} not "
+                 "understood; {claims:.1f} claims a sentence".format_map(found))
     return "\n".join(lines)

@@ -28,7 +28,7 @@ STRETCH = {"ball": 0.92, "butterfly": 1.06, "car": 1.18, "mug": 0.92, "tree": 1.
 # numbers of like things, and each plan's weight
 PLANS = {(1,): 6, (2,): 3, (3,): 3, (4,): 2, (1, 1): 7, (2, 1): 3, (3, 1): 1, (2, 2): 1,
          (1, 1, 1): 2}
-ALIKE = 0.3                                     # chance to accept groups of which two share a shape
+ALIKE = 0.3                                     # chance to accept two groups of one shape
 EDGE, GAP, FAR = 5, 9, 48                       # pixels: to the border, between neighbours, at most
 ASIDE = 42                                      # pixels between middles: at least, unless over
 SKY = 100                                       # pixels: the lowest place in the air
