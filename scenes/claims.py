@@ -4,8 +4,7 @@
 
 A verdict is "true" (every claim is), "false" (and `.why` names the first claim that is), or "not
 understood": some word or structure is unknown. What is understood in part is not judged at all:
-"a car and a zebra" is not understood, though there may be no car. Of several readings the most
-favourable counts.
+"a car and a zebra" is not understood, though there may be no car.
 
 Kinds of claim: object, colour, size, count, relation (also where in the picture), background.
 - "a red ball" and "the red ball" need at least one, "two red balls" exactly two that fit, "balls"
@@ -34,7 +33,7 @@ KINDS = ("object", "colour", "size", "count", "relation", "background")
 
 @dataclass(frozen=True)
 class Claim:
-    """One thing a sentence says; `text` is what was found, in words."""
+    """One claim of a sentence; `text` says what was found in the graph."""
 
     kind: str
     text: str
@@ -56,7 +55,7 @@ class Verdict:
 def check(sentence, graph):
     """Return the verdict on a sentence about the picture with this scene graph."""
     judged = [Judge(reading, graph).claims() for reading in readings(sentence)]
-    judged = [claims for claims in judged if claims]
+    judged = [claims for claims in judged if claims]        # "a thing" claims nothing
     if not judged:
         unknown = [words for kind, _, words in tokens(sentence) if kind == "unknown"]
         return Verdict("not understood", [], "unknown words: " + ", ".join(unknown) if unknown
@@ -147,12 +146,13 @@ class Judge:
             # above all no thing may be two; then as many statements as can be are true
             return (not list(self.duplicates(referents)),
                     sum(self.holds(said, referents) for said in located))
+        # of equals `max` gives the first, so the largest sets
         options = islice(product(*(self.candidates(phrase) for phrase in present)), MOST)
         return max((dict(zip(present, option, strict=True)) for option in options), key=truth)
 
     def duplicates(self, referents):
         """Yield a false claim for each thing mentioned as another one that is the same."""
-        new = [phrase for phrase in referents if not phrase.definite]
+        new = [phrase for phrase in referents if not phrase.definite]   # "the ball" may repeat
         for first, second in combinations(new, 2):
             one, other = set(referents[first]), set(referents[second])
             # a part of what came before is no repetition: "three balls, a red ball and ..."
@@ -170,7 +170,7 @@ class Judge:
         others = [j for phrase in said.objects for j in referents[phrase]]
         if said.kind == "same":
             return set(subjects) <= set(others)
-        if said.kind == "between":
+        if said.kind == "between":      # one of them on either side
             return all(any((i, side, j) in self.facts for j in others)
                        for i in subjects for side in ("left of", "right of"))
         pairs = [(i, said.value, j) in self.facts for i in subjects for j in others]
@@ -197,7 +197,7 @@ class Judge:
         """Yield the count claim of a phrase, if it has a number and such things are there."""
         fits = self.fitting[phrase]
         if phrase.low == 1 and phrase.high is None or not (fits or phrase.high == 0):
-            return
+            return                      # "a ball" claims no number
         high = len(self.objects) if phrase.high is None else phrase.high
         true = any(phrase.low <= count <= high for count in self.numbers(phrase, referents))
         found = (f"there is 1 such {phrase.noun}" if len(fits) == 1

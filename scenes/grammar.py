@@ -114,7 +114,7 @@ class Parser:
     def modified(self, at, phrase, said):
         """Parse the modifiers of a thing before the verb of the clause; yield its Phrase too."""
         yield at, phrase, said
-        start = self.skip(at, "comma")
+        start = self.skip(at, "comma")          # the car, which is red
         after = self.skip(start, "that")
         ways = [self.adverbials(start, (phrase,), said)]
         if after > start or self.kind(start) == "verb":         # that is red; standing in a field
@@ -126,7 +126,7 @@ class Parser:
                 yield from self.modified(stop, phrase, more)
 
     def predicates(self, at, subjects, said, needed=False):
-        """Parse what is said of subjects after them, as "is red"; nothing, unless `needed`."""
+        """Parse what follows subjects, such as "is red"; unless `needed`, it may be nothing."""
         if not needed:
             yield at, said
         yield from self.adverbials(at, subjects, said)

@@ -19,6 +19,7 @@ def relations(things):
     middles = [thing.middle for thing in things]
     order = sorted(range(len(things)), key=middles.__getitem__)
     rows = [[i for i in order if things[i].in_air == in_air] for in_air in (True, False)]
+    # only things of one row are neighbours: what hangs over another is not "next to" it
     neighbours = {frozenset(pair) for row in rows for pair in pairwise(row)}
     found = []
     for i, j in permutations(range(len(things)), 2):

@@ -51,6 +51,7 @@ USUAL = {"beach": ("blue", "yellow"), "meadow": ("green",), "snow": ("white", "b
          "night": ("black", "blue"), "room": ("brown",), "sunset": ("orange", "red", "pink")}
 SKIES = {"beach": ("blue",), "meadow": ("blue",), "snow": ("blue", "white", "grey"), "room": (),
          "night": ("black", "purple", "blue"), "sunset": ("orange", "red", "pink", "purple")}
+# a caption may speak of the picture itself, which claims nothing
 PICTURES = "picture, image, photo, photograph, drawing, illustration, painting, scene"
 # verbs: those of STILL claim nothing, those of FLYING that a thing is in the air
 STILL = ("stands, stand, standing, sits, sit, sitting, lies, lie, lying, rests, rest, resting, "
@@ -127,6 +128,7 @@ def places():
             found[f"{phrase} of"] = ("relation", f"{side} of")
         for whole in ("", *(f" {of} {picture}" for of in ("of the", "of this", "in the", "in this")
                             for picture in split(PICTURES))):
+            # without an object, or with the picture as the whole, it is a place
             found[phrase + whole] = ("place", side)
     for row, text in (("air", "in the air, in mid air, up in the air, at the top, up high"),
                       ("ground", "on the ground, at the bottom")):
@@ -165,6 +167,7 @@ def tokens(sentence):
             if phrase in LEXICON or length == 1:
                 break
         kind, meaning = LEXICON.get(phrase, ("unknown", phrase))
+        # LEXICON holds words only
         kind = {",": "comma", ".": "stop", ";": "stop", ":": "stop", "!": "stop", "?": "stop",
                 '"': "filler"}.get(phrase, kind)
         if kind != "filler":

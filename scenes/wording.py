@@ -7,20 +7,7 @@ draw their words (synonyms, which adjectives, which relation), but only such as 
 A scene graph is the dict of scenes/graph.py: background, objects, relations.
 """
 
-from scenes.words import (
-    NOUNS,
-    NUMBERS,
-    PLACES,
-    RELATIONS,
-    SIDES,
-    SIZES,
-    SPOTS,
-    VERBS,
-    VIEWS,
-    joined,
-    plural,
-    with_article,
-)
+from scenes import words
 
 SHORTEST, LONGEST = 5, 16      # words in a sentence
 
@@ -69,18 +56,18 @@ class Writer:
 
     def phrase(self, group, start=None):
         """Return a noun phrase such as "a big red car"; `start` replaces the article or number."""
-        said, noun = self.attributes(group), self.synonym(NOUNS[group.shape])
-        words = [self.synonym(SIZES[group.size])] if "size" in said else []
-        words += [group.colour] if "colour" in said else []
-        words = " ".join([*words, noun if group.number == 1 else plural(noun)])
+        said, noun = self.attributes(group), self.synonym(words.NOUNS[group.shape])
+        adjectives = [self.synonym(words.SIZES[group.size])] if "size" in said else []
+        adjectives += [group.colour] if "colour" in said else []
+        phrase = " ".join([*adjectives, noun if group.number == 1 else words.plural(noun)])
         if start is None and group.number == 1:
-            return with_article(words)
-        return f"{start or self.synonym(NUMBERS[group.number])} {words}"
+            return words.with_article(phrase)
+        return f"{start or self.synonym(words.NUMBERS[group.number])} {phrase}"
 
-    def synonym(self, words):
+    def synonym(self, options):
         """Draw one of several words that mean the same, half the time the first."""
         # as among people, one word is usual
-        return words[0] if self.rng.random() < 0.5 else self.rng.choice(words)
+        return options[0] if self.rng.random() < 0.5 else self.rng.choice(options)
 
     def everything(self, one=None):
         """Return all groups as one list, from left to right, and "is" or "are" to precede it.
@@ -88,17 +75,17 @@ class Writer:
         one: words in place of the article of single things.
         """
         phrases = [self.phrase(group, one if group.number == 1 else None) for group in self.groups]
-        return joined(phrases), self.groups[0].are      # the verb agrees with the nearest noun
+        return words.joined(phrases), self.groups[0].are      # agrees with the first
 
     def place(self, chance=1.0):
         """Return words for the background after a space, or at 1 - `chance` an empty string."""
         if self.rng.random() >= chance:
             return ""
-        return " " + self.rng.choice(PLACES[self.graph["background"]])
+        return " " + self.rng.choice(words.PLACES[self.graph["background"]])
 
     def verb(self, group):
         """Draw a verb for the group, such as "is", "stands" or, of several, "stand"."""
-        first, *rest = self.rng.choice(("is", *VERBS[group.shape])).split()
+        first, *rest = self.rng.choice(("is", *words.VERBS[group.shape])).split()
         if group.number > 1:                    # only the first word of "is parked" changes
             irregular = {"is": "are", "lies": "lie", "flies": "fly"}
             first = irregular.get(first, first.removesuffix("s"))
@@ -111,32 +98,32 @@ class Writer:
         return any(pairs) if word == "next to" else all(pairs)
 
     def related(self):
-        """Draw two groups and words for how the first relates to the second, or return None."""
-        true = [(a, word, b) for a in self.groups for b in self.groups for word in RELATIONS
+        """Draw two groups and a preposition between them that is true, or return None."""
+        true = [(a, word, b) for a in self.groups for b in self.groups for word in words.RELATIONS
                 if a is not b and self.holds(a, word, b)]
         if not true:
             return None
         subject, word, other = self.rng.choice(true)
-        return subject, self.rng.choice(RELATIONS[word]), other
+        return subject, self.rng.choice(words.RELATIONS[word]), other
 
     # Templates that name every group.
 
-    def listing(self):
+    def listing(self):          # "a red car and two mugs at night"
         return self.everything()[0] + self.place()
 
-    def existence(self):
+    def existence(self):        # "there are two mugs in a room"
         things, are = self.everything()
         return f"there {are} {things}{self.place(0.6)}"
 
-    def shown(self):
+    def shown(self):            # "you can see a red car"
         start = self.rng.choice(("this picture shows", "you can see", "a picture of",
                                  "a drawing of", "here you see"))
         return f"{start} {self.everything()[0]}{self.place(0.5)}"
 
-    def view(self):
-        return f"{VIEWS[self.graph['background']]} with {self.everything()[0]}"
+    def view(self):             # "a night scene with a red car"
+        return f"{words.VIEWS[self.graph['background']]} with {self.everything()[0]}"
 
-    def counted(self):
+    def counted(self):          # "there is exactly one red car at night"
         things, are = self.everything(self.rng.choice(("one", "a single", "exactly one")))
         if self.rng.random() < 0.5:
             return f"there {are} {things}{self.place()}"
@@ -144,7 +131,7 @@ class Writer:
 
     # Templates about one or two groups.
 
-    def single(self):
+    def single(self):           # "a red car is parked at night"
         group = self.rng.choice(self.groups)
         if self.rng.random() < 0.5:
             return f"{self.phrase(group)} {self.verb(group)}{self.place()}"
@@ -156,45 +143,46 @@ class Writer:
         # "the ball" must be the only one
         if sum(other.shape == group.shape for other in self.groups) > 1:
             return None
-        size, noun = self.synonym(SIZES[group.size]), self.synonym(NOUNS[group.shape])
+        size, noun = self.synonym(words.SIZES[group.size]), self.synonym(words.NOUNS[group.shape])
         told = self.rng.choice((group.colour, group.colour, size, f"{size} and {group.colour}"))
-        spot = self.rng.choice(("in this picture", SPOTS[self.graph["background"]]))
+        spot = self.rng.choice(("in this picture", words.SPOTS[self.graph["background"]]))
         if group.number == 1:
             return f"the {noun} {spot} is {told}"
-        start = "both" if group.number == 2 else f"all {NUMBERS[group.number][0]}"
-        return f"{start} {plural(noun)} {spot} are {told}"
+        start = "both" if group.number == 2 else f"all {words.NUMBERS[group.number][0]}"
+        return f"{start} {words.plural(noun)} {spot} are {told}"
 
     def sided(self):
         """Say where in the picture a single thing stands."""
         group = self.rng.choice(self.groups)
-        if group.column not in SIDES:           # several things, or "left or middle"
+        if group.column not in words.SIDES:     # several things, or "left or middle"
             return None
-        side, thing = self.rng.choice(SIDES[group.column]), self.phrase(group)
+        side, thing = self.rng.choice(words.SIDES[group.column]), self.phrase(group)
         return self.rng.choice((f"{side} there is {thing}", f"{thing} is {side} of the picture",
                                 f"{thing} {side} of the picture"))
 
-    def relation(self):
+    def relation(self):         # "a red car stands near a tree"
         if not (found := self.related()):
             return None
-        subject, words, other = found
+        subject, preposition, other = found
         verb = self.rng.choice(("", " " + self.verb(subject)))
-        return f"{self.phrase(subject)}{verb} {words} {self.phrase(other)}{self.place(0.4)}"
+        return f"{self.phrase(subject)}{verb} {preposition} {self.phrase(other)}{self.place(0.4)}"
 
-    def inverted(self):
+    def inverted(self):         # "near a tree there is a red car"
         if not (found := self.related()):
             return None
-        subject, words, other = found
+        subject, preposition, other = found
         verb = self.rng.choice((f"there {subject.are}", self.verb(subject)))
-        return f"{words} {self.phrase(other)} {verb} {self.phrase(subject)}"
+        return f"{preposition} {self.phrase(other)} {verb} {self.phrase(subject)}"
 
-    def companion(self):
+    def companion(self):        # "a tree with a red car near it"
         if not (found := self.related()):
             return None
-        subject, words, other = found
+        subject, preposition, other = found
         them = "it" if other.number == 1 else "them"
-        return f"{self.phrase(other)} with {self.phrase(subject)} {words} {them}{self.place(0.3)}"
+        companion = f"{self.phrase(other)} with {self.phrase(subject)}"
+        return f"{companion} {preposition} {them}{self.place(0.3)}"
 
-    def between(self):
+    def between(self):          # "a tree is between a red car and a mug"
         true = [(a, b, c) for a in self.groups for b in self.groups for c in self.groups
                 if self.holds(b, "left of", a) and self.holds(a, "left of", c)]
         if not true:
@@ -210,11 +198,11 @@ RELATED = (Writer.relation, Writer.inverted, Writer.companion, Writer.between)
 PARTIAL = (Writer.single, Writer.described, Writer.sided)
 
 
-def finished(words):
+def finished(text):
     """Add a capital and a full stop; return None if the sentence is too short or too long."""
-    if words is None or not SHORTEST <= len(words.split()) <= LONGEST:
+    if text is None or not SHORTEST <= len(text.split()) <= LONGEST:
         return None
-    return words[0].upper() + words[1:] + "."
+    return text[0].upper() + text[1:] + "."
 
 
 def sentences(graph, rng, number):

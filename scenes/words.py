@@ -25,6 +25,7 @@ PLACES = {"beach": ("at the beach", "by the sea", "on a sandy beach"),
 # places that can follow "the ball" in "the ball by the sea is red"
 SPOTS = {"beach": "by the sea", "meadow": "in the meadow", "night": "in the moonlight",
          "room": "in the room", "snow": "in the snow", "sunset": "in this picture"}
+# backgrounds as nouns, which "with a red car" can follow
 VIEWS = {"beach": "a beach", "meadow": "a meadow", "night": "a night scene",
          "room": "a room", "snow": "a snowy landscape", "sunset": "a sunset scene"}
 VERBS = {"ball": ("lies", "rests"), "balloon": ("floats", "hangs"),
