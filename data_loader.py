@@ -213,10 +213,11 @@ class PictureBatches(Dataset):
 def get_loader(transform, mode="train", batch_size=1, vocab_threshold=None,
                vocab_file="./vocab.pkl", start_word=START_WORD, end_word=END_WORD,
                unk_word=UNK_WORD, vocab_from_file=True, num_workers=0, cocoapi_loc="/opt"):
-    """A DataLoader over COCO 2014 under `<cocoapi_loc>/cocoapi`.
+    """Return a DataLoader over COCO 2014 under `<cocoapi_loc>/cocoapi`.
 
-    mode "train" gives images (B, 3, S, S) and captions (B, T) of one length per batch; mode "test"
-    gives the picture (1, height, width, 3) and its transform (1, 3, S, S), one at a time.
+    Its batches in mode "train" are images (B, 3, S, S) and captions (B, T) of one length; in mode
+    "test" one picture (1, height, width, 3) and its transform (1, 3, S, S).
+    Raises BadInput for a wrong mode or a missing vocabulary.
     """
     if mode not in ("train", "test"):
         raise BadInput(f"mode is 'train' or 'test', not {mode!r}")
@@ -237,11 +238,8 @@ def get_loader(transform, mode="train", batch_size=1, vocab_threshold=None,
 
 
 def open_coco(annotations_file):
-    """pycocotools' COCO over a captions file, which it would itself read unchecked.
-
-    It gets no categories, since captions have none, and annotations with ids of our own, since of
-    two with one id it would forget one.
-    """
+    """Return pycocotools' COCO over a captions file. Raises BadInput for a damaged file."""
+    # COCO(file) would read it unchecked, and of two annotations with one id forget one
     images, annotations = read_annotations(annotations_file)
     captions_by_image(annotations_file, images, annotations)
     coco = COCO()
@@ -253,7 +251,7 @@ def open_coco(annotations_file):
 
 
 def refuse_strange(vocab, sentences_of_words, file):
-    """Raise `BadInput` if a vocabulary was made from other captions: it knows few of the words."""
+    """Raise BadInput if a vocabulary knows less than half of the words of these captions."""
     words = [word for words in sentences_of_words for word in words]
     known = sum(word in vocab for word in words) / len(words)
     if known < 0.5:
@@ -262,7 +260,11 @@ def refuse_strange(vocab, sentences_of_words, file):
 
 
 class CoCoDataset(Dataset):
-    """COCO 2014 as the coursework reads it: one caption an item, or one picture in test mode."""
+    """The coursework's dataset over COCO 2014.
+
+    An item in mode "train" is an image (3, S, S) and a caption (T,); in mode "test" a picture
+    (height, width, 3) and its transform (3, S, S).
+    """
 
     def __init__(self, transform, mode, batch_size, vocab_threshold, vocab_file, start_word,
                  end_word, unk_word, annotations_file, vocab_from_file, img_folder):
@@ -294,8 +296,10 @@ class CoCoDataset(Dataset):
         return self.transform(picture), torch.tensor(self.vocab.encode(self.words[index]))
 
     def get_train_indices(self):
-        """Indices of `batch_size` captions of one length, drawn as often as that length occurs."""
+        """Draw the indices of `batch_size` captions of one length."""
+        # each caption as likely as any other: the length is that of a random one
         length = np.random.choice(self.caption_lengths)
         candidates = np.flatnonzero(np.asarray(self.caption_lengths) == length)
+        # a length may be too rare to fill a batch with different captions
         short = len(candidates) < self.batch_size
         return list(np.random.choice(candidates, self.batch_size, replace=short))

@@ -1,9 +1,9 @@
-"""How the things of the drawn world are painted: each once, large, on transparent paper.
+"""Paint the things of the drawn world: each once, large, on a transparent ground.
 
-    sprite(shape, colour, tilt) -> Sprite: an RGBA picture, PIXELS a unit, and its silhouette
+    sprite(shape, colour, tilt) -> Sprite: an RGBA image, PIXELS a unit, and its silhouette
 
-A painter adds parts from back to front, in units. The parts it marks as solid make the silhouette,
-which becomes COCO's segmentation.
+Every shape has one painter, a function that adds parts to a sprite `s` from back to front, in
+units. The solid parts make the silhouette, which becomes COCO's segmentation.
 """
 
 from functools import cache
@@ -14,12 +14,13 @@ from scenes.brush import Sprite, darker, lighter, oval, smooth
 
 COLOURS = {"red": (224, 32, 36), "orange": (250, 130, 8), "yellow": (255, 218, 26),
            "green": (40, 166, 62), "blue": (26, 92, 230), "white": (248, 248, 250),
-           "black": (44, 44, 52)}
+           "black": (44, 44, 52)}       # not pure: shades and outlines must still show on it
 CREAM, BROWN, DARK = (250, 236, 208), (134, 88, 52), (52, 50, 60)
 GLASS, GOLD, PINK = (188, 226, 246), (250, 206, 70), (244, 150, 166)
 
 
 def ball(s):
+    # nothing is lighter than white: its panels are grey
     panel = (178, 184, 200) if s.colour == COLOURS["white"] else lighter(s.colour, 0.85)
     s.part(oval(0.5, 0.5, 0.5, 0.5), shade=0.3)
     for inner, outer in ((0.06, 0.24), (-0.3, -0.42)):
@@ -29,7 +30,7 @@ def ball(s):
 
 
 def bow(bulge):
-    """A seam of the ball, from its top to its bottom, `bulge` to the right in the middle."""
+    """Return a seam of the ball from top to bottom, `bulge` units to the right half-way."""
     return oval(0.5, 0.5, bulge, 0.497, -90, 90)
 
 
@@ -42,7 +43,7 @@ def balloon(s):
 
 
 def butterfly(s):
-    for flip in (0, 1):
+    for flip in (0, 1):                     # both halves from one: x as it is, and 1 - x
         def side(points, flip=flip):
             return np.abs(np.array([flip, 0]) - np.asarray(points))
         s.line([side(p) for p in [(0.49, 0.2), (0.43, 0.08), (0.36, 0.02)]], DARK, 0.02)
@@ -51,8 +52,8 @@ def butterfly(s):
         s.part(side(smooth([(0.48, 0.42), (0.4, 0.16), (0.1, 0.02), (-0.04, 0.16), (0.06, 0.44),
                             (0.3, 0.52)])))
         for x, y, r in ((0.17, 0.2, 0.06), (0.29, 0.3, 0.045), (0.25, 0.66, 0.05)):
-            s.part(side(oval(x, y, r, r)), lighter(s.colour, 0.72), 0, False, False)
-    s.part(oval(0.5, 0.46, 0.042, 0.28), DARK, 0.15)
+            s.patch(side(oval(x, y, r, r)), lighter(s.colour, 0.72))
+    s.part(oval(0.5, 0.46, 0.042, 0.28), DARK, 0.15)            # last, over the wings' roots
 
 
 def car(s):
@@ -65,7 +66,7 @@ def car(s):
                   0.12))
     s.line([(0.495, 0.27), (0.495, 0.43)], darker(s.colour, 0.4), 0.014)
     s.part(oval(0.95, 0.335, 0.028, 0.035), GOLD, solid=False)
-    for x in (0.22, 0.78):
+    for x in (0.22, 0.78):                  # the wheels
         s.part(oval(x, 0.45, 0.115, 0.115), DARK, 0.15)
         s.part(oval(x, 0.45, 0.05, 0.05), (206, 208, 216), solid=False)
 
@@ -76,20 +77,21 @@ def cat(s):
     s.part(smooth([(0.3, 0.4), (0.64, 0.4), (0.8, 0.8), (0.76, 1.03), (0.18, 1.03), (0.16, 0.8)]))
     for x in (0.36, 0.58):
         s.part(oval(x, 0.95, 0.09, 0.055), lighter(s.colour, 0.3))
-    for flip in (1, -1):
+    for flip in (1, -1):                    # ears before the head, which covers their roots
         ear = np.array([(-0.28, 0.3), (-0.28, -0.02), (-0.06, 0.12)])
         s.part(smooth(ear * (flip, 1) + (0.47, 0), 0.08))
         inner = (ear * 0.5 + (-0.095, 0.09)) * (flip, 1) + (0.47, 0)
-        s.part(smooth(inner, 0.1), PINK, 0, False, False)
+        s.patch(smooth(inner, 0.1), PINK)
     s.part(oval(0.47, 0.32, 0.31, 0.245))
     for x in (0.36, 0.58):
         s.part(oval(x, 0.3, 0.055, 0.068), (255, 252, 236), 0, solid=False)
-        s.part(oval(x, 0.31, 0.026, 0.055), (24, 22, 30), 0, False, False)
+        s.patch(oval(x, 0.31, 0.026, 0.055), (24, 22, 30))
     s.part(smooth([(0.43, 0.39), (0.51, 0.39), (0.47, 0.44)], 0.15), PINK, 0, solid=False)
+    # dark whiskers could not be seen on a dark cat
+    whiskers = lighter(s.colour, 0.75) if sum(s.colour) < 300 else darker(s.colour, 0.5)
     for flip in (1, -1):
         for y in (0.38, 0.44):
-            s.line([(0.47 + flip * 0.14, 0.41), (0.47 + flip * 0.36, y)],
-                   lighter(s.colour, 0.75) if sum(s.colour) < 300 else darker(s.colour, 0.5), 0.012)
+            s.line([(0.47 + flip * 0.14, 0.41), (0.47 + flip * 0.36, y)], whiskers, 0.012)
 
 
 def house(s):
@@ -99,7 +101,7 @@ def house(s):
            darker(s.colour, 0.42))
     s.part(smooth([(0.41, 0.95), (0.41, 0.65), (0.59, 0.65), (0.59, 0.95)], 0.06), BROWN,
            solid=False)
-    s.part(oval(0.55, 0.81, 0.018, 0.018), GOLD, 0, False, False)
+    s.patch(oval(0.55, 0.81, 0.018, 0.018), GOLD)
     for x in (0.18, 0.68):
         s.part([(x, 0.58), (x + 0.14, 0.58), (x + 0.14, 0.75), (x, 0.75)], GLASS, solid=False)
         s.line([(x + 0.07, 0.58), (x + 0.07, 0.75)], CREAM, 0.014)
@@ -108,6 +110,7 @@ def house(s):
 
 
 def mug(s):
+    # the handle is a half ring: there along the outer edge, back along the inner
     s.part([*oval(0.74, 0.5, 0.26, 0.26, -100, 100), *oval(0.74, 0.5, 0.14, 0.14, 100, -100)])
     s.part(smooth([(0.02, 0.12), (0.78, 0.12), (0.76, 0.86), (0.66, 0.94), (0.14, 0.94),
                    (0.04, 0.86)], 0.12), shade=0.3)
@@ -122,10 +125,11 @@ def mushroom(s):
     s.part(oval(0.5, 0.5, 0.36, 0.09), (232, 208, 172), solid=False)
     s.part(smooth([(0.0, 0.46), (0.04, 0.2), (0.3, 0.0), (0.7, 0.0), (0.96, 0.2), (1.0, 0.46),
                    (0.86, 0.55), (0.5, 0.47), (0.14, 0.55)]), shade=0.28)
+    # white spots could not be seen on a white cap
     spot = (255, 250, 240) if min(s.colour) < 200 else (186, 186, 198)
     for x, y, r in ((0.5, 0.17, 0.085), (0.24, 0.26, 0.065), (0.76, 0.26, 0.065),
                     (0.36, 0.4, 0.045), (0.64, 0.4, 0.045), (0.1, 0.43, 0.035), (0.9, 0.43, 0.035)):
-        s.part(oval(x, y, r, r * 0.85), spot, 0.05, False, False)
+        s.patch(oval(x, y, r, r * 0.85), spot, 0.05)
 
 
 def star(s):
@@ -133,9 +137,9 @@ def star(s):
     radii = np.where(np.arange(10) % 2 == 0, 0.56, 0.28)
     tips = np.stack([0.5 + radii * np.cos(angles), 0.53 + radii * np.sin(angles)], axis=1)
     s.part(smooth(tips, 0.16))
-    for tip in range(0, 10, 2):          # one half of every arm lies in shade
-        s.part([tips[tip] * 0.84 + np.array((0.5, 0.53)) * 0.16, tips[tip + 1], (0.5, 0.53)],
-               darker(s.colour, 0.16), 0.04, False, False)
+    for tip in range(0, 10, 2):             # one half of every arm lies in shade
+        s.patch([tips[tip] * 0.84 + np.array((0.5, 0.53)) * 0.16, tips[tip + 1], (0.5, 0.53)],
+                darker(s.colour, 0.16), 0.04)
     s.shine(0.42, 0.36, 0.03, 0.06, 0.45)
 
 
@@ -147,19 +151,20 @@ def tree(s):
     for x, y, r in lobes:
         s.part(oval(x, y, r, r), shade=0.2)
     for x, y, r in lobes:
-        s.part(oval(x, y, r * 0.93, r * 0.93), shade=0.16, outline=False, solid=False)
+        s.patch(oval(x, y, r * 0.93, r * 0.93), shade=0.16)      # hides the outlines inside
     for x, y in ((0.28, 0.16), (0.16, 0.33), (0.5, 0.28), (0.6, 0.46), (0.33, 0.45)):
         s.line(oval(x, y, 0.06, 0.05, 190, 300), lighter(s.colour, 0.4), 0.022)
 
 
+# the order gives COCO's category ids
 PAINTERS = {painter.__name__: painter for painter in
             (ball, balloon, butterfly, car, cat, house, mug, mushroom, star, tree)}
-TILTING = ("ball", "balloon", "butterfly", "star")
+TILTING = ("ball", "balloon", "butterfly", "star")      # the others would seem to fall over
 
 
-@cache
+@cache          # thousands of pictures show the same 70 things, at three tilts
 def sprite(shape, colour, tilt=0):
-    """The painted thing, turned clockwise by `tilt` degrees; kept, as many pictures show it."""
+    """Return the painted thing, turned clockwise by `tilt` degrees."""
     painted = Sprite(COLOURS[colour])
     PAINTERS[shape](painted)
     if tilt:

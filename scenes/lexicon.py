@@ -1,25 +1,25 @@
-"""The words that are understood of a caption, each with its part of speech and its meaning.
+"""List the words that are understood of a caption, each with its part of speech and meaning.
 
     LEXICON            "a pair of" -> ("number", (2, 2)), "under" -> ("relation", "below") ...
     tokens(sentence)   longest matches from left to right; any other word is "unknown"
     scene_of(tokens)   the backgrounds that "a green meadow", "a night sky" ... may mean
-    amount(quantity)   how many "both", "all three", "two of the" ... mean
 
-It holds more than wording.py says: colours that never occur, so that "a pink car" is understood and
+It holds more than words.py: colours that never occur, so that "a pink car" is understood and
 false, and other ways to say the same that a reader or a model may think of.
 """
 
 import re
 from itertools import product
 
-from scenes.wording import plural
+from scenes.words import PLACES, plural
 
-BACKGROUNDS = frozenset(("beach", "meadow", "night", "room", "snow", "sunset"))
+BACKGROUNDS = frozenset(PLACES)
 SHAPES = {"ball": "ball, beach ball, beachball", "balloon": "balloon", "butterfly": "butterfly",
           "car": "car, automobile, auto, vehicle", "cat": "cat, kitten, kitty",
           "house": "house, cottage, home, building, hut, cabin", "tree": "tree", "star": "star",
           "mug": "mug, cup, coffee mug, coffee cup, teacup, tea cup, cup of coffee, mug of coffee",
           "mushroom": "mushroom, toadstool"}
+# the shapes that a noun may name -> such nouns
 NOUNS = {**{frozenset((shape,)): words for shape, words in SHAPES.items()},
          frozenset(SHAPES): "thing, object, item", frozenset(("cat", "butterfly")): "animal"}
 SIZES = {"small": "small, little, tiny, smallish, mini",
@@ -27,6 +27,7 @@ SIZES = {"small": "small, little, tiny, smallish, mini",
 COLOURS = {"red": "red", "orange": "orange", "yellow": "yellow", "green": "green", "blue": "blue",
            "white": "white", "black": "black", "purple": "purple, violet", "pink": "pink",
            "brown": "brown", "grey": "grey, gray"}
+# (at least, at most) in the picture; None: no limit
 COUNTS = {(0, 0): "no, zero, 0", (1, 1): "one, 1, a single, single, a lone, one single",
           (2, 2): "two, 2, a pair of, a couple of, pair of, couple of",
           (3, 3): "three, 3, a trio of", (4, 4): "four, 4", (5, 5): "five, 5", (6, 6): "six, 6",
@@ -45,17 +46,21 @@ SCENES = {"beach": "beach, sea, seaside, seashore, shore, coast, ocean, sand, wa
           "sunset": "sunset, evening, dusk, sundown, setting sun"}
 SCENIC = {"beach": "sandy", "meadow": "grassy", "night": "moonlit, starless",
           "room": "indoor, wooden, wood", "snow": "snowy, snow covered, wintry"}
+# colours that may be said of a background, and of its sky; no room has a sky
 USUAL = {"beach": ("blue", "yellow"), "meadow": ("green",), "snow": ("white", "blue"),
          "night": ("black", "blue"), "room": ("brown",), "sunset": ("orange", "red", "pink")}
 SKIES = {"beach": ("blue",), "meadow": ("blue",), "snow": ("blue", "white", "grey"), "room": (),
          "night": ("black", "purple", "blue"), "sunset": ("orange", "red", "pink", "purple")}
+# a caption may speak of the picture itself, which claims nothing
 PICTURES = "picture, image, photo, photograph, drawing, illustration, painting, scene"
+# verbs: those of STILL claim nothing, those of FLYING that a thing is in the air
 STILL = ("stands, stand, standing, sits, sit, sitting, lies, lie, lying, rests, rest, resting, "
          "parked, placed, located, seen, shown, visible, grows, grow, growing, shines, shine, "
          "shining, waits, wait, waiting, positioned, situated, found, drawn, present, can be seen, "
          "can be found, appears, appear")
 FLYING = ("flies, fly, flying, floats, float, floating, hovers, hover, hovering, hangs, hang, "
           "hanging, flutters, flutter, fluttering")
+# part of speech -> words whose meaning is the part of speech itself
 OTHERS = {"be": "is, are, was, were, 's", "preposition": "in, on, at, inside, within, during, "
           "across, along, in front of, in the middle of, against", "sky": "sky, skies",
           "view": "landscape, day, view, background, place, scenery, ground, scene, area, hill",
@@ -71,21 +76,21 @@ OTHERS = {"be": "is, are, was, were, 's", "preposition": "in, on, at, inside, wi
 
 
 def split(text):
+    """Return the phrases of a list in one string."""
     return text.split(", ")
 
 
 def lexicon():
-    """Every phrase that is understood -> (part of speech, meaning)."""
+    """Return {phrase: (part of speech, meaning)} of all that is understood."""
     words = {}
 
     def add(kind, table):
         for meaning, text in table.items():
             words.update({phrase: (kind, meaning) for phrase in split(text)})
 
-    add("noun", {(shapes, noun, False): noun for shapes, text in NOUNS.items()
-                 for noun in split(text)})
-    add("noun", {(shapes, noun, True): plural(noun) for shapes, text in NOUNS.items()
-                 for noun in split(text)})
+    for shapes, text in NOUNS.items():
+        for noun in split(text):
+            add("noun", {(shapes, noun, False): noun, (shapes, noun, True): plural(noun)})
     for kind, table in (("size", SIZES), ("colour", COLOURS), ("number", COUNTS),
                         ("relation", RELATIONS)):
         add(kind, table)
@@ -97,6 +102,7 @@ def lexicon():
     for kind, text in OTHERS.items():
         add(kind, {kind: text})
     words |= places() | openings()
+    # the tables again, with a word before the phrase
     words |= {f"{exactly} {phrase}": words[phrase] for text in COUNTS.values()
               for phrase in split(text) for exactly in ("exactly", "only", "just")}
     words |= {f"{start} {phrase}": ("number", (low + more, None))
@@ -108,7 +114,7 @@ def lexicon():
 
 
 def places():
-    """On the left, to the left of, on the left of the picture, in the air ..."""
+    """Return the phrases of place, such as "on the left", "to the left of" or "in the air"."""
     found = {f"{side} of": ("relation", f"{side} of") for side in ("left", "right")}
     sides = [(side, how + side) for side in ("left", "right") for how in ("", "far ")]
     sides += [("left", "left hand"), ("right", "right hand"), ("middle", "middle"),
@@ -118,10 +124,11 @@ def places():
     for start, (side, word), end in product(("on the", "at the", "to the", "in the"), sides,
                                             ("", " side", " half", " part", " edge")):
         phrase = f"{start} {word}{end}"
-        if side != "middle":
+        if side != "middle":            # with "of" it needs an object: a relation, not a place
             found[f"{phrase} of"] = ("relation", f"{side} of")
         for whole in ("", *(f" {of} {picture}" for of in ("of the", "of this", "in the", "in this")
                             for picture in split(PICTURES))):
+            # without an object, or with the picture as the whole, it is a place
             found[phrase + whole] = ("place", side)
     for row, text in (("air", "in the air, in mid air, up in the air, at the top, up high"),
                       ("ground", "on the ground, at the bottom")):
@@ -130,12 +137,13 @@ def places():
 
 
 def openings():
-    """This picture shows, a drawing of, you can see; and "in this picture", which says nothing."""
+    """Return the phrases about the picture itself: "this picture shows", "in this picture"."""
     found = {f"{who} can see": ("there", "there") for who in ("you", "we", "one", "i")}
     starts = split("a, an, this, the, this is a, this is an, it is a, it 's a, it is an, it 's an")
     verbs = split("of, with, shows, showing, contains, has, depicts, features")
     for which, picture, verb in product(starts, split(PICTURES), verbs):
         found[f"{which} {picture} {verb}"] = ("there", "there")
+    # every drawn thing is "in this picture": not a claim
     for where, picture in product(("in the", "in this", "of the", "of this", "in a", "on the",
                                    "on this"), split(PICTURES)):
         found[f"{where} {picture}"] = ("filler", "filler")
@@ -147,16 +155,19 @@ LONGEST = max(len(phrase.split()) for phrase in LEXICON)
 
 
 def tokens(sentence):
-    """(part of speech, meaning, the words themselves) from left to right, fillers left out."""
+    """Return (part of speech, meaning, words) of each token from left to right, without fillers."""
+    # "isn't" is one word and unknown: cut in two it would read "is"
     words = re.findall(r"\w+n't|[^\W_]+|'s\b|[,.;:!?]|[^\w\s-]",
                        sentence.lower().replace("\u2019", "'"))
     found, at = [], 0
     while at < len(words):
+        # longest first: "beach ball" is no beach, "on the left of" no "on the left"
         for length in range(min(LONGEST, len(words) - at), 0, -1):
             phrase = " ".join(words[at:at + length])
             if phrase in LEXICON or length == 1:
                 break
         kind, meaning = LEXICON.get(phrase, ("unknown", phrase))
+        # LEXICON holds words only
         kind = {",": "comma", ".": "stop", ";": "stop", ":": "stop", "!": "stop", "?": "stop",
                 '"': "filler"}.get(phrase, kind)
         if kind != "filler":
@@ -166,8 +177,9 @@ def tokens(sentence):
 
 
 def scene_of(named):
-    """The backgrounds that fit tokens such as those of "blue sky"; empty if none is meant."""
+    """Return the backgrounds that tokens such as those of "blue sky" fit; none if not a scene."""
     kinds = [kind for kind, *_ in named]
+    # "a sandy" is unfinished, "a green place" could be anything
     if not kinds or kinds[-1] in ("scenic", "colour") or set(kinds) <= {"view", "colour"}:
         return frozenset()
     fits = BACKGROUNDS - {"room"} if "sky" in kinds else BACKGROUNDS
@@ -178,13 +190,3 @@ def scene_of(named):
             table = SKIES if "sky" in kinds else USUAL
             fits &= {background for background in fits if meaning in table[background]}
     return fits
-
-
-def amount(quantity, plural):
-    """How many a noun phrase means, from its quantifiers ({part of speech: meaning})."""
-    partly = "of" in quantity and "number" in quantity       # two of the balls
-    some = 2 if plural and not quantity.keys() & {"a", "all"} else 1
-    low, high = quantity.get("number", (2, 2) if "both" in quantity else (some, None))
-    every = "all" in quantity or "both" in quantity or "the" in quantity and plural
-    return {"low": low, "high": high, "every": every and not partly,
-            "definite": "the" in quantity and not partly and "other" not in quantity}

@@ -1,95 +1,114 @@
-"""The drawn world's rules: which things a picture holds, where they stand, how they relate.
+"""Compose the drawn world: which things a picture holds, where they stand, how they relate.
 
-    compose -> groups of like things -> arrange -> things with places -> describe -> scene graph
-                                                                      -> paint    -> picture
+    compose -> groups of like things -> arrange -> things with places -> paint    -> picture
+                                                                      -> describe -> scene graph
 
 Things of the air (balloon, butterfly, star) hang in the upper half, the others stand on a common
 ground line. Two things of one height keep a gap; a thing in the air is either well over one on the
 ground or clearly to a side of it. So every relation that holds can be seen, and none is a matter
-of opinion.
+of opinion. Lengths are in pixels: x to the right, y down.
 """
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import pairwise, permutations
 
 import numpy as np
 from PIL import Image
 
 from scenes.brush import PAD
 from scenes.drawing import COLOURS, PAINTERS, TILTING, sprite
+from scenes.graph import OVER, describe
 from scenes.scenery import BACKDROPS, SIDE, VARIANTS, backdrop
 
 PAIRS = tuple((shape, colour) for shape in PAINTERS for colour in COLOURS)
 IN_AIR = ("balloon", "butterfly", "star")       # the others stand on the ground
 UNITS = {"small": 50, "large": 92}              # pixels a unit of the drawings
+# shapes of one size should look as large as one another, whatever part of the unit they fill
 STRETCH = {"ball": 0.92, "butterfly": 1.06, "car": 1.18, "mug": 0.92, "tree": 1.05}
+# numbers of like things, and each plan's weight
 PLANS = {(1,): 6, (2,): 3, (3,): 3, (4,): 2, (1, 1): 7, (2, 1): 3, (3, 1): 1, (2, 2): 1,
-         (1, 1, 1): 2}                          # numbers of like things, and each plan's weight
-ALIKE = 0.3             # of the plans that draw one shape twice, the share that is kept
+         (1, 1, 1): 2}
+ALIKE = 0.3                                     # chance to accept two groups of one shape
 EDGE, GAP, FAR = 5, 9, 48                       # pixels: to the border, between neighbours, at most
-OVER, ASIDE = 13, 42                            # pixels between centres: at most, at least
-SKY = 100                                       # pixels: where the air's things end
-TRIES = 80
+ASIDE = 42                                      # pixels between middles: at least, unless over
+SKY = 100                                       # pixels: the lowest place in the air
+TRIES = 80                                      # to arrange the same things
 
 
 @dataclass
 class Thing:
-    """One object of a picture; `left` and `top` place its sprite, in pixels."""
+    """An object of a picture; `left` and `top` place its sprite, in pixels."""
 
     shape: str
     colour: str
     size: str
     group: int
-    scale: float
-    tilt: int
+    scale: float                # pixels a unit
+    tilt: int                   # degrees clockwise
     mirrored: bool
     left: int = 0
     top: int = 0
 
     @property
     def sprite(self):
+        """The painted thing, not yet brought to size or mirrored."""
         return sprite(self.shape, self.colour, self.tilt)
 
     @property
+    def in_air(self):
+        """Whether the thing hangs in the air; otherwise it stands on the ground."""
+        return self.shape in IN_AIR
+
+    @property
     def side(self):
-        """The sprite's pixels in the picture, its empty border included."""
+        """Width and height of the sprite in the picture, its empty border included."""
         return round(self.scale * (1 + 2 * PAD))
 
     def placed(self, points):
-        """Points of the drawing, in units, as pixels of the picture to a tenth."""
-        flip, shift = (-1, 1) if self.mirrored else (1, 0)
-        scale = self.side / (1 + 2 * PAD)
+        """Return points of the drawing, in units, as pixels of the picture to a tenth."""
+        flip, shift = (-1, 1) if self.mirrored else (1, 0)      # x, or 1 - x
+        scale = self.side / (1 + 2 * PAD)       # not self.scale: the side is a whole number
         return ((points * (flip, 1) + (shift, 0) + PAD) * scale + (self.left, self.top)).round(1)
 
     def polygons(self):
-        """The silhouette in the picture."""
+        """Return the silhouette in the picture: a list of arrays (points, 2)."""
         return [self.placed(points) for points in self.sprite.solids]
 
     def box(self):
-        """x, y, width and height of the silhouette, in pixels."""
+        """Return x, y, width and height of the silhouette."""
+        # of two mirrored corners the smaller x is the other's: so minimum and maximum
         corners = self.placed(self.sprite.bounds)
         (x, y), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
         return [x, y, round(right - x, 1), round(bottom - y, 1)]
 
     @cached_property
     def extent(self):
-        """Width and height of the silhouette, which moving does not change."""
-        return self.box()[2:]
+        """Width and height of the silhouette."""
+        return self.box()[2:]                   # moving does not change it, so it can be cached
+
+    @property
+    def middle(self):
+        """The x of the silhouette's middle."""
+        x, _, width, _ = self.box()
+        return x + width / 2
 
     def move(self, x, y):
-        """Brings the silhouette's upper left corner to (x, y), to the nearest whole pixel."""
+        """Move the silhouette's upper left corner to (x, y), to the nearest whole pixel."""
         left, top, *_ = self.box()
         self.left += round(x - left)
         self.top += round(y - top)
 
 
 def compose(rng, pairs, first):
-    """Groups (shape, colour, size, number) of like things, the first one's pair from `first`."""
+    """Draw groups (shape, colour, size, number) of like things.
+
+    The first group's shape and colour are from `first`, the others' from `pairs`.
+    """
     while True:
         plan, = rng.choices(list(PLANS), PLANS.values())
         kinds = [rng.choice(first)]
         kinds += rng.sample([pair for pair in pairs if pair != kinds[0]], len(plan) - 1)
+        # rarer, since only their colour tells two groups of one shape apart
         alike = len({shape for shape, _ in kinds}) < len(kinds)
         if not alike or rng.random() < ALIKE:
             numbers = rng.sample(plan, len(plan))
@@ -98,7 +117,7 @@ def compose(rng, pairs, first):
 
 
 def things_of(groups, rng):
-    """The things of all groups, each a little different in size, tilt and facing."""
+    """Make the things of all groups, each a little different in size, tilt and facing."""
     things = []
     for group, (shape, colour, size, number) in enumerate(groups):
         for _ in range(number):
@@ -109,101 +128,69 @@ def things_of(groups, rng):
 
 
 def free_width(row):
-    """What a row of things leaves of the picture's width."""
+    """Return the pixels of the picture's width that a row of things leaves free."""
     return SIDE - 2 * EDGE - sum(thing.extent[0] for thing in row) - GAP * (len(row) - 1)
 
 
-def columns(things, rng):
-    """(thing, left edge) for a row, groups kept together; None if two neighbours are too far."""
+def spread(things, rng):
+    """Return (thing, left edge) for each of a row, or None if two neighbours are too far apart."""
     groups = sorted({thing.group for thing in things})
     rng.shuffle(groups)
+    # things of one group side by side, so that "two cars left of a tree" can be true
     row = sorted(things, key=lambda thing: groups.index(thing.group))
-    free, shares = free_width(row), sorted(rng.random() for _ in row)
-    x, used, placed = EDGE, 0.0, []
-    for thing, share in zip(row, shares, strict=True):
-        step = free * (share - used)
-        if placed and step + GAP > FAR:
+    # sorted random numbers divide the free width into gaps before, between and after the things
+    free, cuts = free_width(row), sorted(rng.random() for _ in row)
+    x, previous, placed = EDGE, 0.0, []
+    for thing, cut in zip(row, cuts, strict=True):
+        step = free * (cut - previous)
+        if placed and step + GAP > FAR:         # too far to be called "next to"
             return None
         placed.append((thing, x + step))
-        x, used = x + step + thing.extent[0] + GAP, share
+        x, previous = x + step + thing.extent[0] + GAP, cut
     return placed
 
 
 def arrange(things, rng):
-    """Moves the things to their places; False if no try gave a clear picture."""
-    rows = [[t for t in things if t.shape in IN_AIR], [t for t in things if t.shape not in IN_AIR]]
-    floor = SIDE * (rng.uniform(0.9, 0.94) if rows[0] else rng.uniform(0.8, 0.94))
-    if any(free_width(row) < 0 for row in rows):
+    """Move the things to their places; return whether a try gave a clear picture."""
+    air = [thing for thing in things if thing.in_air]
+    ground = [thing for thing in things if not thing.in_air]
+    floor = SIDE * (rng.uniform(0.9, 0.94) if air else rng.uniform(0.8, 0.94))
+    if min(free_width(air), free_width(ground)) < 0:
         return False
     for _ in range(TRIES):
-        placed, height = [columns(row, rng) for row in rows], rng.uniform(EDGE, SKY)
-        if None in placed:
+        hanging, standing = spread(air, rng), spread(ground, rng)
+        height = rng.uniform(EDGE, SKY)
+        if hanging is None or standing is None:
             continue
-        for thing, x in placed[0]:      # about one height: in the air none is above another
+        for thing, x in hanging:                # all at about one height: none is above another
             lowest = SKY - thing.extent[1]
             y = height + rng.uniform(-6, 6) - thing.extent[1] / 2
             thing.move(x, max(EDGE, min(y, lowest)))
-        for thing, x in placed[1]:
+        for thing, x in standing:
             thing.move(x, floor + rng.uniform(-3, 3) - thing.extent[1])
-        if all(not OVER < abs(middle(air) - middle(ground)) < ASIDE
-               for air in rows[0] for ground in rows[1]):
+        # between OVER and ASIDE one could argue whether it is above or to a side
+        apart = [abs(one.middle - other.middle) for one in air for other in ground]
+        if not any(OVER < distance < ASIDE for distance in apart):
             return True
     return False
 
 
-def middle(thing):
-    """How far from the left its middle is, in pixels."""
-    x, _, width, _ = thing.box()
-    return x + width / 2
-
-
-def relations(things):
-    """All (subject, relation, object), by place in `things`, that are plain to see."""
-    middles, in_air = [middle(thing) for thing in things], [t.shape in IN_AIR for t in things]
-    rows = [[i for i in range(len(things)) if in_air[i] == up] for up in (True, False)]
-    rows = [sorted(row, key=middles.__getitem__) for row in rows]
-    neighbours = {frozenset(pair) for row in rows for pair in pairwise(row)}
-    found = []
-    for i, j in permutations(range(len(things)), 2):
-        tests = {"left of": middles[j] - middles[i] > 2 * OVER,
-                 "right of": middles[i] - middles[j] > 2 * OVER,
-                 "above": in_air[i] and not in_air[j], "below": in_air[j] and not in_air[i],
-                 "next to": frozenset((i, j)) in neighbours}
-        found += [{"subject": i, "relation": word, "object": j}
-                  for word, true in tests.items() if true]
-    return found
-
-
-def column(thing):
-    """Where in the picture's width; where one could argue, both."""
-    across, names = middle(thing) / SIDE, []
-    for name, low, high in (("left", 0, 0.43), ("middle", 0.36, 0.64), ("right", 0.57, 1)):
-        names += [name] if low <= across <= high else []
-    return " or ".join(names)
-
-
-def describe(things, background):
-    """The scene graph: everything a caption may claim, as plain data."""
-    objects = [{"shape": thing.shape, "colour": thing.colour, "size": thing.size,
-                "box": thing.box(), "group": thing.group, "column": column(thing),
-                "row": "air" if thing.shape in IN_AIR else "ground"} for thing in things]
-    return {"background": background, "objects": objects, "relations": relations(things)}
-
-
 @cache
 def soft_spot():
-    """An oval that fades outwards: every shadow, before it is brought to size."""
+    """Return an oval mask that fades outwards; every shadow is made from it by resizing."""
     down, across = np.mgrid[-1:1:48j, -1:1:96j]
     return Image.fromarray((np.clip(1 - np.hypot(across, down), 0, 1) ** 0.8 * 150)
                            .astype(np.uint8))
 
 
 def paint(things, background, rng):
-    """The picture: backdrop, shadows, then the things."""
+    """Paint the picture: the backdrop, the shadows, then the things."""
+    # a copy: the backdrop is cached
     canvas = backdrop(background, rng.randrange(VARIANTS)).copy()
     if rng.random() < 0.5:
         canvas = canvas.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    for x, y, width, height in (t.box() for t in things if t.shape not in IN_AIR):
+    # all shadows first, or one could fall on a neighbour
+    for x, y, width, height in (thing.box() for thing in things if not thing.in_air):
         spot = soft_spot().resize((round(width * 1.15), max(8, round(width * 0.22))))
         corner = (round(x + width / 2 - spot.width / 2) + 2, round(y + height - spot.height * 0.55))
         canvas.paste((24, 18, 48), corner, spot)
@@ -216,8 +203,10 @@ def paint(things, background, rng):
 
 
 def scene(rng, pairs=PAIRS, first=None):
-    """A picture, its scene graph and its things; shapes and colours from `pairs`, the first
-    group's from `first`."""
+    """Draw a picture; return it, its scene graph and its things.
+
+    Shapes and colours are from `pairs`, those of the first group from `first` (default: `pairs`).
+    """
     background = rng.choice(sorted(BACKDROPS))
     while True:
         things = things_of(compose(rng, pairs, first or pairs), rng)

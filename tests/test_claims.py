@@ -1,5 +1,5 @@
-"""The checker of captions: true sentences pass, false ones fail for the right reason, and what it
-does not understand it does not judge."""
+"""Test the judgement of captions: true sentences pass, false ones fail for the right reason, and a
+sentence that is not understood is not judged."""
 
 import json
 import random
@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from scenes import dataset as scenes
-from scenes.claims import KINDS, check, shares, table, tally
+from scenes.claims import KINDS, check, proportions, table, tally
 from scenes.drawing import COLOURS
-from scenes.wording import NOUNS, PLACES, SIZES, plural, sentences
+from scenes.wording import sentences
+from scenes.words import NOUNS, PLACES, SIZES, plural
 
 STRANGER = Path(__file__).parent / "data" / "hundred_sentences.json"
 SINGULAR = {noun: shape for shape, nouns in NOUNS.items() for noun in nouns}
@@ -20,7 +21,7 @@ PLURAL = {plural(noun): shape for noun, shape in SINGULAR.items()}
 
 @pytest.fixture(scope="module")
 def drawn():
-    """[(sentence, graph)]: every caption and held-out wording of 400 pictures."""
+    """Return [(sentence, graph)] of every caption and held-out wording of 400 pictures."""
     pairs = []
     for split, size in (("train", 270), ("novel", 130)):
         for number in range(1, size + 1):
@@ -29,8 +30,8 @@ def drawn():
     return pairs
 
 
-def world(background, *things):
-    """A scene graph from (shape, colour, size, row), which stand from left to right."""
+def graph_of(background, *things):
+    """Return the scene graph of things (shape, colour, size, row) from left to right."""
     names = ("left", "middle", "right")
     objects = [{"shape": shape, "colour": colour, "size": size, "row": row, "group": place,
                 "column": names[place] if len(things) == 3 else "left or middle",
@@ -48,19 +49,19 @@ def world(background, *things):
     return {"background": background, "objects": objects, "relations": relations}
 
 
-MEADOW = world("meadow", ("car", "red", "large", "ground"), ("tree", "green", "small", "ground"),
-               ("star", "yellow", "small", "air"))
-BEACH = world("beach", ("ball", "blue", "small", "ground"), ("ball", "blue", "small", "ground"),
-              ("ball", "red", "large", "ground"))
-SNOW = world("snow", ("balloon", "white", "large", "air"), ("balloon", "white", "large", "air"),
-             ("balloon", "white", "large", "air"), ("cat", "black", "small", "ground"))
+MEADOW = graph_of("meadow", ("car", "red", "large", "ground"), ("tree", "green", "small", "ground"),
+                  ("star", "yellow", "small", "air"))
+BEACH = graph_of("beach", ("ball", "blue", "small", "ground"), ("ball", "blue", "small", "ground"),
+                 ("ball", "red", "large", "ground"))
+SNOW = graph_of("snow", ("balloon", "white", "large", "air"), ("balloon", "white", "large", "air"),
+                ("balloon", "white", "large", "air"), ("cat", "black", "small", "ground"))
 
 
 def verdict(sentence, graph):
     return check(sentence, graph).verdict
 
 
-# Sentences nobody drew up from a frame.
+# Sentences that no template of scenes/wording.py wrote.
 
 TRUE = {"meadow": """
     To the left of a green tree stands a red car | a red car is left of the tree | The car is red.
@@ -176,7 +177,7 @@ def test_every_caption_and_held_out_wording_is_true(drawn):
 
 
 def test_wordings_tell_like_things_apart():
-    """Two blue balls and a red one: never "two balls", as there are three."""
+    # of two blue balls and a red one no caption may say "two balls": there are three
     groups = [{**thing, "group": group} for thing, group in zip(BEACH["objects"], (0, 0, 1),
                                                                 strict=True)]
     graph = {**BEACH, "objects": groups}
@@ -200,36 +201,37 @@ def test_any_word_of_a_caption_made_unknown_leaves_it_not_understood(drawn):
 
 
 def swapped(sentence, old, new):
-    """The sentence with one word or phrase for another, its article put right."""
+    """Return the sentence with `new` in place of `old` and its articles corrected."""
     text = re.sub(rf"\b{old}\b", new, sentence.lower(), count=1)
     text = re.sub(r"\ban? (?=[aeiou])", "an ", text)
     return re.sub(r"\ban? (?=[^aeiou])", "a ", text)
 
 
 def words_in(sentence, words):
+    """Return which of some words or phrases a sentence contains."""
     return [word for word in words if re.search(rf"\b{word}\b", sentence.lower())]
 
 
 def colour_swaps(sentence, graph):
-    """To a colour that nothing in the picture has."""
+    """Yield the sentence with a colour that nothing in the picture has."""
     absent = set(COLOURS) - {thing["colour"] for thing in graph["objects"]}
     for old in words_in(sentence, COLOURS):
         yield from (swapped(sentence, old, new) for new in sorted(absent))
 
 
 def shape_swaps(sentence, graph):
-    """To a noun, singular for singular, of a shape that is not in the picture."""
+    """Yield the sentence with a noun, singular for singular, of a shape not in the picture."""
     there = {thing["shape"] for thing in graph["objects"]}
     for nouns in (SINGULAR, PLURAL):
         for old in words_in(sentence, nouns):
             if old in ("ball", "balls") and f"beach {old}" in sentence.lower():
-                continue
+                continue                # "beach car" is not English
             yield from (swapped(sentence, old, new) for new, shape in nouns.items()
                         if shape not in there)
 
 
 def size_swaps(sentence, graph):
-    """To the other size, in pictures whose things are all of one size."""
+    """Yield the sentence with the other size, if the things of its picture are all of one."""
     sizes = {thing["size"] for thing in graph["objects"]}
     if len(sizes) == 1:
         size, = sizes
@@ -239,7 +241,7 @@ def size_swaps(sentence, graph):
 
 
 def number_swaps(sentence, graph):
-    """To more than the picture holds; and, in a picture of like things, to any other number."""
+    """Yield the sentence with more than the picture holds, or of like things any other number."""
     things = graph["objects"]
     alike = len({thing["group"] for thing in things}) == 1
     numbers = {"two": 2, "three": 3, "four": 4, "five": 5}
@@ -249,7 +251,8 @@ def number_swaps(sentence, graph):
 
 
 def relation_swaps(sentence, graph):
-    """To the opposite, in pictures of two things; and from one side of the picture to another."""
+    """Yield the sentence with the opposite relation or side, in pictures of at most two things."""
+    # of more things another pair might make the opposite true
     opposite = {"left": "right", "right": "left", "above": "below", "below": "above",
                 "over": "under", "under": "over", "higher than": "lower than"}
     if len(graph["objects"]) <= 2 and "sky" not in sentence:
@@ -258,6 +261,7 @@ def relation_swaps(sentence, graph):
 
 
 def background_swaps(sentence, graph):
+    """Yield the sentence with every other background."""
     for old in words_in(sentence, PLACES[graph["background"]]):
         yield from (swapped(sentence, old, new) for name, places in PLACES.items()
                     for new in places if name != graph["background"])
@@ -277,7 +281,7 @@ def test_one_word_swapped_so_that_it_is_false_is_judged_false(drawn, swaps, kind
 
 
 def test_a_swap_that_stays_true_is_judged_true(drawn):
-    """Synonyms; and another true colour where one shape has two."""
+    # synonyms, and another true colour where one shape has two
     judged = []
     for sentence, graph in drawn:
         for synonyms in (*NOUNS.values(), *SIZES.values()):
@@ -294,7 +298,7 @@ def test_a_swap_that_stays_true_is_judged_true(drawn):
 
 
 def test_a_stranger_s_sentences_are_judged_rightly_or_not_at_all():
-    """A hundred about 25 scenes, half of them false, by someone who had not seen the checker."""
+    # a hundred about 25 scenes, half of them false, by someone who had not seen the checker
     rows = json.loads(STRANGER.read_text(encoding="utf-8"))
     found = [(row, verdict(row["sentence"], scenes.one_scene(0, "test", row["number"])[1]))
              for row in rows]
@@ -305,13 +309,13 @@ def test_a_stranger_s_sentences_are_judged_rightly_or_not_at_all():
 
 # Sums.
 
-def test_tally_shares_and_table_add_up():
+def test_tally_proportions_and_table_add_up():
     sentences = ["a red car", "a blue car", "a zebra", "two trees"]
     graphs = [MEADOW] * 4
     assert tally(sentences, graphs) == {"object": (3, 3), "colour": (1, 2), "size": (0, 0),
                                         "count": (0, 1), "relation": (0, 0), "background": (0, 0)}
-    assert shares(sentences, graphs) == {"true": 0.25, "false": 0.5, "not understood": 0.25,
-                                         "claims": 1.5}
+    assert proportions(sentences, graphs) == {"true": 0.25, "false": 0.5, "not understood": 0.25,
+                                              "claims": 1.5}
     assert re.search(r"colour +1 +2 +0.500", table(sentences, graphs))
 
 

@@ -1,4 +1,4 @@
-"""The drawn world: the same again from the same seed, and files that say what the pictures show."""
+"""Test the drawn world: one seed gives the same pictures, and the files say what they show."""
 
 import json
 import random
@@ -18,7 +18,7 @@ from scenes.dataset import HELD_OUT, SEEN, draw
 from scenes.drawing import COLOURS, PAINTERS
 from scenes.lexicon import SHAPES
 from scenes.scenery import BACKDROPS, SIDE
-from scenes.wording import NOUNS, PLACES, plural
+from scenes.words import NOUNS, PLACES, plural
 from scenes.world import Thing
 from system.files import BadInput
 
@@ -33,21 +33,24 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def many():
-    """[(graph, captions)] of 250 training pictures: drawn, not written."""
+    """Return [(graph, captions)] of 250 training pictures, which are not written to disk."""
     drawn = (scenes.one_scene(0, "train", number) for number in range(1, 251))
     return [(graph, captions) for _, graph, captions, _ in drawn]
 
 
 def read(root, kind, split):
+    """Return the content of a file of annotations."""
     return json.loads((root / "annotations" / f"{kind}_{split}.json").read_text(encoding="utf-8"))
 
 
 def contents(root):
+    """Return {path: bytes} of every file in a folder."""
     return {path.relative_to(root).as_posix(): path.read_bytes()
             for path in sorted(root.rglob("*")) if path.is_file()}
 
 
 def quiet_coco(path, capsys):
+    """Return pycocotools' COCO of a file without what it prints."""
     coco = COCO(str(path))
     capsys.readouterr()
     return coco
@@ -144,7 +147,7 @@ def test_every_shape_holds_out_one_colour_and_trains_with_all_others():
 
 
 def held_out_words():
-    """A pattern for "green ball", "green beach balls" and all other held-out pairs."""
+    """Return a pattern for "green ball", "green beach balls" and all other held-out pairs."""
     pairs = [f"{colour} (?:{'|'.join((*NOUNS[shape], *map(plural, NOUNS[shape])))})"
              for shape, colour in HELD_OUT]
     return re.compile(rf"\b(?:{'|'.join(pairs)})\b")
