@@ -66,8 +66,8 @@ def decoder_rung(name, change, below, **settings):
                 search=GREEDY, repeated=name == BEST)
 
 
-# Its dropout is of each layer's output, so 0.1 as in the paper and not an LSTM's 0.5; captions of a
-# picture share a batch, so that its encoder layers, whose cost is the picture's, run once for five
+# Dropout of 0.1 as in the paper, since it is of each layer's output. Five captions of a picture in
+# one batch, so that the encoder layers, which see the picture alone, run once for them
 TRANSFORMER = {"num_layers": 2, "dropout": 0.1, "learning_rate": 5e-4, "together": 5}
 
 

@@ -29,7 +29,7 @@ from training.settings import RECIPES, Settings
 
 SPLITS = ("test", "novel")
 BEAM = Search(beam=3)
-GRID = {"together": 5, "epochs": 8}         # so many captions of a picture a batch: fewer grids
+GRID = {"together": 5, "epochs": 8}     # captions of a picture in one batch, to read its grid once
 TRANSFORMER = {"num_layers": 2, "dropout": 0.1, "learning_rate": 1e-3}
 FEW = 30                    # claims, below which their number is shown beside the percentage
 REMEDY = "delete it and run experiments.truth again"
