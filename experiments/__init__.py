@@ -1,1 +1,1 @@
-"""Every figure we quote, and the tables they fill."""
+"""Every figure that is quoted, and the tables they fill."""

@@ -1,4 +1,4 @@
-"""Are the captions of every decoder true, and does it look at what it names? On the drawn scenes.
+"""Are the captions of every decoder true, and does its attention point at what a word names?
 
     decoder --train--> runs/truth/NAME --caption test, novel--> claims.tally, pointing.report
         --> results/truth/NAME.json --> table
@@ -6,14 +6,13 @@
     python -m experiments.truth --data data/scenes   # minutes for each decoder; done ones stay
     python -m experiments.truth --table              # from the files alone
 
-A caption may be worded like no reference and be true, or be like all of them and false. The scene
-graph knows. `novel` has pairs of shape and colour that no training picture has. Decoders are
-trained by the recipe `small`, with the few changes of `settings_of`, which each result file has.
+A caption may be worded like no reference and be true, or be like all of them and be false: the
+scene graph of a drawn picture decides. The split `novel` has pairs of shape and colour that no
+training picture has. Decoders are trained by the recipe `small` with the changes of `settings_of`,
+which each result file records.
 """
 
 import argparse
-from dataclasses import asdict
-from pathlib import Path
 
 from captioning.checkpoint import load_captioner
 from captioning.evaluation import evaluate
@@ -22,31 +21,35 @@ from coco.dataset import read_split
 from decoders.registry import GRIDS, NAMES
 from decoders.search import Search
 from encoders.features import cached_features
+from experiments.harness import Experiment, add_options, folders, markdown
 from scenes.claims import KINDS, tally
 from scenes.dataset import read_graphs
-from system.files import BadInput, read_json, run_command, write_json
-from training.loop import train
+from system.files import BadInput, read_json, run_command
 from training.settings import RECIPES, Settings
 
 SPLITS = ("test", "novel")
 BEAM = Search(beam=3)
-RUNS, RESULTS = Path("runs/truth"), Path("results/truth")
+GRID = {"together": 5, "epochs": 8}     # captions of a picture in one batch, to read its grid once
 TRANSFORMER = {"num_layers": 2, "dropout": 0.1, "learning_rate": 1e-3}
+FEW = 30                    # claims, below which their number is shown beside the percentage
 REMEDY = "delete it and run experiments.truth again"
 
 
 def settings_of(name, data, seed):
-    """What a decoder is trained with: recipe `small`, grids with a picture's captions together."""
+    """Return the settings of a decoder's training: recipe `small`, with changes for grids."""
     changes = {"decoder": name, "seed": seed}
     if name in GRIDS:
-        changes |= {"together": 5, "epochs": 8}
+        changes |= GRID
     if name in ("transformer", "objects"):
         changes |= TRANSFORMER
     return Settings(**{**RECIPES["small"], "data": data, **changes})
 
 
 def judge(captioner, data, name):
-    """Of a split's captions: CIDEr, {kind: [true claims, claims]} and, of grids, pointing."""
+    """Judge the captions of a split: {"CIDEr", "claims", and "pointing" if the decoder has a grid}.
+
+    claims: {kind: [true claims, claims]}.  pointing: {rule: {"words", "right", "random"}}.
+    """
     split = read_split(data, name)
     graphs = read_graphs(data, split)
     if not graphs:
@@ -65,59 +68,58 @@ def judge(captioner, data, name):
 
 
 def table(results):
-    """Markdown: of every decoder its share of true claims, kind by kind, and of words that point.
+    """Return a Markdown table of true claims, kind by kind, and of words that point at their thing.
 
-    In per cent; in brackets the number of claims where there are fewer than 30.
+    Figures are per cent, CIDEr x 100.
     """
-    found = [(name, read_json(results / f"{name}.json", REMEDY)) for name in NAMES
-             if (results / f"{name}.json").exists()]
+    found = {name: read_json(file, REMEDY) for name in NAMES
+             if (file := results / f"{name}.json").exists()}
     if not found:
         raise BadInput(f"{results} holds no result: run experiments.truth with --data first")
-    rows = [["decoder", "split", "CIDEr", *KINDS, "points at it", "touches it"]]
-    rows += [["---"] * len(rows[0])]
-    for name, result in found:
-        for split in SPLITS:
-            one = result[split]
-            points = [f"{100 * rule['right']:.1f}" for rule in one.get("pointing", {}).values()]
-            rows.append([name, split, f"{100 * one['CIDEr']:.0f}",
-                         *(cell(*one["claims"][kind]) for kind in KINDS), *(points or ("", ""))])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    heading = ["decoder", "split", "CIDEr", *KINDS, "points at it", "touches it"]
+    return markdown(heading, [row(name, split, result[split])
+                              for name, result in found.items() for split in SPLITS])
+
+
+def row(name, split, judged):
+    """Return the cells of a decoder's captions of one split."""
+    points = [f"{100 * rule['right']:.1f}" for rule in judged.get("pointing", {}).values()]
+    return [name, split, f"{100 * judged['CIDEr']:.0f}",
+            *(cell(*judged["claims"][kind]) for kind in KINDS), *(points or ("", ""))]
 
 
 def cell(true, total):
-    """A share of true claims, as it stands in the table."""
-    few = f" ({total})" if total < 30 else ""
+    """Return the percentage of true claims as text, with their number where it is small."""
+    few = f" ({total})" if total < FEW else ""
     return f"{100 * true / total:.1f}{few}" if total else "none"
 
 
 def arguments():
+    """Read the command line."""
     parser = argparse.ArgumentParser(description="Train every decoder on drawn scenes and check "
                                      "the claims of its captions. Started again, it goes on.")
-    parser.add_argument("--data", help="drawn scenes, made by prepare.py")
-    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="DECODER",
-                        help=f"these decoders: {', '.join(NAMES)}")
+    add_options(parser, list(NAMES), "truth")
     parser.add_argument("--seed", type=int, default=0, help="of the trainings (%(default)s)")
-    parser.add_argument("--table", action="store_true",
-                        help="print the table of all that is finished, and do nothing else")
     return parser.parse_args()
 
 
 def main():
+    """Train and judge the decoders that are not done yet, or print the table."""
     options = arguments()
+    runs, results = folders(options)
     if options.table:
-        print(table(RESULTS))
+        print(table(results))
         return
     if not options.data:
         raise BadInput("give --data drawn scenes, made by prepare.py")
+    experiment = Experiment(options.data, runs, results, options.device)
     for name in options.only:
-        file = RESULTS / f"{name}.json"
-        if file.exists():
+        if experiment.done(name):
             continue
-        settings = settings_of(name, options.data, options.seed)
-        train(settings, RUNS / name)
-        captioner = load_captioner(RUNS / name)
-        write_json(file, {"settings": asdict(settings), **{
-            split: judge(captioner, options.data, split) for split in SPLITS}}, indent=1)
+        about = experiment.trained(name, settings_of(name, options.data, options.seed))
+        captioner = load_captioner(experiment.run(name), options.device)
+        experiment.write(name, about | {
+            split: judge(captioner, options.data, split) for split in SPLITS})
         print(f"{name}: done", flush=True)
 
 

@@ -34,7 +34,7 @@ RUNGS = (
          search=Search(method="greedy"), repeated=True),
     Rung("wide", "beam search", "small", runs=("small",), repeated=True),
     Rung("more", "trained on", "wide", recipe="seed", settings=TINY, start="small"),
-    Rung("both", "together", "more", runs=("small", "more"), together=True),
+    Rung("both", "an ensemble", "more", runs=("small", "more"), ensemble=True),
 )
 FILES = {f"{name}.{kind}" for kind in ("json", "cider.json")
          for name in ("constant-0", "small-0", "small-1", "wide-0", "wide-1", "more-0", "both-0")}
@@ -68,7 +68,11 @@ def place(climbed, tiny_root, tmp_path):
     """A copy of it, to be changed."""
     for name in ("runs", "results"):
         shutil.copytree(climbed / name, tmp_path / name)
-    return Ladder(str(tiny_root), tmp_path / "runs/ladder", tmp_path / "results/ladder", seeds=2)
+    return ladder_in(tmp_path, tiny_root)
+
+
+def ladder_in(folder, root):
+    return Ladder(str(root), folder / "runs/ladder", folder / "results/ladder", seeds=2)
 
 
 def result(folder, name):
@@ -134,7 +138,7 @@ def test_a_ladder_broken_off_in_a_training_goes_on_to_the_same_figures(place, cl
                                                                        tiny_root):
     folder = place.results.parents[1]
     monkeypatch.chdir(folder)                       # so that a start has the same name as before
-    again = Ladder(str(tiny_root), seeds=2)
+    again = ladder_in(Path(), tiny_root)
     shutil.rmtree(folder / "runs/ladder/more-0")
     (folder / "results/ladder/more-0.json").unlink()
     steps, step = [], training.step
@@ -159,9 +163,10 @@ def test_the_result_is_written_after_the_pictures_it_goes_with(place, monkeypatc
     def full(path, value, indent=None):
         raise BadInput(f"{path.name} cannot be written")
 
-    monkeypatch.setattr(ladder, "write_json", full)
+    monkeypatch.setattr(ladder, "write_json", full)         # the pictures': see `climb`
     with pytest.raises(BadInput, match=r"wide-0\.cider\.json"):
         climb(place, RUNGS[2], 0)
+    assert not place.done("wide-0")
 
 
 @pytest.mark.parametrize("gone", ["runs/ladder/small-0", "results/ladder/small-0.json"])

@@ -1,6 +1,8 @@
 """The claims of every decoder are judged on drawn scenes, and the table is that of the files."""
 
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,10 +11,11 @@ from captioning.evaluation import caption_features
 from coco.dataset import read_split
 from decoders.registry import GRIDS, NAMES
 from encoders.features import cached_features
-from experiments import truth
+from experiments import harness, truth
 from scenes.claims import tally
 from scenes.dataset import draw, read_graphs
 from system.files import BadInput, read_json, run_command, write_json
+from training.loop import train
 from training.settings import Settings
 
 
@@ -40,11 +43,12 @@ def test_a_decoder_is_trained_and_judged_once(drawn, tmp_path, monkeypatch, caps
     climb(monkeypatch, tmp_path, "--data", drawn, "--only", "lstm_every", "adaptive")
     file = tmp_path / "results/truth/adaptive.json"
     found, written = read_json(file, ""), file.stat().st_mtime_ns
-    assert found["settings"]["decoder"] == "adaptive"
+    assert found["settings"]["decoder"] == "adaptive" and found["settings"]["data"] == "scenes"
+    assert len(found["curve"]) == 1 and found["minutes"] > 0
     assert found["test"].keys() == {"CIDEr", "claims", "pointing"}
     assert set(found["test"]["pointing"]) == {"middle in the box", "cell touches the box"}
     assert "pointing" not in read_json(file.with_name("lstm_every.json"), "")["novel"]
-    monkeypatch.setattr(truth, "train", None)               # so it would fail
+    monkeypatch.setattr(harness, "train", None)             # so it would fail
     climb(monkeypatch, tmp_path, "--data", drawn, "--only", "adaptive")
     assert file.stat().st_mtime_ns == written
     capsys.readouterr()
@@ -58,7 +62,7 @@ def test_a_decoder_is_trained_and_judged_once(drawn, tmp_path, monkeypatch, caps
 def test_claims_are_those_of_the_captions(drawn, tmp_path, monkeypatch):
     monkeypatch.setattr(truth, "settings_of", small)
     monkeypatch.chdir(tmp_path)
-    truth.train(small("lstm_every", str(drawn), 0), tmp_path / "run")
+    train(small("lstm_every", str(drawn), 0), tmp_path / "run")
     captioner, split = load_captioner(tmp_path / "run"), read_split(drawn, "test")
     features = cached_features(captioner.encoder.backbone, captioner.transform, split)[0]
     said = [best for best, *_ in caption_features(captioner, features, truth.BEAM)]
@@ -96,7 +100,22 @@ def test_what_is_missing_is_one_sentence(options, message, tmp_path, monkeypatch
     assert end.value.code == 2 and message in error and error.count("\n") == 1
 
 
+def test_every_committed_result_is_read_and_known_as_done():
+    here = Path(__file__).parents[1]
+    experiment = harness.Experiment("data/scenes", here / "runs", here / "results/truth")
+    done = [name for name in NAMES if experiment.done(name)]
+    assert done and len(truth.table(experiment.results).splitlines()) == 2 + 2 * len(done)
+    with pytest.raises(BadInput, match="another --name"):
+        replace(experiment, data="data/other").done(done[0])
+
+
+def test_the_page_quotes_the_table_of_the_committed_results():
+    here = Path(__file__).parents[1]
+    page = (here / "docs/EXPERIMENTS.md").read_text(encoding="utf-8")
+    assert truth.table(here / "results/truth") in page
+
+
 def test_pictures_without_scene_graphs_are_refused(tiny_root, tmp_path, monkeypatch):
-    truth.train(small("lstm_every", str(tiny_root), 0), tmp_path / "run")
+    train(small("lstm_every", str(tiny_root), 0), tmp_path / "run")
     with pytest.raises(BadInput, match="no scene graphs"):
         truth.judge(load_captioner(tmp_path / "run"), tiny_root, "val")

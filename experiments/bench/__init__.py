@@ -1,1 +1,1 @@
-"""Every speed we quote."""
+"""Every speed that is quoted."""

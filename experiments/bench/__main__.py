@@ -1,20 +1,21 @@
-"""Every performance figure we quote, as ratios measured in one run of at most 8 minutes.
+"""Every performance figure that is quoted, measured as ratios in one run of some minutes.
 
     python -m experiments.bench                         all rows, on samples
     python -m experiments.bench --only train beam       some of them
     python -m experiments.bench --full --json FILE      whole sizes, which takes hours
 
-Reference and ours take turns for five rounds, fewer if the machine is too busy for them; a row
+Reference and ours take turns for five rounds, fewer if the machine is too busy for them. A row
 gives the median of the rounds' ratios, in brackets the lowest and highest, then the sample it was
-measured on. Shares are of the highest rate at which this machine multiplies matrices of any type,
+measured on. A share is of the highest rate at which this machine multiplies matrices of any type,
 measured in the same rounds.
 
     encode.py      encode, load, fidelity
     rows.py        train, beam, score, reward
     decoders.py    attend, decode
     scale.py       open, scaling, ddp, cold
-    reference.py   what they are compared with
-    child.py       processes of their own;  tools.py  rounds, limits, FLOPs
+    reference.py, usual_captions.py      what they are compared with
+    child.py       training and opening in processes of their own
+    tools.py       rounds and FLOPs;  machine.py  limits and memory
 """
 
 import argparse
@@ -32,7 +33,7 @@ SECTIONS = ("encode", "load", "fidelity", "train", "attend", "beam", "decode", "
 
 
 def find_data():
-    """Flickr8k where it is at hand, else the drawn scenes."""
+    """Return the folder of Flickr8k where it is at hand, else of the drawn scenes."""
     from scenes.dataset import find_root
 
     flickr8k = Path(os.environ.get("CAPTION_DATA", "../shared")) / "flickr8k"
@@ -40,7 +41,7 @@ def find_data():
 
 
 def measure(names, setup, report):
-    """Run the sections and put their figures into `report`, each printed as soon as it is known.
+    """Run sections and put their figures into `report`, each printed as soon as it is known.
 
     Raises `Unequal` if a reference and ours differ.
     """
@@ -69,26 +70,25 @@ def measure(names, setup, report):
 
 
 def line(key, figure):
-    """A figure as a row of the table."""
+    """Return a figure as a row of the table."""
     spread = f"({figure.low:.3g} .. {figure.high:.3g}, {figure.rounds} rounds)"
     return (f"{key:24} {figure.value:8.3g} {figure.unit:8} "
             f"{spread if figure.rounds > 1 else '':30} {figure.sample}")
 
 
 def run(options, folder):
-    """Measure what was asked for, and write it, as far as it came, also after Ctrl-C."""
-    from experiments.bench.tools import FULL, SMALL, Setup, copy_rate, machine, product_rates
+    """Measure the sections asked for, and write those that are done, also after Ctrl-C."""
+    from experiments.bench.machine import limits, machine
+    from experiments.bench.tools import FULL, SMALL, Setup
 
     began, data, found = time.monotonic(), find_data(), machine()
-    rates = product_rates()
-    limits = {f"{kind}_flops": max(rate for (one, _), rate in rates.items() if one == kind)
-              for kind, _ in rates}
-    limits["memory_bytes"] = copy_rate()
     print(*(f"{name} {value}" for name, value in found.items()), sep=", ")
-    print("limits a second:", ", ".join(f"{name.replace('_', ' G')} {rate / 1e9:.0f}"
-                                        for name, rate in limits.items()), flush=True)
-    setup = Setup(FULL if options.full else SMALL, data, folder, max(rates, key=rates.get))
-    report = {"machine": found, "limits": limits, "data": data.name,
+    print("-- limits: matrix products and copies, as fast as this machine does them", flush=True)
+    highest, fastest = limits()
+    print("a second:", ", ".join(f"{name.replace('_', ' G')} {rate / 1e9:.0f}"
+                                 for name, rate in highest.items()), flush=True)
+    setup = Setup(FULL if options.full else SMALL, data, folder, fastest)
+    report = {"machine": found, "limits": highest, "data": data.name,
               "sizes": asdict(setup.sizes), "seconds": {}, "details": {}}
     try:
         measure(options.only, setup, report)
@@ -100,6 +100,7 @@ def run(options, folder):
 
 
 def arguments():
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description="Measure how fast everything is, against the usual way of doing it.")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="NAME",
@@ -111,10 +112,12 @@ def arguments():
 
 
 def main():
+    """Measure in a folder of scratch that is removed afterwards."""
     options = arguments()
+    print(f"{len(options.only)} sections, each named before it begins; loading PyTorch", flush=True)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        # both are read on import, which is why the rows are imported late: a cache of this run's
-        # own, so that nothing is found that it did not make, and no bar between the lines
+        # Both are read on import, so the sections are imported late. The cache is this run's own:
+        # it must find nothing that it did not make. Progress bars would break the table's lines.
         os.environ.update(CAPTION_CACHE=str(Path(folder) / "cache"), TQDM_DISABLE="1")
         run(options, Path(folder))
 

@@ -1,10 +1,9 @@
-"""Training and opening in processes of their own, for what one process cannot tell of itself.
+"""Processes of their own that train or open files, for what one process cannot tell of itself.
 
     Child(["train", ...]) --a line--> serve_training, a round of it --a line of JSON--> Child.ask
 
-Also what they train on: captions of the dataset at hand, repeated until there are enough, with
-random numbers for features. A step takes the same time whatever the numbers are, and no picture
-has to be encoded first.
+They train on captions of the dataset at hand, repeated until there are enough, with random numbers
+for features: a step takes the same time whatever the numbers are, and no picture has to be encoded.
 """
 
 import gc
@@ -24,7 +23,8 @@ from PIL import Image
 
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
-from experiments.bench.tools import Unmeasured, anonymous_memory, peak_memory, timed
+from experiments.bench.machine import memory
+from experiments.bench.tools import ROOT, Unmeasured, timed
 from system.distributed import broadcast, is_main, processes
 from system.files import write_json
 from training import run as runs
@@ -38,16 +38,20 @@ THRESHOLD = 5               # occurrences of a word, as in the seed recipe
 
 
 class Child:
-    """A Python process that does a round of work whenever asked, and waits idle in between."""
+    """A Python process that does a round of work when asked, and waits idle in between.
+
+    arguments: the name of its work and what that needs.  launcher: torchrun's module and options;
+    torchrun has, like Python, an option -m for a module that is run.
+    """
 
     def __init__(self, arguments, threads, launcher=()):
         self.process = subprocess.Popen(
             [sys.executable, *launcher, "-m", "experiments.bench.child", *map(str, arguments)],
-            text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads)})
+            text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def answer(self):
-        """What it says next; raises `Unmeasured`, with its last words, if it has ended."""
+        """Return its next answer; raise `Unmeasured`, with its last line, if it has ended."""
         line = self.process.stdout.readline()
         if not line:
             last = self.process.communicate()[1].strip().splitlines() or ["without a word"]
@@ -55,7 +59,7 @@ class Child:
         return json.loads(line)
 
     def ask(self):
-        """Let it do a round."""
+        """Let it do a round and return its answer."""
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         return self.answer()
@@ -64,18 +68,18 @@ class Child:
         return self
 
     def __exit__(self, *error):
-        self.process.communicate()          # no more lines: it ends
+        self.process.communicate()          # closes its input, on which it ends
 
 
 def write_stand_in(root, pictures):
-    """A dataset in COCO's layout of tiny pictures that have the sentences of `pictures`."""
+    """Write a dataset in COCO's layout of tiny pictures that have the sentences of `pictures`."""
     write_tiny(root, "train", [picture.sentences for picture in pictures], side=8)
     write_tiny(root, "val", [pictures[0].sentences], side=9)
     return root
 
 
 def write_tiny(root, name, sentences, side):
-    """One split of it."""
+    """Write one split of equal pictures, so many pixels wide, with lists of sentences."""
     (root / name).mkdir(parents=True)
     images, annotations = [], []
     Image.new("RGB", (side, side)).save(root / "tiny.png")
@@ -89,18 +93,18 @@ def write_tiny(root, name, sentences, side):
 
 
 def random_features(path, views, pictures, grid=False):
-    """A memory-mapped array (views, pictures, D) or (views, pictures, L, D), as cached ones are."""
+    """Write features as cached ones are: (views, pictures, D) or (views, pictures, L, D)."""
     shape = (*CELLS, CHANNELS) if grid else (CHANNELS,)
     array = np.lib.format.open_memmap(path, "w+", np.float16, (views, pictures, *shape))
     random = np.random.default_rng(0)
-    for view, picture in np.ndindex(views, pictures):       # never much of it in memory
+    for view, picture in np.ndindex(views, pictures):       # one by one: it may exceed the memory
         array[view, picture] = random.random(shape, np.float32)
     array.flush()
     return np.load(path, mmap_mode="r")
 
 
 def training_run(root, folder, threshold=THRESHOLD, **changes):
-    """A run on a stand-in dataset, batch 64, embed 512, hidden 512: the seed model's or another."""
+    """Begin a run of recipe `seed`, with changes, on a stand-in dataset and random features."""
     settings = Settings(data=str(root), **{**RECIPES["seed"], "warmup": 0,
                                            "vocab_threshold": threshold, **changes})
     path = folder / f"features-{os.getpid()}.npy"
@@ -109,16 +113,17 @@ def training_run(root, folder, threshold=THRESHOLD, **changes):
         return random_features(path, views, len(split.pictures), backbone.grid)
 
     folder.mkdir(parents=True, exist_ok=True)
+    # the run has no other way to be given features yet; nothing else here replaces anything
     with mock.patch.object(runs, "cached_features", cached_features):
         return runs.Run(settings, folder / "run")
 
 
 def take_steps(run, steps):
-    """Take the next steps, all in one epoch; gives the lengths of the captions taken."""
+    """Take the next steps, all in one epoch, and return the lengths of their captions."""
     position, lengths = run.position, []
     if position["batch"] + steps > run.steps_per_epoch:
         position.update(epoch=position["epoch"] + 1, batch=0)
-    run.saved = time.monotonic()            # no round is the one in which the state is saved
+    run.saved = time.monotonic()            # so that no round includes a save of the state
     with closing(run.batches(position["epoch"])) as batches:
         for batch in islice(batches, steps):
             step(run, batch)
@@ -127,15 +132,13 @@ def take_steps(run, steps):
 
 
 def in_pairs(run, ids):
-    """So many ids of captions as pairs of picture and caption, of the epoch's mean length.
-
-    Batches hold captions of like length, so a few of them are not like the epoch.
-    """
+    """Convert a number of ids to pairs of picture and caption of the epoch's mean length."""
+    # batches hold captions of like length, so a few of them are not like the epoch
     return ids / run.train.lengths.float().mean().item()
 
 
 def open_first_batch(root):
-    """From a captions file to the first batch, as `Run` goes: the vocabulary, data and batch."""
+    """Read a captions file as a run does and return the vocabulary, data and first batch."""
     split = read_split(root, "train")
     vocab = Vocabulary.build(tokenized(split), THRESHOLD)
     features = np.broadcast_to(np.float16(0), (1, len(split.pictures), CHANNELS))
@@ -144,12 +147,12 @@ def open_first_batch(root):
 
 
 def write_captions(root, count, seed):
-    """A generated captions file of COCO's proportions, in which no other seed has a sentence."""
+    """Write a captions file of COCO's proportions whose sentences no other seed gives."""
     random = np.random.default_rng(seed)
-    with_val = root / "annotations" / "captions_val.json"       # so that train lends it none
-    with_val.parent.mkdir(parents=True, exist_ok=True)
-    with_val.touch()
-    with open(with_val.with_name("captions_train.json"), "w", encoding="utf-8") as file:
+    annotations = root / "annotations"
+    annotations.mkdir(parents=True, exist_ok=True)
+    (annotations / "captions_val.json").touch()     # without it, a part of train would become val
+    with open(annotations / "captions_train.json", "w", encoding="utf-8") as file:
         images = ",\n".join(f'{{"license": 3, "file_name": "{id:012d}.jpg", "height": 427, '
                             f'"width": 640, "id": {id}}}' for id in range(count // 5))
         file.write(f'{{"images": [{images}], "annotations": [')
@@ -163,31 +166,31 @@ def write_captions(root, count, seed):
 
 
 def tell(**answer):
-    """Answer the parent, from the main process alone."""
+    """Answer the parent, in the main process."""
     if is_main():
         print(json.dumps(answer), file=sys.__stdout__, flush=True)
 
 
 def serve_training(root, folder, steps, threshold):
-    """Train so many steps whenever asked."""
+    """Train so many steps when asked, and answer with seconds, memory and pairs."""
     with processes("cpu"):
         run = training_run(Path(root), Path(folder), int(threshold))
-        take_steps(run, 2)                       # the first allocate
+        take_steps(run, 2)                       # which allocate memory, as later ones do not
         tell(ready=True)
         while broadcast(sys.stdin.readline() if is_main() else None):
             lengths, seconds = timed(take_steps, run, int(steps))
-            tell(seconds=seconds, memory=anonymous_memory(),
+            tell(seconds=seconds, memory=memory("RssAnon"),
                  pairs=in_pairs(run, int(lengths.sum())))
 
 
 def serve_opening(root):
-    """Open a captions file, and again whenever asked, which finds what the first time left."""
-    tell(seconds=timed(open_first_batch, root)[1], peak=peak_memory())
+    """Open a captions file, and again when asked, with what the first opening left on disk."""
+    tell(seconds=timed(open_first_batch, root)[1], peak=memory("VmHWM"))
     while sys.stdin.readline():
-        gc.collect()                        # no opening pays for the one before
+        gc.collect()                        # of what the opening before left, and not in its time
         tell(seconds=timed(open_first_batch, root)[1])
 
 
 if __name__ == "__main__":
-    sys.stdout = sys.stderr                 # answers alone go to the parent
+    sys.stdout = sys.stderr                 # what libraries print must not look like an answer
     {"train": serve_training, "open": serve_opening}[sys.argv[1]](*sys.argv[2:])

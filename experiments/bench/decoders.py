@@ -1,4 +1,4 @@
-"""The rows of the benchmark on decoders: how well they use the machine, how soon they caption.
+"""The rows of the benchmark on decoders: how well training uses the machine, seconds to caption.
 
     Setup --attend, decode--> {"train_attention_share": Figure, ..., "decode_seconds": Figure}
 """
@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from captioning.evaluation import AT_ONCE
 from coco.dataset import read_split
 from decoders.registry import GRIDS, NAMES, build_decoder
 from decoders.search import Search, search
@@ -17,27 +16,28 @@ from experiments.bench.child import take_steps, training_run, write_stand_in
 from experiments.bench.tools import Figure, alternate, ratios, timed
 from vocabulary import UNK_ID
 
-TOGETHER = 5                # captions of a picture side by side, where it is a grid
+CAPTIONS = 5                # of a picture in one batch, as decoders with a grid are trained
+GRID = {"views": 1, "together": CAPTIONS}
 LARGEST_GRID = 81           # cells, of EfficientNet-Lite2
+SEARCHED = 128              # pictures in one search, as in an evaluation
 
 
 def attend(setup):
-    """The share of the limit at which decoders that look at a grid are trained."""
+    """Measure the share of the limit at which decoders with attention to a grid are trained."""
     pictures = read_split(setup.data, "train").pictures
     return {key: attend_by(setup, name, pictures) for key, name in (
         ("train_attention_share", "adaptive"), ("train_transformer_share", "transformer"))}
 
 
 def attend_by(setup, name, pictures):
-    """The share of one decoder."""
+    """Measure the share of one decoder."""
     folder = setup.folder / name
-    run = training_run(write_stand_in(folder / "data", pictures), folder, decoder=name, views=1,
-                       together=TOGETHER)
+    run = training_run(write_stand_in(folder / "data", pictures), folder, decoder=name, **GRID)
     flops = UsefulFlops(run)
 
     def ours():
         lengths, seconds = timed(take_steps, run, setup.sizes.steps)
-        return flops.of(lengths.tolist(), len(lengths) / TOGETHER) / seconds
+        return flops.of(lengths.tolist(), len(lengths) / CAPTIONS) / seconds
 
     take_steps(run, 2)
     speeds, limits = alternate(setup.sizes, ours, setup.limit)
@@ -46,37 +46,38 @@ def attend_by(setup, name, pictures):
 
 
 class UsefulFlops:
-    """What training a decoder on captions needs, by PyTorch's count of its products.
+    """The FLOPs that training a decoder on captions needs, by PyTorch's count of its products.
 
     A picture with two captions of n ids costs one caption of n ids more than a picture with one;
-    what is left of the latter is the picture's own. No caption is filled here, so none is counted.
+    what is left of the latter is the picture's own. Captions are not padded here, so padding does
+    not count.
     """
 
     def __init__(self, run):
         self.run, self.costs = run, {}
 
     def of(self, lengths, pictures):
-        """FLOPs, forward and backward, of captions of `lengths` and so many pictures."""
+        """Count FLOPs, forward and backward, of captions of `lengths` and so many pictures."""
         return sum(map(self.caption, lengths)) + pictures * (self.count(1, 12) - self.caption(12))
 
     def caption(self, length):
-        """FLOPs of one caption of so many ids, without its picture."""
+        """Count FLOPs of one caption of so many ids, without its picture."""
         if length not in self.costs:
             self.costs[length] = self.count(2, length) - self.count(1, length)
         return self.costs[length]
 
     def count(self, captions, length):
-        """FLOPs of one picture with so many captions of so many ids."""
+        """Count FLOPs of one picture with so many captions of so many ids."""
         features = torch.from_numpy(self.run.train.features[0][:1].astype(np.float32))
         given = torch.full((captions, length), UNK_ID), torch.full((captions,), length)
-        # oneDNN's LSTM is one operation, of which nothing is known; without it, it is products
+        # oneDNN's LSTM is one operation that the counter does not know; without it, it is products
         with FlopCounterMode(display=False) as counter, torch.backends.mkldnn.flags(enabled=False):
             self.run.model(features, *given)[0].backward()
         return counter.get_total_flops()
 
 
 def decode(setup):
-    """Seconds for beam-3 captions of 1,000 pictures, by the slowest decoder."""
+    """Measure seconds for beam-3 captions of 1,000 pictures, by the slowest decoder."""
     seconds = {name: decode_by(setup, name) for name in NAMES}
     slowest = max(NAMES, key=lambda name: median(seconds[name]))
     others = ", ".join(f"{name} {median(times):.1f}" for name, times in seconds.items())
@@ -85,15 +86,15 @@ def decode(setup):
 
 
 def decode_by(setup, name):
-    """The rounds of one decoder, which as it was drawn seldom ends a caption before its 20 ids."""
-    torch.manual_seed(0)
+    """Measure the rounds of one decoder."""
+    torch.manual_seed(0)                # with random weights a caption seldom ends before 20 ids
     sizes = {"embed_size": 512, "hidden_size": 512, "num_layers": 1, "dropout": 0.0}
     decoder = build_decoder(name, 2500, **sizes)
     count = setup.sizes.captioned[1]
     features = torch.randn(count, *([LARGEST_GRID] if name in GRIDS else []), 512)
 
     def ours():
-        for some in features.split(AT_ONCE):
+        for some in features.split(SEARCHED):
             search(decoder, some, Search())
 
     times, = alternate(setup.sizes, lambda: timed(ours)[1] * 1000 / count)

@@ -1,20 +1,17 @@
-"""What the benchmark compares with: the same work, written as captioning tutorials do.
+"""What the benchmark compares with: encoding and training, written as captioning tutorials do.
 
     encode          eager float32, batches of 32, pictures read by the process that computes
     UsualDataset    annotation file -> vocabulary and lengths, each caption tokenised for both
     usual_steps     iterator rebuilt at each step, picture decoded and encoded for each caption
     CachedDataset   features from an array; plain_steps: shuffled batches, padded to the longest
-    beam_search     one picture at a time, its beams in a list
-    official_scores pycocoevalcap, with its tokeniser in Java
 
-No step is slower here than in the code it stands for, and every result is held equal to ours.
+No step is slower here than in the code it stands for, and every result must equal ours.
 
 Shape letters:  B captions   T tokens   V vocabulary   E embedding   H hidden   D channels
 """
 
 import copy
 import json
-import math
 from collections import Counter
 from itertools import islice
 
@@ -22,10 +19,6 @@ import numpy as np
 import torch
 from nltk.tokenize import word_tokenize
 from PIL import Image
-from pycocoevalcap.bleu.bleu import Bleu
-from pycocoevalcap.cider.cider import Cider
-from pycocoevalcap.rouge.rouge import Rouge
-from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import BatchSampler, DataLoader, Dataset, SubsetRandomSampler
@@ -34,11 +27,11 @@ from torchvision.transforms import InterpolationMode
 
 from vocabulary import END_ID, END_WORD, START_ID, START_WORD, UNK_ID, UNK_WORD
 
-ENCODED_AT_ONCE = 32
+BATCH_SIZE = 32             # pictures in a pass through the encoder
 
 
 def usual_transform(transform):
-    """What `transform` does, of torchvision's parts."""
+    """Build of torchvision's parts what does the same as `transform`."""
     return transforms.Compose([
         transforms.Resize((transform.size, transform.size), InterpolationMode.BICUBIC),
         transforms.ToTensor(), transforms.Normalize(transform.mean, transform.std)])
@@ -60,7 +53,7 @@ class PictureDataset(Dataset):
 @torch.no_grad()
 def encode(network, transform, files, path):
     """Write the grid features of picture files to `path`, (pictures, L, D) float16."""
-    loader = DataLoader(PictureDataset(files, transform), ENCODED_AT_ONCE)
+    loader = DataLoader(PictureDataset(files, transform), BATCH_SIZE)
     maps = [network(images).flatten(2).transpose(1, 2).half() for images in loader]
     np.save(path, torch.cat(maps).numpy())
 
@@ -84,10 +77,11 @@ class UsualDataset(Dataset):
 
     @staticmethod
     def tokens(annotation):
+        """Return the words of an annotation."""
         return word_tokenize(annotation["caption"].lower(), preserve_line=True)
 
     def caption(self, index):
-        """The ids of a caption, `<start>` and `<end>` included."""
+        """Return the ids of a caption, `<start>` and `<end>` included."""
         words = self.tokens(self.annotations[index])
         return torch.tensor([START_ID, *(self.ids.get(w, UNK_ID) for w in words), END_ID])
 
@@ -99,14 +93,14 @@ class UsualDataset(Dataset):
         return self.transform(Image.open(self.folder / name).convert("RGB")), self.caption(index)
 
     def draw(self, batch_size):
-        """Indices of captions of one length, drawn as often as that length occurs."""
+        """Draw indices of captions of one length, each length as often as it occurs."""
         length = np.random.choice(self.lengths)
         candidates = np.where([one == length for one in self.lengths])[0]
         return list(np.random.choice(candidates, size=batch_size))
 
 
 def plain_network(backbone):
-    """A copy of the backbone's stages, laid out and run as PyTorch does by itself."""
+    """Copy the backbone's stages, in PyTorch's own memory layout."""
     return nn.Sequential(*copy.deepcopy(backbone.stages)).to(
         memory_format=torch.contiguous_format).eval()
 
@@ -128,7 +122,7 @@ class PlainModel(nn.Module):
         self.scores = nn.Linear(hidden, vocab)
 
     def forward(self, features, captions):
-        """features (B, D), captions (B, T) -> scores (B, T, V)."""
+        """Score every word under teacher forcing: features (B, D), captions (B, T) -> (B, T, V)."""
         image = self.norm(self.embed(features)).unsqueeze(1)                   # (B, 1, E)
         words = self.drop(self.words(captions[:, :-1]))                        # (B, T-1, E)
         if self.inject == "every":
@@ -138,7 +132,7 @@ class PlainModel(nn.Module):
 
     @classmethod
     def like(cls, captioner):
-        """One with the sizes and the weights of our captioner."""
+        """Build one with the sizes and the weights of our captioner."""
         sizes = captioner.architecture["decoder"]
         model = cls(captioner.encoder.backbone.channels, sizes["embed_size"],
                     sizes["hidden_size"], len(captioner.vocab), sizes["dropout"],
@@ -149,7 +143,7 @@ class PlainModel(nn.Module):
 
 
 def plain_step(model, optimizer, features, captions, lengths, clip=5.0):
-    """One optimizer step in float32; gives the loss per word."""
+    """Take one optimizer step in float32 and return the loss per word."""
     place = torch.arange(captions.shape[1])
     counts = (place > 0) & (place < lengths[:, None])
     scores = model(features, captions)
@@ -163,9 +157,10 @@ def plain_step(model, optimizer, features, captions, lengths, clip=5.0):
 
 
 def usual_steps(dataset, batch_size, network, model, optimizer, steps):
-    """The coursework's loop; gives how many ids it has trained on."""
+    """Run the coursework's loop and return how many ids it has trained on."""
     ids = 0
     for _ in range(steps):
+        # the loop's own cost: an iterator a step, and no picture or feature is used twice
         sampler = SubsetRandomSampler(dataset.draw(batch_size))
         loader = DataLoader(dataset, batch_sampler=BatchSampler(sampler, batch_size, False))
         images, captions = next(iter(loader))
@@ -178,7 +173,7 @@ def usual_steps(dataset, batch_size, network, model, optimizer, steps):
 
 
 class CachedDataset(Dataset):
-    """The captions of a `UsualDataset`, kept as ids, and features from an array (pictures, D)."""
+    """The captions of a `UsualDataset` as ids, and features from an array (pictures, D)."""
 
     def __init__(self, features, usual):
         rows = {id: row for row, id in enumerate(usual.file_names)}
@@ -195,7 +190,7 @@ class CachedDataset(Dataset):
 
 
 def padded(items):
-    """Items of `CachedDataset` as a batch, captions filled with `<end>` to the longest."""
+    """Collate items of `CachedDataset`, captions filled with `<end>` to the longest."""
     features, captions = zip(*items, strict=True)
     lengths = torch.tensor([len(caption) for caption in captions])
     return (torch.stack(features),
@@ -203,58 +198,10 @@ def padded(items):
 
 
 def plain_steps(dataset, batch_size, model, optimizer, steps):
-    """The plain loop over shuffled batches; gives how many ids it has trained on."""
+    """Run the plain loop over shuffled batches and return how many ids it has trained on."""
     ids = 0
     loader = DataLoader(dataset, batch_size, shuffle=True, collate_fn=padded)
     for features, captions, lengths in islice(loader, steps):
         plain_step(model, optimizer, features, captions, lengths)
         ids += int(lengths.sum())
     return ids
-
-
-def beam_search(decoder, feature, settings):
-    """The best caption of one picture, feature (1, E): a list of ids."""
-    def rank(beam):
-        words, total, _ = beam
-        return total / (len(words) - 1) ** settings.length_penalty
-
-    beams = [([START_ID], 0.0, decoder.begin(feature))]
-    for position in range(1, settings.max_length):
-        found = []
-        for words, total, state in beams:
-            if words[-1] == END_ID:
-                found.append((words, total, state))
-                continue
-            scores, after = decoder.step(torch.tensor([words[-1]]), state)
-            likely = scores[0].log_softmax(0)
-            likely[[START_ID, UNK_ID, words[-1]]] = -math.inf
-            last = position == settings.max_length - 1
-            best = torch.tensor([END_ID]) if last else likely.topk(settings.beam).indices
-            for word in best.tolist():
-                found.append(([*words, word], total + likely[word].item(), after))
-        beams = sorted(found, key=rank, reverse=True)[:settings.beam]
-        if all(words[-1] == END_ID for words, _, _ in beams):
-            break
-    return beams[0][0]
-
-
-@torch.no_grad()
-def captions(captioner, features, settings):
-    """The best sentence of each picture, from the backbone's features (pictures, D)."""
-    sentences = []
-    for feature in features:
-        embedded = captioner.encoder.embed(torch.from_numpy(feature[None].astype(np.float32)))
-        found = beam_search(captioner.decoder, embedded, settings)
-        sentences.append(captioner.vocab.decode(found))
-    return sentences
-
-
-def official_scores(candidates, references):
-    """BLEU, ROUGE-L and CIDEr-D of sentences against lists of sentences; needs Java."""
-    truth = {n: [{"caption": one} for one in mine] for n, mine in enumerate(references)}
-    result = {n: [{"caption": one}] for n, one in enumerate(candidates)}
-    truth, result = PTBTokenizer().tokenize(truth), PTBTokenizer().tokenize(result)
-    bleu, _ = Bleu(4).compute_score(truth, result, verbose=0)
-    return {**{f"Bleu_{n}": one for n, one in enumerate(bleu, 1)},
-            "ROUGE_L": Rouge().compute_score(truth, result)[0],
-            "CIDEr": Cider().compute_score(truth, result)[0]}

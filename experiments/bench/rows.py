@@ -2,7 +2,7 @@
 
     Setup --train, beam, score, reward--> {"train_ratio": Figure, ...}
 
-All are alike: prepare reference and ours, hold their results equal, let them take turns.
+Each prepares reference and ours, requires equal results, and lets the two take turns.
 """
 
 import shutil
@@ -18,15 +18,15 @@ from captioning.checkpoint import load_captioner
 from coco.dataset import Split, find_split, read_split
 from decoders.search import Search
 from encoders.features import cached_features, encode_split
-from experiments.bench import reference
+from experiments.bench import reference, usual_captions
 from experiments.bench.child import CHANNELS, in_pairs, take_steps, training_run, write_stand_in
 from experiments.bench.tools import (
     Figure,
     alternate,
+    best_rates,
     quiet,
     ratios,
     require,
-    said,
     timed,
     training_flops,
 )
@@ -34,13 +34,13 @@ from scoring.ptb import tokenize
 from scoring.scores import CiderD
 from training.loop import step
 
-SAME_LOSS = 0.005           # share by which losses per word may differ: ours has float16 features
+SAME_LOSS = 0.005           # relative difference of losses per word: our features are float16
 SAME_SCORE = 1e-9
 WHOLE_SCORED = 5000         # pictures; of Karpathy's test split
 
 
 def train(setup):
-    """The seed model's pairs per second against two loops, and its share of the limit."""
+    """Train the seed model: pairs per second against two loops, and the share of the limit."""
     split = read_split(setup.data, "train")
     root = write_stand_in(setup.folder / "train", split.pictures)
     run = training_run(root, setup.folder / "run")
@@ -62,10 +62,11 @@ def train(setup):
         setup.sizes, lambda: per_second(theirs.usual, setup.sizes.usual_steps),
         lambda: per_second(theirs.plain, setup.sizes.steps), ours, setup.limit)
     sample = f"{setup.sizes.steps} steps of 64 a round"
-    return {"train_ratio": Figure.of(ratios(fast, usual), "x", said(usual, fast, "pairs/s", sample)
-                                     + f", of the usual loop {setup.sizes.usual_steps}"),
+    rates = best_rates(usual, fast, "pairs/s", sample)
+    return {"train_ratio": Figure.of(ratios(fast, usual), "x",
+                                     f"{rates}, of the usual loop {setup.sizes.usual_steps}"),
             "train_cached_ratio": Figure.of(ratios(fast, plain), "x",
-                                            said(plain, fast, "pairs/s", sample)),
+                                            best_rates(plain, fast, "pairs/s", sample)),
             "train_rate": Figure.of(fast, "pairs/s", sample),
             "train_lstm_share": Figure.of(ratios(speeds, limits), "of limit",
                                           f"{max(speeds) / 1e9:.0f} GFLOP/s at best, {sample}")}
@@ -88,16 +89,18 @@ class TheirTraining:
         self.cached = reference.CachedDataset(run.train.features[0], self.captions)
 
     def usual(self, steps):
+        """Take steps of the usual loop and return the ids trained on."""
         return reference.usual_steps(self.captions, self.batch_size, self.network, self.model,
                                      self.optimizer, steps)
 
     def plain(self, steps):
+        """Take steps of the plain loop on cached features and return the ids trained on."""
         return reference.plain_steps(self.cached, self.batch_size, self.model, self.optimizer,
                                      steps)
 
 
 def same_losses(run, theirs, split):
-    """Train both on a caption of every picture of `split`, thrice, and compare losses per word."""
+    """Require equal losses per word in three steps on a caption of each picture of `split`."""
     first = np.unique(theirs.cached.pictures, return_index=True)[1][:len(split.pictures)]
     images, captions = zip(*[theirs.captions[index] for index in first], strict=True)
     with torch.no_grad():
@@ -116,14 +119,14 @@ def same_losses(run, theirs, split):
 
 
 def beam(setup):
-    """Beam-3 captions per second from cached features, by the captioner in the box."""
+    """Search beam-3 captions from cached features, per second, by the shipped captioner."""
     captioner, (few, many) = load_captioner(SHIPPED), setup.sizes.captioned
     split = read_split(setup.data, "val").first(many)
     with quiet():
         features = cached_features(captioner.encoder.backbone, captioner.transform, split)[0]
 
     def theirs():
-        return reference.captions(captioner, features[:few], Search())
+        return usual_captions.captions(captioner, features[:few], Search())
 
     def ours():
         return [found[0] for found in evaluation.caption_features(captioner, features, Search())]
@@ -133,20 +136,20 @@ def beam(setup):
                            lambda: len(features) / timed(ours)[1])
     sample = f"{len(features[:few])} and {len(features)} pictures a round, of 1,000"
     return {"beam_ratio": Figure.of(ratios(fast, slow), "x",
-                                    said(slow, fast, "captions/s", sample)),
+                                    best_rates(slow, fast, "captions/s", sample)),
             "beam_rate": Figure.of(fast, "captions/s", sample)}
 
 
 def reward(setup):
-    """Milliseconds for the CIDEr-D of 320 samples, as self-critical training asks in each step."""
+    """Compute the CIDEr-D of 320 samples, a step of self-critical training: milliseconds."""
     split = read_split(setup.data, "train")
     scorer = CiderD([[tokenize(sentence) for sentence in picture.sentences]
                      for picture in split.pictures])
     rounds = iter(range(1000))
 
     def rewards():
-        """Five samples of 64 pictures that were not asked for before: captions of the next ones."""
-        first = 64 * next(rounds)
+        """Time the rewards of five samples of 64 pictures: captions of other pictures."""
+        first = 64 * next(rounds)               # other pictures each time: none is prepared yet
         pictures = [number % len(split.pictures) for number in range(first, first + 64)]
         samples = [scorer.references[picture - 1][place % len(scorer.references[picture - 1])]
                    for picture in pictures for place in range(5)]
@@ -158,7 +161,7 @@ def reward(setup):
 
 
 def score(setup):
-    """Seconds for BLEU, ROUGE-L and CIDEr-D of 5,000 pictures, and the official code's."""
+    """Score BLEU, ROUGE-L and CIDEr-D of 5,000 pictures: seconds, and the official code's."""
     spoken = read_split(setup.data, "train").pictures
     pictures = tuple(islice(cycle(spoken), setup.sizes.scored))
     split, scale = Split("scored", pictures), WHOLE_SCORED / setup.sizes.scored
@@ -170,7 +173,7 @@ def score(setup):
 
     def theirs():
         with quiet():
-            return reference.official_scores(candidates, references)
+            return usual_captions.official_scores(candidates, references)
 
     sample = f"{len(pictures)} pictures, scaled to {WHOLE_SCORED}"
     if not shutil.which("java"):

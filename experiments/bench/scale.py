@@ -1,4 +1,4 @@
-"""The rows of the benchmark on what grows and what starts: opening, more pictures, more processes.
+"""The rows of the benchmark on growth and starting: opening, more pictures, more processes.
 
     Setup --opening, scaling, ddp, cold--> {"open_ratio_cold": Figure, ...}
 
@@ -24,16 +24,16 @@ from experiments.bench.child import (
     write_captions,
     write_stand_in,
 )
-from experiments.bench.tools import Figure, alternate, ratios, require, timed
+from experiments.bench.tools import ROOT, Figure, alternate, ratios, require, timed
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 
 
 def opening(setup):
-    """From a captions file to the first batch: without and with what is kept on disk.
+    """Open a captions file up to the first batch: without and with what is cached on disk.
 
-    Cold, a sample against the same sample; warm, all captions in a process of their own against
-    the sample's time scaled up, since a reading that takes moments on a sample says little.
+    Cold, a sample is compared with the same sample. Warm, all captions, in a process of their own,
+    are compared with the sample's time scaled up: a sample would take too short to be measured.
     """
     sizes, seeds, folder = setup.sizes, count(1), setup.folder / "captions"
     file = folder / "annotations" / "captions_train.json"
@@ -51,22 +51,24 @@ def opening(setup):
             sizes, opened_cold, lambda: timed(usual_first_batch, file)[1], child.ask)
     scale = sizes.opened_whole / sizes.opened
     sample, all_of = f"{sizes.opened:,} captions", f"{sizes.opened_whole:,} captions"
-    return {"open_ratio_cold": Figure.of(ratios(usual, cold), "x", f"{sample} a round; {all_of} "
-                                         f"took {first['seconds']:.1f} s once"),
-            "open_ratio_warm": Figure.of([scale * one / other["seconds"] for one, other in
-                                          zip(usual, warm, strict=True)], "x",
-                                         f"{all_of}, of the reference {sample}, scaled"),
-            "open_peak_gb": Figure.of([first["peak"] / 1e9], "GB", f"{all_of}, cold")}
+    figures = {"open_ratio_cold": Figure.of(ratios(usual, cold), "x", f"{sample} a round; {all_of} "
+                                            f"took {first['seconds']:.1f} s once"),
+               "open_ratio_warm": Figure.of([scale * one / other["seconds"] for one, other in
+                                             zip(usual, warm, strict=True)], "x",
+                                            f"{all_of}, of the reference {sample}, scaled")}
+    if first["peak"]:                   # on Linux
+        figures["open_peak_gb"] = Figure.of([first["peak"] / 1e9], "GB", f"{all_of}, cold")
+    return figures
 
 
 def usual_first_batch(file):
-    """The usual loader and its first captions."""
+    """Return the usual loader and its first captions."""
     dataset = reference.UsualDataset(file)
     return dataset, [dataset.caption(index) for index in dataset.draw(64)]
 
 
 def same_captions(ours, usual):
-    """Hold vocabulary and lengths of two openings equal."""
+    """Require the same vocabulary and lengths of two openings."""
     vocab, data, _ = ours
     lengths = [min(length + 2, LONGEST) for length in usual[0].lengths]     # with both ends
     require(vocab.words == usual[0].words, "the vocabulary")
@@ -74,7 +76,7 @@ def same_captions(ours, usual):
 
 
 def training_child(setup, name, pictures, threshold, threads, launcher=()):
-    """A process that will train on pictures, a tuple, with a vocabulary of that threshold."""
+    """Start a process to train on pictures, a tuple, with a vocabulary of that threshold."""
     folder = setup.folder / name
     write_stand_in(folder / "data", pictures)
     return Child(["train", folder / "data", folder, setup.sizes.steps, threshold], threads,
@@ -82,7 +84,7 @@ def training_child(setup, name, pictures, threshold, threads, launcher=()):
 
 
 def in_turn(setup, children):
-    """Start all, wait until they are ready, let them take turns: the answers of each."""
+    """Wait until the children are ready, let them take turns, and return the answers of each."""
     with ExitStack() as stack:
         children = [stack.enter_context(child) for child in children]
         for child in children:
@@ -91,41 +93,43 @@ def in_turn(setup, children):
 
 
 def scaling(setup):
-    """Time per pair and anonymous memory of training, as pictures grow 3 and 10 times."""
+    """Train on 3 and 10 times as many pictures: time per pair, and anonymous memory on Linux."""
     size, threads = setup.sizes.pictures, torch.get_num_threads()
     pictures = read_split(setup.data, "train").pictures[:size]
-    # more of the same: with a vocabulary of all words, nothing but their number grows
+    # the same pictures again: with a vocabulary of all words, nothing but their number grows
     answers = in_turn(setup, [training_child(setup, f"{times} times", times * pictures, 1, threads)
                               for times in (1, 3, 10)])
-    costs = {"scaling_time": [[one["seconds"] / one["pairs"] for one in mine] for mine in answers],
-             "scaling_memory": [[one["memory"] for one in mine] for mine in answers]}
+    costs = {"scaling_time": [[one["seconds"] / one["pairs"] for one in mine] for mine in answers]}
+    if answers[0][0]["memory"]:         # on Linux
+        costs["scaling_memory"] = [[one["memory"] for one in mine] for mine in answers]
     return {key: Figure.of(ratios(most, least), "x", f"{10 * size:,} pictures over {size:,}; "
                            f"{3 * size:,}: {median(ratios(middle, least)):.3f}")
             for key, (least, middle, most) in costs.items()}
 
 
 def ddp(setup):
-    """Training by two gloo processes over one with all threads, same batches."""
+    """Train by two gloo processes, compared with one of all threads: same batches."""
     pictures, threads = read_split(setup.data, "train").pictures, torch.get_num_threads()
     each = max(1, threads // 2)
-    alone, shared = in_turn(setup, [
+    one_process, two_processes = in_turn(setup, [
         training_child(setup, "one process", pictures, THRESHOLD, threads),
         training_child(setup, "two processes", pictures, THRESHOLD, each, TORCHRUN)])
-    gains = [one["seconds"] / two["seconds"] for one, two in zip(alone, shared, strict=True)]
+    gains = [one["seconds"] / two["seconds"]
+             for one, two in zip(one_process, two_processes, strict=True)]
     return {"ddp_ratio": Figure.of(gains, "x", f"{setup.sizes.steps} steps of 64 a round, 2 x "
                                    f"{each} threads over {threads}")}
 
 
 def cold(setup):
-    """`caption.py photo.jpg` in a new process, beyond what `import torch` takes."""
+    """Run `caption.py photo.jpg` in a new process: seconds beyond those of `import torch`."""
     photo = setup.folder / "photo.jpg"
     Image.effect_noise((4000, 3000), 80).convert("RGB").save(photo)     # 12 megapixels
 
     def seconds(*command):
-        return timed(lambda: subprocess.run([sys.executable, *command], check=True,
+        return timed(lambda: subprocess.run([sys.executable, *command], check=True, cwd=ROOT,
                                             stdout=subprocess.DEVNULL))[1]
 
-    seconds("caption.py", photo)                        # both read from a warm disk
+    seconds("caption.py", photo)                        # so that files come from a warm disk
     bare, whole = alternate(setup.sizes, lambda: seconds("-c", "import torch"),
                             lambda: seconds("caption.py", photo))
     beyond = [one - other for one, other in zip(whole, bare, strict=True)]

@@ -1,0 +1,87 @@
+"""What the experiments have in common: each goes on where it stopped, and tables come from files.
+
+    settings --Experiment.trained--> runs/EXPERIMENT/NAME --judged--> result
+        --Experiment.write--> results/EXPERIMENT/NAME.json --markdown--> table
+
+A training that was stopped goes on from its last saved state, an experiment from its last file.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from system.files import BadInput, read_json, write_json
+from training.loop import train
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The dataset of an experiment, the folders of its trainings and results, and the device."""
+
+    data: str
+    runs: Path
+    results: Path
+    device: str = "cpu"
+
+    def run(self, name):
+        """Return the folder of a training."""
+        return self.runs / name
+
+    def file(self, name):
+        """Return the file of a result."""
+        return self.results / f"{name}.json"
+
+    def done(self, name):
+        """Return whether a result is there; raise `BadInput` if it is of another dataset."""
+        file = self.file(name)
+        if not file.exists():
+            return False
+        found = read_json(file, "delete it")
+        # a result of one training alone names its dataset in the settings only
+        data = found["data"] if "data" in found else found["settings"]["data"]
+        if Path(data).name != Path(self.data).name:
+            raise BadInput(f"{file} is not of {self.data}: give another --name for other data")
+        return True
+
+    def trained(self, name, settings):
+        """Train, or go on with a training, and return what a result says of it.
+
+        {"settings": ..., "minutes": ..., "curve": [minutes, CIDEr] after each epoch}
+        """
+        history = train(settings, self.run(name), self.device)
+        status = read_json(self.run(name) / "status.json",
+                           "delete the run's folder and train again")
+        curve = [[round(status["at_epoch"][str(row["epoch"])] / 60, 3), round(row["CIDEr"], 4)]
+                 for row in history]
+        # a result is published: it names the dataset, not the folder of the machine it lay in
+        return {"settings": {**asdict(settings), "data": Path(settings.data).name},
+                "minutes": status["seconds"] / 60, "curve": curve}
+
+    def write(self, name, result):
+        """Write a result, after which it counts as done."""
+        write_json(self.file(name), result, indent=1)
+
+
+def add_options(parser, names, name):
+    """Give `parser` the options of every experiment; `names` are its parts, `name` its folder's."""
+    parser.add_argument("--data", help="dataset in COCO's layout")
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME",
+                        help=f"only these: {', '.join(names)}")
+    parser.add_argument("--name", default=name,
+                        help="folder in runs/ and results/; another for other data (%(default)s)")
+    parser.add_argument("--table", action="store_true",
+                        help="print the table of all that is finished, and do nothing else")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
+                        help="cpu, cuda or mps (%(default)s)")
+
+
+def folders(options):
+    """Return the folders of trainings and of results that the options name."""
+    return Path("runs") / options.name, Path("results") / options.name
+
+
+def markdown(heading, rows):
+    """Return a Markdown table of lists of cells."""
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in lines)
