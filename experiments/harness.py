@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from captioning.task import Captioning
 from system.files import BadInput, read_json, write_json
 from training.loop import train
 
@@ -49,7 +50,7 @@ class Experiment:
 
         {"settings": ..., "minutes": ..., "curve": [minutes, CIDEr] after each epoch}
         """
-        history = train(settings, self.run(name), self.device)
+        history = train(Captioning(settings), self.run(name), self.device)
         status = read_json(self.run(name) / "status.json",
                            "delete the run's folder and train again")
         curve = [[round(status["at_epoch"][str(row["epoch"])] / 60, 3), round(row["CIDEr"], 4)]

@@ -20,6 +20,7 @@ from captioning.checkpoint import load_captioner
 from captioning.ensemble import Ensemble
 from captioning.evaluation import evaluate_together, report_of
 from captioning.objectives import caption_loss
+from captioning.settings import settings_of
 from coco.checkup import readable
 from coco.dataset import read_split
 from data_loader import CaptionData
@@ -29,7 +30,6 @@ from experiments.harness import Experiment, add_options, folders
 from experiments.ladder_table import COLUMNS, SHORT, each_of, filled, table
 from scoring.prose import prose
 from system.files import BadInput, run_command, whole_file, write_json
-from training.settings import RECIPES, Settings
 
 GREEDY, BEAM = Search(method="greedy"), Search(beam=3)
 BEST = "adaptive"           # the decoder of the upper rungs: the best by CIDEr on val
@@ -68,7 +68,7 @@ def decoder_rung(name, change, below, **settings):
 
 # Dropout of 0.1 as in the paper, since it is of each layer's output. Five captions of a picture in
 # one batch, so that the encoder layers, which see the picture alone, run once for them
-TRANSFORMER = {"num_layers": 2, "dropout": 0.1, "learning_rate": 5e-4, "together": 5}
+TRANSFORMER = {"num_layers": 2, "dropout": 0.1, "learning_rate": 5e-4, "captions_per_picture": 5}
 
 
 RUNGS = (
@@ -123,11 +123,11 @@ class Ladder(Experiment):
 
     def settings(self, rung, seed):
         """Return the settings of a rung's training."""
-        given = {**RECIPES[rung.recipe], **rung.settings, "data": self.data, "seed": seed}
+        given = {**rung.settings, "seed": seed}
         if rung.start:                  # of the same seed, if the start has several
             start = self.finished(rung.start, seed if named(rung.start).repeated else 0)
             given["start"] = self.run(start).as_posix()
-        return Settings(**given)
+        return settings_of(rung.recipe, self.data, **given)
 
 
 def climb(ladder, rung, seed):

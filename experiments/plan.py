@@ -16,20 +16,20 @@ import torch
 
 from caption import SHIPPED
 from captioning.checkpoint import load_captioner
+from captioning.settings import CaptioningSettings
 from encoders.backbones import Backbone, transform_of
 from experiments.bench.child import CHANNELS
 from experiments.bench.tools import picture_flops, training_flops
 from experiments.harness import markdown
 from model import DecoderRNN
 from system.files import BadInput, read_json, run_command, whole_file
-from training.settings import Settings
 
 TRAIN, VAL, SPOKEN = 118_287, 5_000, 5      # pictures of COCO 2017, captions of each
 WORDS = 10_000              # of COCO's captions that occur five times or more, about
 LENGTH = 12                 # ids of a usual caption, both ends included
 USUAL_EPOCHS = 30           # at cross-entropy, in published recipes for COCO
 CORES = 16                  # of a larger machine
-RECIPE = Settings(data="coco")
+RECIPE = CaptioningSettings(data="coco")
 ENCODERS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "efficientnet_b0",
             "resnet18", "resnet50", "resnet101", "resnet152", "vgg16", "inception_v3")
 MEASURED = {"lite0": "efficientnet_lite0", "resnet50": "resnet50"}

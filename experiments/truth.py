@@ -8,8 +8,8 @@
 
 A caption may be worded like no reference and be true, or be like all of them and be false: the
 scene graph of a drawn picture decides. The split `novel` has pairs of shape and colour that no
-training picture has. Decoders are trained by the recipe `small` with the changes of `settings_of`,
-which each result file records.
+training picture has. Decoders are trained by the recipe `small` with the changes of
+`decoder_settings`, which each result file records.
 """
 
 import argparse
@@ -17,32 +17,32 @@ import argparse
 from captioning.checkpoint import load_captioner
 from captioning.evaluation import evaluate
 from captioning.pointing import looked, mentions, read_boxes, report
+from captioning.settings import settings_of
 from coco.dataset import read_split
-from decoders.registry import GRIDS, NAMES
+from decoders.registry import NAMES, wants_grid
 from decoders.search import Search
 from encoders.features import cached_features
 from experiments.harness import Experiment, add_options, folders, markdown
 from scenes.claims import KINDS, tally
 from scenes.dataset import read_graphs
 from system.files import BadInput, read_json, run_command
-from training.settings import RECIPES, Settings
 
 SPLITS = ("test", "novel")
 BEAM = Search(beam=3)
-GRID = {"together": 5, "epochs": 8}     # captions of a picture in one batch, to read its grid once
+GRID = {"captions_per_picture": 5, "epochs": 8}     # side by side, to read a grid once
 TRANSFORMER = {"num_layers": 2, "dropout": 0.1, "learning_rate": 1e-3}
 FEW = 30                    # claims, below which their number is shown beside the percentage
 REMEDY = "delete it and run experiments.truth again"
 
 
-def settings_of(name, data, seed):
+def decoder_settings(name, data, seed):
     """Return the settings of a decoder's training: recipe `small`, with changes for grids."""
     changes = {"decoder": name, "seed": seed}
-    if name in GRIDS:
+    if wants_grid(name):
         changes |= GRID
     if name in ("transformer", "objects"):
         changes |= TRANSFORMER
-    return Settings(**{**RECIPES["small"], "data": data, **changes})
+    return settings_of("small", data, **changes)
 
 
 def judge(captioner, data, name):
@@ -116,7 +116,7 @@ def main():
     for name in options.only:
         if experiment.done(name):
             continue
-        about = experiment.trained(name, settings_of(name, options.data, options.seed))
+        about = experiment.trained(name, decoder_settings(name, options.data, options.seed))
         captioner = load_captioner(experiment.run(name), options.device)
         experiment.write(name, about | {
             split: judge(captioner, options.data, split) for split in SPLITS})

@@ -15,21 +15,21 @@ import time
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import torch
 from PIL import Image
 
+from captioning.settings import settings_of
+from captioning.task import Captioning
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
 from experiments.bench.machine import memory
 from experiments.bench.tools import ROOT, Unmeasured, timed
 from system.distributed import broadcast, is_main, processes
 from system.files import write_json
-from training import run as runs
 from training.loop import step
-from training.settings import RECIPES, Settings
+from training.run import Run
 from vocabulary import Vocabulary
 
 CELLS = (49,)               # of a grid of features
@@ -105,17 +105,15 @@ def random_features(path, views, pictures, grid=False):
 
 def training_run(root, folder, threshold=THRESHOLD, **changes):
     """Begin a run of recipe `seed`, with changes, on a stand-in dataset and random features."""
-    settings = Settings(data=str(root), **{**RECIPES["seed"], "warmup": 0,
-                                           "vocab_threshold": threshold, **changes})
+    settings = settings_of("seed", str(root), **{"warmup": 0, "vocab_threshold": threshold,
+                                                 **changes})
     path = folder / f"features-{os.getpid()}.npy"
 
-    def cached_features(backbone, transform, split, views=1):
+    def features(backbone, transform, split, views=1):
         return random_features(path, views, len(split.pictures), backbone.grid)
 
     folder.mkdir(parents=True, exist_ok=True)
-    # the run has no other way to be given features yet; nothing else here replaces anything
-    with mock.patch.object(runs, "cached_features", cached_features):
-        return runs.Run(settings, folder / "run")
+    return Run(Captioning(settings, features), folder / "run")
 
 
 def take_steps(run, steps):
@@ -127,14 +125,14 @@ def take_steps(run, steps):
     with closing(run.batches(position["epoch"])) as batches:
         for batch in islice(batches, steps):
             step(run, batch)
-            lengths.append(batch[2])
+            lengths.append(batch.lengths)
     return torch.cat(lengths)
 
 
 def in_pairs(run, ids):
     """Convert a number of ids to pairs of picture and caption of the epoch's mean length."""
     # batches hold captions of like length, so a few of them are not like the epoch
-    return ids / run.train.lengths.float().mean().item()
+    return ids / run.task.train.lengths.float().mean().item()
 
 
 def open_first_batch(root):

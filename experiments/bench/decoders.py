@@ -10,14 +10,15 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from coco.dataset import read_split
-from decoders.registry import GRIDS, NAMES, build_decoder
+from data_loader import Batch
+from decoders.registry import NAMES, build_decoder, wants_grid
 from decoders.search import Search, search
 from experiments.bench.child import take_steps, training_run, write_stand_in
 from experiments.bench.tools import Figure, alternate, ratios, timed
 from vocabulary import UNK_ID
 
 CAPTIONS = 5                # of a picture in one batch, as decoders with a grid are trained
-GRID = {"views": 1, "together": CAPTIONS}
+GRID = {"views": 1, "captions_per_picture": CAPTIONS}
 LARGEST_GRID = 81           # cells, of EfficientNet-Lite2
 SEARCHED = 128              # pictures in one search, as in an evaluation
 
@@ -68,11 +69,12 @@ class UsefulFlops:
 
     def count(self, captions, length):
         """Count FLOPs of one picture with so many captions of so many ids."""
-        features = torch.from_numpy(self.run.train.features[0][:1].astype(np.float32))
-        given = torch.full((captions, length), UNK_ID), torch.full((captions,), length)
+        features = torch.from_numpy(self.run.task.train.features[0][:1].astype(np.float32))
+        batch = Batch(features, torch.full((captions, length), UNK_ID),
+                      torch.full((captions,), length), torch.zeros(1, dtype=torch.long))
         # oneDNN's LSTM is one operation that the counter does not know; without it, it is products
         with FlopCounterMode(display=False) as counter, torch.backends.mkldnn.flags(enabled=False):
-            self.run.model(features, *given)[0].backward()
+            self.run.model(batch)[0].backward()
         return counter.get_total_flops()
 
 
@@ -91,7 +93,7 @@ def decode_by(setup, name):
     sizes = {"embed_size": 512, "hidden_size": 512, "num_layers": 1, "dropout": 0.0}
     decoder = build_decoder(name, 2500, **sizes)
     count = setup.sizes.captioned[1]
-    features = torch.randn(count, *([LARGEST_GRID] if name in GRIDS else []), 512)
+    features = torch.randn(count, *([LARGEST_GRID] if wants_grid(name) else []), 512)
 
     def ours():
         for some in features.split(SEARCHED):

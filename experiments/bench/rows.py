@@ -16,6 +16,7 @@ from caption import SHIPPED
 from captioning import evaluation
 from captioning.checkpoint import load_captioner
 from coco.dataset import Split, find_split, read_split
+from data_loader import Batch
 from decoders.search import Search
 from encoders.features import cached_features, encode_split
 from experiments.bench import reference, usual_captions
@@ -50,7 +51,7 @@ def train(setup):
 
     def ours():
         lengths, seconds = timed(take_steps, run, setup.sizes.steps)
-        speeds.append(training_flops(run.captioner.decoder, CHANNELS, lengths) / seconds)
+        speeds.append(training_flops(run.task.captioner.decoder, CHANNELS, lengths) / seconds)
         return in_pairs(run, int(lengths.sum()) / seconds)
 
     def per_second(loop, steps):
@@ -76,17 +77,17 @@ class TheirTraining:
     """The two loops of the reference, with the sizes, weights and captions of our run."""
 
     def __init__(self, setup, run):
-        captioner, settings = run.captioner, run.settings
+        captioner, settings = run.task.captioner, run.settings
         name = find_split(setup.data, "train")
         self.captions = reference.UsualDataset(
             setup.data / "annotations" / f"captions_{name}.json", setup.data / name,
             reference.usual_transform(captioner.transform))
-        require(self.captions.words == run.vocab.words, "the vocabulary")
+        require(self.captions.words == run.task.vocab.words, "the vocabulary")
         self.network = reference.plain_network(captioner.encoder.backbone)
         self.model = reference.PlainModel.like(captioner)
         self.optimizer = torch.optim.Adam(self.model.parameters(), settings.learning_rate)
         self.batch_size = settings.batch_size
-        self.cached = reference.CachedDataset(run.train.features[0], self.captions)
+        self.cached = reference.CachedDataset(run.task.train.features[0], self.captions)
 
     def usual(self, steps):
         """Take steps of the usual loop and return the ids trained on."""
@@ -106,12 +107,13 @@ def same_losses(run, theirs, split):
     with torch.no_grad():
         features = theirs.network(torch.stack(images)).mean((2, 3))
     features, captions, lengths = reference.padded(zip(features, captions, strict=True))
-    encoder = run.captioner.encoder
-    found = encode_split(encoder.backbone, run.captioner.transform, split)[0]
-    run.captioner.decoder.eval()            # no dropout, until the next epoch begins
+    encoder = run.task.captioner.encoder
+    found = encode_split(encoder.backbone, run.task.captioner.transform, split)[0]
+    run.task.captioner.decoder.eval()            # no dropout, until the next epoch begins
     theirs.model.eval()
+    batch = Batch(torch.from_numpy(found).float(), captions, lengths, torch.arange(len(lengths)))
     for _ in range(3):
-        loss, _ = step(run, (torch.from_numpy(found).float(), captions, lengths))
+        loss, _ = step(run, batch)
         other = reference.plain_step(theirs.model, theirs.optimizer, features, captions, lengths)
         require(abs(loss.item() - other) <= SAME_LOSS * other,
                 f"the loss per word ({other:.4f} and {loss.item():.4f})")
