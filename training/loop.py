@@ -18,7 +18,6 @@ from tqdm.auto import tqdm
 from captioning.checkpoint import save_captioner
 from captioning.evaluation import caption_features, score
 from captioning.objectives import caption_loss
-from figures.pictures import save_curves
 from system.distributed import (
     all_reduce,
     bar_options,
@@ -29,6 +28,7 @@ from system.distributed import (
     world_size,
 )
 from system.files import whole_file
+from training.curves import save_curves
 from training.folders import fresh_folder, newest_run, read_history
 from training.run import Run
 from training.watching import tensorboard, warn_of_epoch, write_scalars
@@ -117,7 +117,7 @@ def finish_epoch(run, scores):
             with run.average.in_use():
                 save_captioner(run.folder / "best.safetensors", run.captioner,
                                settings=asdict(run.settings), val=row)
-        save_curves(history, run.folder / "curves.png")
+        save_curves(history, run.folder / "curves.png", ("perplexity", "CIDEr"), "loss per word")
         warn_of_epoch(history, run)
     if better:                          # not before it is written: a page may be stopped, and go on
         position.update(best=scores["CIDEr"], best_epoch=row["epoch"])
