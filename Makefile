@@ -32,7 +32,6 @@ check: .venv/installed-dev
 	$(PY) -m tests.check_kills_training
 	$(PY) tests/check_memory.py
 	$(PY) tests/check_caption_memory.py --pictures 1000
-	$(PY) tests/check_cold_start.py
 
 student: .venv/installed
 	$(PY) -m course.student
