@@ -1,4 +1,4 @@
-"""Figures tell what they tell without colour, and those of the README are small and opaque."""
+"""Figures can be read without colour, and those of the README are small and opaque."""
 
 from pathlib import Path
 

@@ -44,7 +44,7 @@ print("passed")"""
 
 
 def exercise(number, solved=SOLVED, check=CHECK):
-    """The three cells of an exercise."""
+    """Return the three cells of an exercise."""
     return [new_markdown_cell(f"### Exercise {number} · Triple\n\nHow much is three times two?"),
             new_code_cell(solved, metadata={"tags": ["exercise"]}),
             new_code_cell(check.format(number), metadata={"tags": ["check"]})]
@@ -60,7 +60,7 @@ def source(text):
 
 @pytest.fixture
 def course(tmp_path, monkeypatch):
-    """A course of one notebook with two exercises, and a module."""
+    """Return the folder of a course of one notebook with two exercises, a module and one unused."""
     monkeypatch.setattr(student, "NAMES", NAMES[:1])
     monkeypatch.setattr(student, "COMMANDS", ())
     monkeypatch.setattr(handin, "NAMES", NAMES[:1])
@@ -75,7 +75,7 @@ def course(tmp_path, monkeypatch):
 
 @pytest.fixture
 def handed(course):
-    """A copy of the course, as somebody hands it in who has solved everything."""
+    """Return a copy of the course, as handed in with everything solved."""
     return Path(shutil.copytree(course, course.parent / "handed"))
 
 
@@ -84,14 +84,14 @@ def write(folder, *cells):
 
 
 def edit(folder, change):
-    """Let `change` work on the notebook's cells."""
+    """Call `change` on the notebook's cells and write the notebook again."""
     cells = read_notebook(folder / f"{NAMES[0]}.ipynb").cells
     change(cells)
     write(folder, *cells)
 
 
 def reported(folder, course, capsys):
-    """What handing in the folder says, and whether all is well."""
+    """Return whether all of a folder handed in passes, and the lines of the report."""
     well = handin.hand_in(folder, course)
     return well, capsys.readouterr().out.splitlines()
 
@@ -296,7 +296,7 @@ def test_the_exit_status_says_whether_all_passed(monkeypatch, well, status):
 
 
 def asserts(text):
-    """The assert statements of a check, at least one."""
+    """Return the assert statements of a check, at least one."""
     found = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Assert)]
     assert found, f"this check asserts nothing: {text}"
     return found
@@ -328,7 +328,7 @@ def test_what_a_notebook_links_is_there(name):
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
-    """The folder that `make student` writes."""
+    """Return the folder that `make student` writes."""
     folder = tmp_path_factory.mktemp("handed out") / "student"
     assert student.make(folder) == 22
     return folder
@@ -370,7 +370,7 @@ def test_the_student_s_makefile_does_as_ours(given):
 
 @pytest.fixture
 def house(tmp_path):
-    """A folder of modules that import each other in the ways that count."""
+    """Return a folder of modules that import each other in the ways that count."""
     for name, text in {
             "first.py": "import json\nimport room.late as late\n",
             "room/__init__.py": '"""A room."""',
