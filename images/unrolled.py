@@ -155,7 +155,7 @@ def unrolled():
     training(axis, words, 1.87, 6.75)
     note(axis, 3.4, 6.1, f"“{captions[0]}”", across="left", size=9)
     panel(axis, 0, 0, 9.3, 5.35, "Captioning: a loop, word by word",
-          "decoders/search.py chooses a word by its score; it becomes the next input (dashed).")
+          "decoders/search.py chooses a word by its score: the next input (dashed).")
     captioning(axis, words, 0.4, 0.55)
     panel(axis, 9.6, 0, 5.6, 5.35, 'inject="every"', "The image is added to each word vector.")
     every(axis, 10.1, 0.55)
