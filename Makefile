@@ -1,11 +1,12 @@
 # make notebooks   set up, draw the embedded dataset, run the five notebooks in order
 # make test        set up, run the tests
 # make check       what is slower: lint, README, kills, memory; the notebooks' style, all of them
-#                  small with exercises unsolved and solved, each alone as on Colab
-# make student     student/, the notebooks without their solutions, to hand out
+#                  small with exercises unsolved and solved, each by itself as on Colab
+# make student     student/, to hand out: the notebooks without their solutions, the modules that
+#                  they import, a Makefile for handing in
 # make handin      run the notebooks and say which exercises pass, also in handin.txt; with
 #                  FOLDER=../anna those of a folder handed in, by the checks here
-# make gpu-check   for whoever has a GPU: nothing waits for it, its captions are the CPU's, speed
+# make gpu-check   on a GPU: no step waits for it, its captions are the CPU's, its speed
 # make figures     draw the figures in images/ again
 
 PYTHON ?= python3
@@ -32,7 +33,6 @@ check: .venv/installed-dev
 	$(PY) -m tests.check_kills_training
 	$(PY) tests/check_memory.py
 	$(PY) tests/check_caption_memory.py --pictures 1000
-	$(PY) tests/check_cold_start.py
 
 student: .venv/installed
 	$(PY) -m course.student

@@ -40,6 +40,7 @@ class Captioning(Task):
 
     name, key, better = "captioning", "CIDEr", max
     shown = ("val_loss", "CIDEr", "distinct", "sentence")
+    curves, unit = ("perplexity", "CIDEr"), "word"
 
     def __init__(self, settings, features=cached_features):
         super().__init__(settings)

@@ -1,12 +1,12 @@
-"""Exercises in a notebook: where they stand, without their solutions and with them again.
+"""Find the exercises in a notebook, cut their solutions out and paste them back.
 
     markdown    ### Exercise 1.2 · Title, and the question
     code        tag "exercise": solutions between the lines # BEGIN SOLUTION and # END SOLUTION
     code        tag "check": the line # check 1.2, then asserts whose messages explain
 
-Only the solved notebook is ever edited: `cut` gives what a student gets of a cell, `paste` undoes
-it. Authors are held to the contract by `read_exercises`; what students make of it, deleted cells
-and lost tags included, is read by `section` and `is_check`.
+Only the solved notebook is ever edited: `cut` gives a student's version of a cell, `paste` undoes
+that. `read_exercises` holds authors to the contract above; `section` and `is_check` read the
+notebooks that students hand in, in which cells may be deleted and tags lost.
 """
 
 import re
@@ -24,29 +24,29 @@ NEXT = {"heading": "exercise", "exercise": "check", "check": "heading"}
 
 
 class Exercise(NamedTuple):
-    """An exercise of a notebook: its number, and which cells it is."""
+    """An exercise of a notebook: its number, its title and the places of its cells."""
 
     number: str                 # as in "1.2"
     title: str
-    question: int               # the cells' places in the notebook
+    question: int               # the places of its cells in the notebook
     cell: int
     check: int
 
 
 def cut(source):
-    """A cell's source with a line to replace instead of each solution."""
+    """Return a cell's source with the line TODO, to be replaced, instead of each solution."""
     return SOLUTION.sub(lambda found: found[1] + TODO, source)
 
 
 def paste(source, solved):
-    """A cut cell's source with the solutions of the solved one, in their order."""
+    """Return a cut cell's source with the solutions of the solved one, in their order."""
     solutions = (found[0] for found in SOLUTION.finditer(solved))
     todo = re.compile(rf"^[ \t]*{re.escape(TODO)}$", re.M)
     return todo.sub(lambda _: next(solutions), source)
 
 
 def read_exercises(notebook, name):
-    """The exercises of a solved notebook; raises `BadInput` if one breaks the contract above."""
+    """Return the exercises of a solved notebook; raises `BadInput` if one breaks the contract."""
     found, number, due, places = [], "none", "heading", []
     for place, cell in enumerate(notebook.cells):
         kind = kind_of(cell)
@@ -68,7 +68,7 @@ def read_exercises(notebook, name):
 
 
 def kind_of(cell):
-    """What a cell is to an exercise: "heading", "exercise", "check" or nothing of it."""
+    """Return the part of an exercise that a cell is: "heading", "exercise", "check" or another."""
     if cell.cell_type == "markdown":
         return "heading" if ANY_HEADING.search(cell.source) else "text"
     tags = cell.metadata.get("tags", [])
@@ -76,7 +76,7 @@ def kind_of(cell):
 
 
 def read_heading(cell, name, taken):
-    """The number and title in a heading."""
+    """Return the number and title in a heading; raises `BadInput` if they are not in order."""
     headings = HEADING.findall(cell.source)
     if len(headings) != len(ANY_HEADING.findall(cell.source)) or len(headings) != 1:
         line = next(line for line in cell.source.splitlines() if ANY_HEADING.match(line))
@@ -90,37 +90,41 @@ def read_heading(cell, name, taken):
 
 
 def refuse_marks(cell, kind, where):
-    """Solutions stand in exercises alone, at least one, and each begins and ends."""
+    """Raise `BadInput` unless solutions begin and end, and stand in exercises and nowhere else."""
     marks = [found[1] for found in MARK.finditer(cell.source)]
     pairs = ["BEGIN", "END"] * (len(marks) // 2)
-    wanted = marks if marks == pairs and bool(marks) == (kind == "exercise") else None
-    if cell.cell_type == "code" and wanted != [
-            found[1] for found in ANY_MARK.finditer(cell.source)]:
+    every = [found[1] for found in ANY_MARK.finditer(cell.source)]
+    right = every == marks == pairs and bool(marks) == (kind == "exercise")
+    if cell.cell_type == "code" and not right:
         raise BadInput(f"{where}: a cell tagged exercise needs solutions, each between a line "
                        "'# BEGIN SOLUTION' and a line '# END SOLUTION', and no other cell has any; "
                        f"put this one right, which begins {cell.source.strip()[:40]!r}")
 
 
 def refuse_order(name, number, due, found):
+    """Raise `BadInput`: a cell of another kind than is due was found."""
     raise BadInput(f"{name}, after the heading of exercise {number}: {found} where a {due} is due; "
                    "an exercise is a heading, then a cell tagged exercise, then one tagged check")
 
 
 def refuse_number(cell, name, number):
+    """Raise `BadInput` if a check does not begin with the number of its exercise."""
     if cell.source.splitlines()[:1] != [f"# check {number}"]:
         raise BadInput(f"{name}, exercise {number}: its check begins {cell.source[:20]!r}; let the "
                        f"first line be '# check {number}'")
 
 
 def section(cell, before):
-    """The (number, title) of the exercise a cell belongs to, `before` being the last cell's."""
+    """Return the (number, title) of a cell's exercise or None; before: the previous cell's."""
     if cell.cell_type != "markdown":
         return before
     heading = HEADING.search(cell.source)
-    return heading.groups() if heading else None if cell.source.startswith("#") else before
+    if heading:
+        return heading.groups()
+    return None if cell.source.startswith("#") else before      # another heading ends a section
 
 
 def is_check(cell):
-    """Whether a cell is a check, by its tag or, where an editor dropped the tags, by its line."""
-    return cell.cell_type == "code" and (
+    """Return whether a cell is a check, by its tag or its first line."""
+    return cell.cell_type == "code" and (       # some editors drop the tags
         "check" in cell.metadata.get("tags", []) or cell.source.startswith("# check "))

@@ -1,9 +1,11 @@
-"""Run a folder's notebooks from top to bottom, and say which exercises pass.
+"""Run a folder's notebooks from top to bottom and report which exercises pass.
 
     python -m course.handin                the notebooks here
     python -m course.handin ../anna        those that Anna handed in, with the modules in her folder
 
-The checks are always those of the notebooks beside this file, found by the exercise's number. The
+    notebook, our checks --plan--> steps --run_steps--> errors --judge--> {exercise: passed or why}
+
+The checks are always those of the notebooks beside this room, found by the exercise's number. The
 report is also written to `handin.txt` in the folder. Exit status 0: everything ran and passed.
 """
 
@@ -28,13 +30,13 @@ class Step(NamedTuple):
     """A cell to run."""
 
     source: str
-    exercise: str | None        # whose cell it is
+    exercise: str | None        # the number of the exercise it belongs to
     check: bool                 # whether it is our check of that exercise
-    place: int                  # which code cell of the notebook handed in
+    place: int                  # its number among the code cells of the notebook handed in
 
 
 class Outcome(NamedTuple):
-    """What is reported of one notebook."""
+    """The report on one notebook."""
 
     lines: list
     ended: bool                 # no cell outside the exercises failed
@@ -42,7 +44,7 @@ class Outcome(NamedTuple):
 
 
 def read_checks(notebook):
-    """{number: (title, source of the check)} of a notebook."""
+    """Return {number: (title, source of the check)} of a notebook."""
     found, place = {}, None
     for cell in notebook.cells:
         place = section(cell, place)
@@ -52,13 +54,11 @@ def read_checks(notebook):
 
 
 def plan(notebook, checks):
-    """The steps through a notebook handed in, with our `checks` in place of its own.
-
-    A check that was deleted runs where the exercise's section ends.
-    """
+    """Return the steps through a notebook handed in, with our `checks` in place of its own."""
     steps, waiting, where, place = [], dict(checks), None, 0
     for cell in [*notebook.cells, nbformat.v4.new_markdown_cell("# The end")]:
         number, now = where and where[0], section(cell, where)
+        # a check that was deleted runs where the exercise's section ends
         if number in waiting and (now != where or is_check(cell)):
             steps.append(Step(waiting.pop(number)[1], number, True, place))
         number, where = now and now[0], now
@@ -70,7 +70,7 @@ def plan(notebook, checks):
 
 
 def run_steps(steps, folder, name):
-    """Run them in a fresh kernel; [(step, its error in one line or None)] as far as it came."""
+    """Run steps in a fresh kernel while it lives; return [(step, its error as a line or None)]."""
     ran = []
     with kernel(folder) as run:
         for step in tqdm(steps, name, unit=" cells", leave=False, disable=None):
@@ -83,13 +83,13 @@ def run_steps(steps, folder, name):
 
 
 def in_words(kind, message, check=False):
-    """An error in one line; of a check that failed, its message alone."""
+    """Return an error as one line; of a check that failed, only its message."""
     message = textwrap.shorten(message, 300, placeholder=" ...")
     return message if check and kind == "AssertionError" and message else f"{kind}: {message}"
 
 
 def judge(checks, steps, ran):
-    """{number: None for a pass, or why not}."""
+    """Return {number of an exercise: None if it passed, or why it did not}."""
     verdicts = {}
     for number in checks:
         mine = [(step, error) for step, error in ran if step.exercise == number]
@@ -100,12 +100,13 @@ def judge(checks, steps, ran):
         elif checked == [None]:
             verdicts[number] = None
         else:
+            # the first error explains those after it; a dead kernel leaves no error of its own
             verdicts[number] = f"not yet: {[*own, *checked, 'it was not reached'][0]}"
     return verdicts
 
 
 def examine(name, checks, folder):
-    """Run one notebook of `folder`; its `Outcome`."""
+    """Run one notebook of `folder` and return its `Outcome`."""
     try:
         steps = plan(read_notebook(folder / f"{name}.ipynb"), checks)
     except BadInput as error:
@@ -124,11 +125,12 @@ def examine(name, checks, folder):
 
 
 def first_line(source):
+    """Return the first line of a cell, shortened."""
     return textwrap.shorten(source.strip().splitlines()[0], 60, placeholder=" ...")
 
 
 def hand_in(folder, own=HERE):
-    """Examine the notebooks of `folder` by the checks of `own`; whether everything passed."""
+    """Examine the notebooks of `folder` by the checks of `own`; return whether all passed."""
     folder = Path(folder)
     if not any((folder / f"{name}.ipynb").exists() for name in NAMES):
         raise BadInput(f"{folder} holds none of the notebooks ({', '.join(NAMES)}): name the "

@@ -1,10 +1,11 @@
-"""Run the notebooks as a machine would: every cell in order, in a fresh kernel, outputs kept.
+"""Run notebooks in place: every cell in order, in a fresh kernel, its outputs kept.
 
-A cell that draws says in its metadata, under "alt", what is to be seen; the run writes that to the
-pictures it made, where `jupyter nbconvert --template classic` and others read it.
+    notebook --execute--> the same with outputs      cells --kernel--> the error of each
 
 A notebook is replaced only after it has run to its end. Checks run copies instead, with the small
-numbers of `shrink`, cell by cell in a `kernel`.
+numbers of `shrink`, cell by cell in a `kernel`. A cell that draws has in its metadata, under "alt",
+the alt text of its pictures; `tidy` copies it to the outputs, where `jupyter nbconvert --template
+classic` and others read it.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from system.files import BadInput, run_command, whole_file
 NAMES = ("0_Dataset", "1_Preliminaries", "2_Training", "3_Inference", "4_Attention")
 LONGEST = 600                       # seconds for one cell
 PICTURES = ("image/png", "image/jpeg")
-SILENT = ["--IPKernelApp.log_level=CRITICAL"]       # of what a kernel says about itself
+SILENT = ["--IPKernelApp.log_level=CRITICAL"]       # a kernel logs nothing about itself
 BAR = "application/vnd.jupyter.widget-view+json"
 
 
@@ -43,21 +44,22 @@ def execute(path):
 
 
 @contextmanager
-def kernel(folder, seconds=LONGEST, **variables):
-    """A fresh kernel at work in `folder`: a function that runs one cell's source there.
+def kernel(folder, **variables):
+    """Start a fresh kernel in `folder` and give a function that runs a cell's source in it.
 
-    It returns the cell's error as (name, message), or None. The kernel outlives errors, and a cell
-    that runs too long is stopped. nbclient's `DeadKernelError` says that the kernel is gone.
+    `run(source, seconds)` returns the cell's error as (name, message), or None. The kernel outlives
+    errors, and a cell that runs longer than `seconds` is stopped. Raises nbclient's
+    `DeadKernelError` if the kernel ends. variables: of its environment, beside those of this one.
     """
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell()])
-    late = {"ename": "TimeoutError", "evalue": f"it ran longer than {seconds} s", "traceback": []}
-    client = NotebookClient(notebook, timeout=seconds, kernel_name="python3", allow_errors=True,
-                            interrupt_on_timeout=True, error_on_timeout=late,
-                            extra_arguments=SILENT,
+    client = NotebookClient(notebook, kernel_name="python3", allow_errors=True,
+                            interrupt_on_timeout=True, extra_arguments=SILENT,
                             resources={"metadata": {"path": str(folder)}})
 
-    def run(source):
+    def run(source, seconds=LONGEST):
         replies = []
+        client.timeout, client.error_on_timeout = seconds, {
+            "ename": "TimeoutError", "evalue": f"it ran longer than {seconds} s", "traceback": []}
         client.on_cell_error = lambda execute_reply, **_: replies.append(execute_reply["content"])
         client.execute_cell(nbformat.v4.new_code_cell(source), 0)
         return (replies[0]["ename"], replies[0]["evalue"]) if replies else None
@@ -67,7 +69,7 @@ def kernel(folder, seconds=LONGEST, **variables):
 
 
 def read_notebook(path):
-    """A notebook's cells and all; raises `BadInput` if there is none."""
+    """Return the notebook in a file; raises `BadInput` if there is none."""
     try:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
@@ -82,7 +84,7 @@ def read_notebook(path):
 
 
 def shrink(notebook, values):
-    """Replace the values of the parameters cell by `values`, as far as they are among them."""
+    """Replace in the parameters cell the values of those names that `values` holds."""
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
             lines = [line.split("=")[0].strip() for line in cell.source.splitlines()]
@@ -90,7 +92,7 @@ def shrink(notebook, values):
 
 
 def tidy(notebook):
-    """Leave out what differs between machines, and what a page on the web cannot show."""
+    """Remove the metadata that differ between machines, and outputs that no web page can show."""
     notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python",
                                         "name": "python3"}, "language_info": {"name": "python"}}
     for cell in notebook.cells:
@@ -101,7 +103,7 @@ def tidy(notebook):
 
 
 def describe_pictures(cell):
-    """Give every picture among a cell's outputs the cell's alt text, if it has one."""
+    """Copy the cell's alt text, if it has one, to every picture among its outputs."""
     for output in cell.outputs:
         for kind in PICTURES:
             if kind in output.get("data", {}) and "alt" in cell.metadata:
@@ -109,7 +111,7 @@ def describe_pictures(cell):
 
 
 def choose_event_loop():
-    """On Windows the kernels' sockets need the loop that is not the default there."""
+    """Choose on Windows the event loop that the kernels' sockets need, not the default."""
     if sys.platform == "win32":
         import asyncio
         asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())

@@ -1,29 +1,33 @@
-"""The notebooks as exercises: `student/`, a folder to zip and hand out.
+"""Write `student/`, a folder to zip and hand out: the notebooks as exercises, and what they need.
 
-    solved notebooks --cut--> student/*.ipynb, beside the modules and what else they need there
+    solved notebooks --student_version--> notebooks without solutions
+                     --needed--> the modules that they, captioning and handing in import, ...
 
-It is generated; edit the solved notebooks and make it again.
+The folder is generated: edit the solved notebooks and make it again.
 """
 
 import argparse
 import copy
 import filecmp
 import os
+import re
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
 
+from course.closure import closure
 from course.exercises import cut, paste, read_exercises
 from course.notebooks import NAMES, read_notebook, tidy
 from system.files import BadInput, run_command, writing
 
 HERE = Path(__file__).parents[1]
-ROOMS = ("system", "scoring", "scenes", "coco", "training", "encoders", "decoders", "captioning",
-         "figures", "course")
-NEEDED = ("*.py", *(f"{room}/*.py" for room in ROOMS),
-          "requirements.txt", "Makefile", "LICENSE", "checkpoints/*", "images/unrolled.png",
-          "docs/*.md")
+COMMANDS = ("caption", "course.handin")         # the modules that a student runs
+BESIDE = ("requirements.txt", "LICENSE", "checkpoints/*")
+PICTURE = re.compile(r"!\[[^]]*\]\((?P<place>[^)\s]+)\)")
+PAGE = re.compile(r"(?<!!)\[(?P<text>[^]]+)\]\((?!\w+://)(?P<place>[^)#\s]+)[^)]*\)")
 README = """# Image captioning: exercises
 
     python -m pip install -r requirements.txt
@@ -37,11 +41,32 @@ which you replace each line `...     # TODO: your code here`, and a check that s
 
 runs all notebooks from top to bottom, says which exercises pass, and writes that to `handin.txt`.
 Hand in this folder without `.venv`, `cache`, `data` and `runs`.
+
+    python caption.py photo.jpg         # what a captioner trained on photographs says of yours
+
+This folder holds what the notebooks need. Some cells name more, as `train.py`, `prepare.py` or a
+page in `docs/`: that is in the whole project, from which this folder was made.
+"""
+MAKEFILE = """# make handin      run the notebooks and say which exercises pass, also in handin.txt
+
+PYTHON ?= python3
+PY := .venv/bin/python
+
+.PHONY: handin
+
+handin: .venv/installed
+\t$(PY) -m course.handin
+
+.venv/installed: requirements.txt
+\ttest -x $(PY) || $(PYTHON) -m venv .venv
+\t$(PY) -m pip install --quiet --upgrade pip
+\t$(PY) -m pip install --quiet -r requirements.txt
+\ttouch $@
 """
 
 
 def student_version(solved, name):
-    """A solved notebook without its solutions and outputs; raises `BadInput` if it has faults."""
+    """Return a solved notebook without its solutions and outputs; raises `BadInput` at a fault."""
     notebook = copy.deepcopy(solved)
     for exercise in read_exercises(notebook, name):
         cell = notebook.cells[exercise.cell]
@@ -54,7 +79,7 @@ def student_version(solved, name):
 
 
 def solved_version(notebook, solved, name):
-    """A student version with the solutions pasted back."""
+    """Return a student version with the solutions pasted back."""
     notebook = copy.deepcopy(notebook)
     for exercise in read_exercises(solved, name):
         cell = notebook.cells[exercise.cell]
@@ -63,53 +88,103 @@ def solved_version(notebook, solved, name):
 
 
 def make(folder, source=HERE):
-    """Write the student folder; how many exercises it has.
+    """Write the student folder from the course in `source`; return its number of exercises.
 
-    Raises `BadInput` if a notebook breaks the contract, or if the folder is there and differs:
-    somebody may have worked in it.
+    Raises `BadInput` if a notebook breaks the contract, if a module is missing, or if the folder is
+    there and differs: somebody may have worked in it.
     """
     folder = Path(folder)
     solved = {name: read_notebook(source / f"{name}.ipynb") for name in NAMES}
     notebooks = {name: student_version(notebook, name) for name, notebook in solved.items()}
-    beside = folder.with_name(f"{folder.name}.part-{os.getpid()}")
-    with writing(folder):
-        try:
-            fill(beside, source, notebooks)
-            if not folder.exists():
-                os.replace(beside, folder)
-            elif not same(folder, beside):
-                raise BadInput(f"{folder} is not as it would be made, somebody may have worked in "
-                               "it: move it elsewhere or delete it, and start again")
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+    files = needed(solved, source)
+    with whole_folder(folder) as beside:
+        fill(beside, source, files, notebooks)
+        if folder.exists() and not same(folder, beside):
+            raise BadInput(f"{folder} is not as it would be made, somebody may have worked in it: "
+                           "move it elsewhere or delete it, and start again")
     return sum(len(read_exercises(notebook, name)) for name, notebook in solved.items())
 
 
-def fill(folder, source, notebooks):
-    """Write the notebooks and a README, and copy what the notebooks need."""
-    folder.mkdir(parents=True)
-    for pattern in NEEDED:
-        for path in sorted(source.glob(pattern)):
-            if path.name != Path(__file__).name:    # there is nothing left to cut
-                (folder / path.relative_to(source)).parent.mkdir(exist_ok=True)
-                shutil.copyfile(path, folder / path.relative_to(source))
+@contextmanager
+def whole_folder(path):
+    """Give a new folder beside `path`; rename it to `path`, if that is free, after the block.
+
+    If the block raises, or if there is something at `path`, the new folder goes.
+    """
+    beside = path.with_name(f"{path.name}.part-{os.getpid()}")
+    with writing(path):
+        try:
+            beside.mkdir(parents=True)
+            yield beside
+            if not path.exists():
+                os.replace(beside, path)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def needed(solved, source):
+    """Return the files of the course that must stand beside the `solved` notebooks {name: it}."""
+    sources = {f"{name}.ipynb": python_of(notebook) for name, notebook in solved.items()}
+    commands = {f"python -m {command}": f"import {command}" for command in COMMANDS}
+    pictures = {source / link for notebook in solved.values() for link in links(PICTURE, notebook)}
+    others = {path for pattern in BESIDE for path in source.glob(pattern)}
+    return sorted({*closure({**sources, **commands}, source), *pictures, *others})
+
+
+def python_of(notebook):
+    """Return the code cells of a notebook as one Python source, IPython's commands translated."""
+    transform = TransformerManager().transform_cell
+    return "\n".join(transform(cell.source) for cell in notebook.cells if cell.cell_type == "code")
+
+
+def links(pattern, notebook):
+    """Return the files of the project that a notebook's text links: PICTURE or PAGE."""
+    return {found["place"] for cell in notebook.cells if cell.cell_type == "markdown"
+            for found in pattern.finditer(cell.source)}
+
+
+def fill(folder, source, files, notebooks):
+    """Copy `files` from `source`, and write the notebooks, a README and a Makefile."""
+    for file in files:
+        copied = folder / file.relative_to(source)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copied)
     for name, notebook in notebooks.items():
+        unlink_pages(notebook)
         nbformat.write(notebook, folder / f"{name}.ipynb")
     (folder / "README.md").write_text(README, encoding="utf-8")
+    (folder / "Makefile").write_text(MAKEFILE, encoding="utf-8")
+
+
+def unlink_pages(notebook):
+    """Replace each link to a page by its text, except to a notebook: the page is left out."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = PAGE.sub(lambda found: found[0] if found["place"].endswith(".ipynb")
+                                   else found["text"], cell.source)
 
 
 def same(left, right):
-    """Whether two folders hold the same files, byte for byte."""
+    """Return whether two folders hold the same files, byte for byte."""
     names = [{path.relative_to(root) for path in root.rglob("*")} for root in (left, right)]
     return names[0] == names[1] and all(
         filecmp.cmp(left / name, right / name, shallow=False)
         for name in names[0] if (right / name).is_file())
 
 
+def measure(folder):
+    """Return the number of entries at the top of a folder, and of lines of Python in all of it."""
+    return len(list(folder.iterdir())), sum(
+        len(path.read_text("utf-8").splitlines()) for path in folder.rglob("*.py"))
+
+
 def main():
     argparse.ArgumentParser(description=__doc__.split("\n\n")[0]).parse_args()
-    count = make("student")
-    print(f"student: {len(NAMES)} notebooks, {count} exercises")
+    folder = Path("student")
+    count = make(folder)
+    entries, lines = measure(folder)
+    print(f"{folder}: {len(NAMES)} notebooks, {count} exercises; {entries} entries at the top, "
+          f"{lines:,} lines of Python")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How a beam grows, to be looked at: beam search once more, for one picture, node by node.
+"""Draw how a beam grows: beam search once more, for one picture, node by node.
 
     features (1, ...) --grow--> columns of nodes --draw_beam--> figure
 
-`search.beam_search` keeps no record, and its rows change places at every step. Here every beginning
-is a node that knows the node it extends, so that the losers can be shown beside the winner. The
-rules are those of decoders/search.py, and so are the captions: a test holds the two equal.
+The search itself keeps no record, and its rows change places at every step. Here every beginning of
+a caption is a node that refers to the node it extends, so that the dropped ones can be shown beside
+the winner. The rules are those of decoders/search.py; a test holds the captions equal.
 """
 
 import copy
@@ -24,7 +24,7 @@ COLUMN, ROW = 0.74, 0.5         # inches
 
 @dataclass(eq=False)
 class Node:
-    """A beginning of a caption: the node that it extends by `word`, and what that cost."""
+    """A beginning of a caption: the node that it extends by `word`, and the log-probabilities."""
 
     word: int
     parent: "Node | None" = None
@@ -33,20 +33,20 @@ class Node:
     state: tuple = field(default=(), repr=False)
 
     def path(self):
-        """The nodes from START to this one."""
+        """Return the nodes from START to this one."""
         return [*(self.parent.path() if self.parent else []), self]
 
     def waits(self):
-        """Whether the caption had ended before: it waits for the others, and costs no more."""
+        """Return whether the caption had ended before this step and only waits for the others."""
         return self.parent is not None and self.parent.word == END_ID
 
     def hypothesis(self):
-        """The words so far and what they cost."""
+        """Return the words so far with the sum of their log-probabilities."""
         return Hypothesis([node.word for node in self.path() if not node.waits()], self.total)
 
 
 class Column(NamedTuple):
-    """One step of the search: the nodes it kept and the best of those it did not, best first."""
+    """One step of the search: the nodes kept and the best of those dropped, best first."""
 
     kept: list
     dropped: list
@@ -54,9 +54,10 @@ class Column(NamedTuple):
 
 @torch.no_grad()
 def grow(decoder, features, settings=None, dropped=2):
-    """The columns of one picture's beam, features (1, ...); the first holds START alone.
+    """Return the columns of one picture's beam; the first holds only START.
 
-    The winner is `columns[-1].kept[0]`; `dropped` nodes a column are shown beside the kept ones.
+    features: (1, ...). dropped: how many nodes a column has beside the kept ones. The winner is
+    `columns[-1].kept[0]`.
     """
     settings = settings or Search()
     decoder = copy.deepcopy(decoder).eval()         # the caller's own may be in training
@@ -72,10 +73,11 @@ def grow(decoder, features, settings=None, dropped=2):
 
 
 def children(decoder, node, position, settings, dropped):
-    """A node with each word that may be kept or shown; one that has ended waits as it is."""
+    """Return a node extended by each word that may be kept or shown; an ended one only waits."""
     if node.word == END_ID:
         return [Node(END_ID, node, 0.0, node.total)]
-    words = torch.tensor([one.word for one in node.path()], device=node.state[0].device)[None]
+    device = next(decoder.parameters()).device
+    words = torch.tensor([one.word for one in node.path()], device=device)[None]       # (1, t)
     scores, state = decoder.step(words[:, -1], node.state)
     allowed = restrict(log_probabilities(scores), words, position, settings)[0]
     gains, best = allowed.topk(min(settings.beam + dropped, len(allowed)))
@@ -84,11 +86,11 @@ def children(decoder, node, position, settings, dropped):
 
 
 def draw_beam(columns, vocab, settings=None):
-    """Steps from left to right, in each the kept beginnings, best on top, then some dropped ones.
+    """Draw the steps from left to right, in each the kept nodes, best on top, then dropped ones.
 
-    Under each word stands its probability after what came before, as the line's width does. The
-    way of the winner is heavy. Below are the captions that were kept to the end, each with what the
-    search compares: log-probability / length ** length_penalty.
+    Under each word stands its probability after the words before it; the line to it is the wider
+    the larger that is. The path of the winner is heavy. Below are the captions kept to the end,
+    each with the figure that the search compares: log-probability / length ** length_penalty.
     """
     settings = settings or Search()
     ends, rows = columns[-1].kept, max(len(kept) + len(dropped) for kept, dropped in columns)
@@ -109,7 +111,7 @@ def draw_beam(columns, vocab, settings=None):
 
 
 def draw_edge(axis, node, places, kept, wins):
-    """The line to the node that this one extends, the wider the likelier the word."""
+    """Draw the line to the node that this one extends, the wider the likelier the word."""
     if node.parent is None:
         return
     style = ":" if node.waits() else "-" if kept else (0, (2, 2))
@@ -121,7 +123,7 @@ def draw_edge(axis, node, places, kept, wins):
 
 
 def draw_node(axis, node, place, vocab, kept, wins):
-    """The word and its probability: framed if kept, filled once the caption has ended."""
+    """Draw the word and its probability: framed if kept, filled once the caption has ended."""
     ink = ACCENT if wins else INK if kept else QUIET
     if node.waits():
         axis.plot(*place, "s", color=ink, markersize=6, zorder=4)
@@ -138,13 +140,13 @@ def draw_node(axis, node, place, vocab, kept, wins):
 
 
 def percent(log_probability):
-    """A probability for a small space."""
+    """Return a probability as a percentage without decimals."""
     share = 100 * torch.tensor(log_probability).exp().item()
     return f"{share:.0f} %" if share >= 1 else "< 1 %"
 
 
 def label_rows(axis, columns):
-    """Steps along the top, and what the rows are along the left."""
+    """Write the steps along the top, and what the rows are along the left."""
     for step in range(1, len(columns)):
         axis.text(step, 0.55, f"{step}", ha="center", va="center", fontsize=8, color="#606060")
     axis.text(-1.3, 0.55, "step", va="center", fontsize=8, color="#606060")
@@ -157,7 +159,7 @@ def label_rows(axis, columns):
 
 
 def draw_ends(axis, ends, vocab, settings, top):
-    """The captions that were kept to the end, with what the search compares, best first."""
+    """Write the captions kept to the end, best first, with the figure that the search compares."""
     penalty = settings.length_penalty
     axis.text(-1.3, top, f"kept to the end: log-probability / length^{penalty:g}", va="center",
               fontsize=8, color="#606060")

@@ -1,8 +1,8 @@
-"""A page of wrong captions, sorted by kind of wrong.
+"""Draw a page of false captions, sorted by the kind of claim that is false.
 
     pictures, sentences, scene graphs --false_captions--> {kind: mistakes} --show_mistakes--> figure
 
-A caption stands under the first of its claims that is false, so it is shown once.
+A caption stands under the first of its claims that is false, so each is shown once.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Mistake(NamedTuple):
 
 
 def false_captions(sentences, graphs):
-    """{kind of claim: its mistakes}, for the kinds that have any, in the order of `KINDS`."""
+    """Return {kind of claim: its mistakes} for the kinds that have any, in the order of `KINDS`."""
     found = {kind: [] for kind in KINDS}
     for number, pair in enumerate(zip(sentences, graphs, strict=True)):
         wrong = [claim for claim in check(*pair).claims if not claim.true]
@@ -35,9 +35,9 @@ def false_captions(sentences, graphs):
 
 
 def show_mistakes(pictures, sentences, graphs, columns=COLUMNS):
-    """A row for each kind of wrong: how many captions, and the first of them with their pictures.
+    """Draw a row for each kind of false claim: its number of captions, and the first with pictures.
 
-    Under each picture the caption, and below a cross what is there instead.
+    Under each picture stand the caption and, after a cross, what is there instead.
     """
     found = false_captions(sentences, graphs)
     figure = plt.figure(figsize=(WIDTH * columns, (WIDTH + 1.05) * max(1, len(found))),
@@ -58,7 +58,7 @@ def show_mistakes(pictures, sentences, graphs, columns=COLUMNS):
 
 
 def show_mistake(axis, picture, mistake):
-    """One picture with its caption and the truth."""
+    """Draw one picture with its caption and the truth."""
     axis.imshow(open_picture(picture.file))
     said = wrap(mistake.sentence, 26)
     axis.set_title(said, y=-0.04, va="top", fontsize=8.5)

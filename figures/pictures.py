@@ -1,4 +1,4 @@
-"""The few figures that more than one page draws: pictures with sentences, and curves."""
+"""Draw the figures that more than one page shows: pictures with sentences, and curves."""
 
 import math
 import textwrap
@@ -6,17 +6,19 @@ import textwrap
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
+from captioning.task import Captioning
 from coco.dataset import open_picture
-from system.files import whole_file
+from training import curves
 
-ACCENT, QUIET = "#c44e52", "#8c8c8c"
+ACCENT, QUIET = curves.ACCENT, curves.QUIET     # one pair of colours for all figures
 
 
 def show_pictures(files, sentences=None, columns=4, width=2.3, lines=4):
-    """Pictures in rows of `columns`, a sentence under each, wrapped to `lines` lines or more."""
+    """Show pictures in rows of `columns`, a sentence under each.
+
+    width: of a picture, in inches. lines: of a sentence, once wrapped; room is left for so many.
+    """
     rows = -(-len(files) // columns)
     figure, axes = plt.subplots(rows, columns, squeeze=False, layout="constrained",
                                 figsize=(width * columns, (width + 0.16 * lines) * rows))
@@ -29,10 +31,10 @@ def show_pictures(files, sentences=None, columns=4, width=2.3, lines=4):
 
 
 def show_attention(file, words, weights, columns=6, width=1.6, circled=()):
-    """The picture, then once for every word, in grey, the tint telling how much each cell weighs.
+    """Show the picture, and once more for each word, in grey, each cell tinted by its weight.
 
-    weights: (words, L), a square grid row by row; of each word the largest is tinted fully.
-    circled: the words whose largest cell is marked.
+    weights: (words, L), a square grid row by row; the largest of each word is tinted fully.
+    circled: the numbers of the words whose largest cell is marked by a ring.
     """
     rows, side = -(-(len(words) + 1) // columns), math.isqrt(weights.shape[1])
     figure, axes = plt.subplots(rows, columns, squeeze=False, layout="constrained",
@@ -62,27 +64,5 @@ def wrap(text, width):
 
 
 def plot_history(history, axes):
-    """Loss, perplexity and CIDEr after each epoch, on three axes."""
-    epochs = [row["epoch"] for row in history]
-    for axis, title in zip(axes, ("loss per word", "perplexity on val", "CIDEr on val"),
-                           strict=True):
-        axis.clear()
-        axis.set(title=title, xlabel="epoch")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.spines[["top", "right"]].set_visible(False)
-    # Accent and grey are equally dark: the dashes and the rings tell the two lines apart.
-    axes[0].plot(epochs, [row["train_loss"] for row in history], "o--", color=QUIET, label="train",
-                 markersize=4, markerfacecolor="white")
-    axes[0].plot(epochs, [row["val_loss"] for row in history], ".-", color=ACCENT, label="val")
-    axes[0].legend(frameon=False)
-    axes[1].plot(epochs, [row["perplexity"] for row in history], ".-", color=ACCENT)
-    axes[2].plot(epochs, [row["CIDEr"] for row in history], ".-", color=ACCENT)
-    axes[2].set_ylim(bottom=0)
-
-
-def save_curves(history, path):
-    """Draw `plot_history` into a PNG file, without a window and beside any other figure."""
-    figure = Figure(figsize=(10, 2.6), layout="constrained")
-    plot_history(history, figure.subplots(1, 3))
-    with whole_file(path) as beside:
-        figure.savefig(beside, format="png", dpi=100)
+    """Plot the loss, perplexity and CIDEr of a captioner's epochs on three axes."""
+    curves.plot_curves(history, axes, Captioning)

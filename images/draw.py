@@ -25,19 +25,21 @@ WORDS = ("<start>", "a", "red", "car", "<end>")
 
 
 def box(axis, left, bottom, width, height, text, colour="white", edge="black", size=9.5):
+    """Draw a rounded box with a text in its middle."""
     axis.add_patch(FancyBboxPatch((left, bottom), width, height, boxstyle="round,pad=0.04",
                                   facecolor=colour, edgecolor=edge, linewidth=1.2))
     axis.text(left + width / 2, bottom + height / 2, text, ha="center", va="center", fontsize=size)
 
 
 def arrow(axis, start, end, text="", above=0.1):
+    """Draw an arrow with a text, a shape as a rule, over its middle."""
     axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 1.1})
     middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + above
     axis.text(*middle, text, ha="center", va="bottom", fontsize=8.5, color=ACCENT)
 
 
 def architecture(picture):
-    """Encoder on the left, the LSTM unrolled over the words on the right."""
+    """Draw the encoder on the left, the LSTM unrolled over the words on the right."""
     figure, axis = plt.subplots(figsize=(11, 3.7))
     axis.imshow(open_picture(picture), extent=(0, 1.7, 1.1, 2.8))
     axis.text(0.85, 0.95, "images", ha="center", va="top", fontsize=9)
@@ -74,7 +76,7 @@ def architecture(picture):
 
 
 def captions(scenes):
-    """Two scenes and two photographs with what the captioners say of them, unedited."""
+    """Draw two scenes and two photographs with the first output of the captioners, unedited."""
     photos = [Image.fromarray(photo).convert("RGB")
               for photo in (skimage.data.camera(), skimage.data.coffee())]
     drawn = [open_picture(picture.file) for picture in scenes]
@@ -92,13 +94,14 @@ def captions(scenes):
 
 
 def training():
-    """Loss, perplexity and CIDEr of the run that notebook 2 made."""
+    """Draw loss, perplexity and CIDEr of the run that notebook 2 made."""
     figure, axes = plt.subplots(1, 3, figsize=(10, 2.6), layout="constrained")
     plot_history(read_history(SCENES), axes)
     save(figure, "training.png")
 
 
 def save(figure, name, dpi=110):
+    """Write a figure into images/ and close it."""
     figure.savefig(HERE / name, dpi=dpi, bbox_inches="tight", facecolor="white",
                    metadata={"Software": None})
     plt.close(figure)

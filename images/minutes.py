@@ -1,6 +1,6 @@
-"""minutes.png: CIDEr on Flickr8k's val against the minutes of training, from results/ladder.
+"""Draw minutes.png: CIDEr on Flickr8k's val against the minutes of training.
 
-Part of `make figures`; it needs nothing but those files.
+Part of `make figures`; it needs only the files in results/ladder.
 """
 
 import matplotlib.pyplot as plt
@@ -16,7 +16,7 @@ PUBLISHED = {0.524: "best published, frozen CNN (on test)",
 
 
 def minutes():
-    """What the ladder's trainings reached and when; those that go on from another, after it."""
+    """Draw a curve for each training of the ladder; one that goes on from another begins there."""
     figure, axis = plt.subplots(figsize=(9, 3.6), layout="constrained")
     ended = {}
     for rung in RUNGS:

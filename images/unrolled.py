@@ -18,7 +18,7 @@ WORD, VECTOR, CELL, SCORES, ABOVE = 0.1, 0.6, 1.65, 2.7, 3.75      # rows, above
 
 
 def line(axis, *points, style="-", colour="black", width=1.1, tip=True):
-    """A line through the points, with an arrow's tip at its end."""
+    """Draw a line through the points, with an arrow's tip at its end."""
     axis.plot(*zip(*points, strict=True), linestyle=style, color=colour, linewidth=width)
     if tip:
         axis.annotate("", points[-1], points[-2], arrowprops={
@@ -27,27 +27,29 @@ def line(axis, *points, style="-", colour="black", width=1.1, tip=True):
 
 
 def note(axis, x, y, text, colour="black", size=8.5, across="center", **style):
+    """Write a text, `across` telling which part of it stands at x."""
     axis.text(x, y, text, ha=across, va="center", fontsize=size, color=colour, **style)
 
 
 def shape(axis, x, y, text, across="left"):
+    """Write the shape of a tensor."""
     note(axis, x, y, text, ACCENT, 8, across)
 
 
 def block(axis, x, y, text, cell=False):
-    """A box with a class and what the model calls it; the LSTM's are tinted."""
+    """Draw a box with a class and its name in the model; an LSTM's is tinted."""
     look = {"colour": TINT, "edge": ACCENT} if cell else {}
     box(axis, x, y, WIDE, TALL, text, size=8.2, **look)
 
 
 def up(axis, x, *heights):
-    """Arrows from row to row: each pair of heights is where one begins and ends."""
+    """Draw arrows from row to row: each pair of heights is where one begins and ends."""
     for low, high in zip(heights[::2], heights[1::2], strict=True):
         line(axis, (x, low), (x, high))
 
 
 def column(axis, x, foot, word, above="", image=False):
-    """One step, from what is read to what is scored, if anything is."""
+    """Draw one step from its input up to its target or output word, if it has one."""
     block(axis, x, foot + VECTOR, "Linear\nembed, norm" if image else "Embedding\nwords (V, E)")
     block(axis, x, foot + CELL, "LSTM", cell=True)
     note(axis, x + WIDE / 2, foot + WORD, word, style="normal" if image else "italic", size=9.5)
@@ -61,20 +63,21 @@ def column(axis, x, foot, word, above="", image=False):
 
 
 def panel(axis, left, foot, width, height, title, text):
+    """Draw the ground of a panel with its title and a sentence."""
     axis.add_patch(plt.Rectangle((left, foot), width, height, facecolor=PANEL, edgecolor=QUIET))
     note(axis, left + 0.15, foot + height - 0.28, title, size=10.5, across="left", weight="bold")
     note(axis, left + 0.15, foot + height - 0.64, text, size=9, across="left")
 
 
 def state(axis, x, foot, dots=False):
-    """The state goes from the cell at x to the next."""
+    """Draw the line of the state from the cell at x to the next."""
     y = foot + CELL + TALL / 2
     line(axis, (x + WIDE + 0.05, y), (x + STEP + (0.45 if dots else -0.05), y),
          style=":" if dots else "-")
 
 
 def training(axis, words, left, foot):
-    """The first words of the caption, then dots, then its last."""
+    """Draw the first words of the caption, then dots, then its last."""
     inputs, targets = ["image", START_WORD, *words], [START_WORD, *words, END_WORD]
     for place, number in enumerate([0, 1, 2, 3, 4, 5, len(words) + 1]):
         x = left + STEP * place + (0.5 if place == 6 else 0)
@@ -89,7 +92,7 @@ def training(axis, words, left, foot):
 
 
 def rows(axis, x, foot):
-    """What the rows of a whole caption are called, and their shapes."""
+    """Write the names of the rows of a whole caption, and their shapes."""
     for height, name, size in ((WORD, "captions[:, :-1]", "(B, T-1)"),
                                (VECTOR + TALL / 2, "inputs", "(B, T, E)"),
                                (CELL + TALL / 2, "hidden", "(B, T, H)"),
@@ -100,7 +103,7 @@ def rows(axis, x, foot):
 
 
 def captioning(axis, words, left, foot):
-    """`begin` reads the image, each `step` the word that was chosen before."""
+    """Draw `begin`, which reads the image, and each `step`, which reads the word chosen before."""
     for place, word in enumerate(["image", START_WORD, *words[:2]]):
         x = left + STEP * place
         column(axis, x, foot, word, words[place - 1] if place else "", image=place == 0)
@@ -116,14 +119,14 @@ def captioning(axis, words, left, foot):
 
 
 def back(axis, x, foot):
-    """The chosen word goes round to the foot of the next step."""
+    """Draw the way of the chosen word to the foot of the next step."""
     gap = x + (STEP + WIDE) / 2
     line(axis, (x + WIDE / 2 + 0.4, foot + ABOVE), (gap, foot + ABOVE), (gap, foot + WORD),
          (x + STEP + 0.2, foot + WORD), style="--", colour=ACCENT, width=1.6)
 
 
 def every(axis, left, foot):
-    """The sum that the LSTM reads after the image, if it is told the image at every step."""
+    """Draw the sum that the LSTM reads after the image, if it is given the image at every step."""
     word, image, plus = left + WIDE / 2, left + 2.1 + WIDE / 2, foot + CELL + TALL / 2
     block(axis, left, foot + VECTOR, "Embedding\nwords (V, E)")
     block(axis, left + 2.1, foot + VECTOR, "Linear\nembed, norm")
@@ -142,7 +145,7 @@ def every(axis, left, foot):
 
 
 def unrolled():
-    """Three panels: training above, below it captioning and the other way to tell the image."""
+    """Draw three panels: training above, below it captioning and the other input of the image."""
     picture, _, captions, _ = one_scene(0, "val", 1)
     words = tokenize(captions[0])
     figure, axis = plt.subplots(figsize=(11, 8.4))
@@ -152,11 +155,11 @@ def unrolled():
     training(axis, words, 1.87, 6.75)
     note(axis, 3.4, 6.1, f"“{captions[0]}”", across="left", size=9)
     panel(axis, 0, 0, 9.3, 5.35, "Captioning: a loop, word by word",
-          "decoders/search.py chooses a word by its score; it becomes the next input (dashed).")
+          "decoders/search.py chooses a word by its score: the next input (dashed).")
     captioning(axis, words, 0.4, 0.55)
     panel(axis, 9.6, 0, 5.6, 5.35, 'inject="every"', "The image is added to each word vector.")
     every(axis, 10.1, 0.55)
-    note(axis, 11.7, 3.55, "The first step reads\nthe image alone, as before.", across="left")
+    note(axis, 11.7, 3.55, "The first step reads\nonly the image, as before.", across="left")
     axis.set(xlim=(-0.05, 15.25), ylim=(-0.05, 11.95), aspect="equal")
     axis.axis("off")
     save(figure, "unrolled.png")

@@ -1,10 +1,10 @@
-"""Each notebook runs on Colab: alone in an empty folder, where its first cell fetches the project.
+"""Run each notebook as on Colab: in an empty folder, where its first cell fetches the project.
 
     <temporary>/0_Dataset/0_Dataset.ipynb     all there is; google.colab is an empty package
                           image-captioning/   what the first cell clones, from a mirror beside it
 
 The mirror has the working tree as its one commit. Nothing is installed: what the first cell asks
-pip for must be there. Smoke mode, on scenes drawn once; each notebook's runs are its own.
+pip for must be there. With few epochs, on scenes drawn once; each notebook's runs are its own.
 
 Run from the repository's root: python -m tests.check_colab
 """
@@ -27,7 +27,7 @@ AUTHOR = ("-c", "user.name=check", "-c", "user.email=check@localhost", "-c", "co
 
 
 def make_mirror(folder):
-    """A repository whose one commit has the files git tracks here, as they are now."""
+    """Make a repository whose one commit has the files git tracks here, as they are now."""
     names = subprocess.run(["git", "ls-files", "-z"], check=True, stdout=subprocess.PIPE).stdout
     for name in map(Path, filter(None, os.fsdecode(names).split("\0"))):
         if name.is_file():
@@ -40,14 +40,14 @@ def make_mirror(folder):
 
 
 def make_colab(folder):
-    """A google.colab to be found; `google` stays open to other packages of that name."""
+    """Make a package google.colab; `google` stays open to other packages of that name."""
     (folder / "google" / "colab").mkdir(parents=True)
     (folder / "google" / "colab" / "__init__.py").touch()
     return folder
 
 
 def examine(name, folder, **variables):
-    """Run one notebook alone in `folder`; raises `BadInput` at the first cell that fails."""
+    """Run one notebook in the empty `folder`; raises `BadInput` at the first cell that fails."""
     shutil.copyfile(f"{name}.ipynb", folder / f"{name}.ipynb")
     notebook = read_notebook(folder / f"{name}.ipynb")
     shrink(notebook, {"DATA": repr(str(folder.parent / "scenes")), "EPOCHS": "2"})
@@ -76,7 +76,7 @@ def main():
             began = time.monotonic()
             (folder / name).mkdir()
             examine(name, folder / name, **variables)
-            print(f"{name}: runs alone on Colab, {time.monotonic() - began:.0f} s", flush=True)
+            print(f"{name}: runs by itself on Colab, {time.monotonic() - began:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Each check refuses what a student is given, in a sentence, and passes the solution pasted back.
+"""Check that each check refuses the unsolved exercise in a sentence and passes the solved one.
 
-The notebooks run in order and with small numbers, each once in one kernel. At an exercise it runs
-the cell as a student gets it, then the check, then the solved cell, then the check again.
+The notebooks run in order and with small numbers, each once in one kernel. At an exercise that runs
+the student's version of the cell, then the check, then the solved cell, then the check again.
 
 Run from the repository's root: python -m tests.check_exercises
 """
@@ -20,7 +20,7 @@ FOLDER = Path("cache/exercises")
 SIZES = {"train": 96, "val": 24, "test": 24, "novel": 12}      # pictures to be drawn
 VALUES = {"EPOCHS": "2", "DATA": repr(f"{FOLDER}/scenes"), "RUN": repr(f"{FOLDER}/run"),
           "POOLED": repr(f"{FOLDER}/run")}      # notebook 2's, whatever else is under runs/
-FEWEST = 4                                      # words that can explain what is wrong
+FEWEST = 4                                      # words of a message, fewer explain nothing
 
 
 def examine(name, run):

@@ -55,7 +55,7 @@ def train(settings, folder, told):
     runs.SAVE_EVERY, runs.Run.save = SAVE_EVERY, save
     training.step = telling("step", training.step)
     training.validate = telling("validated", training.validate)
-    training.save_curves = lambda history, path: None   # slower than an epoch here
+    training.save_curves = lambda *_: None              # slower than an epoch here
     small = task.transform_of(settings.encoder, settings.fit)
     task.transform_of = lambda name, fit: replace(small, size=SIDE)
     training.train(task.Captioning(settings), folder)

@@ -1,4 +1,4 @@
-"""The notebooks' rhythm, measured: short cells, as much prose as code, the same six parts each.
+"""Measure the notebooks' rhythm: short cells, as much prose as code, the same six parts each.
 
 Run from the repository's root: python -m tests.check_style
 """
@@ -20,7 +20,7 @@ COLUMNS = ("code cells", "median", "longest", "prose", "exercises", "kB")
 
 
 def measure(name, notebook):
-    """The numbers of a notebook, in the order of COLUMNS."""
+    """Return the numbers of a notebook, in the order of COLUMNS."""
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     lines = [len(source.splitlines()) for source in code]
     return (len(code), median(lines), max(lines), (len(notebook.cells) - len(code)) / len(code),
@@ -28,7 +28,7 @@ def measure(name, notebook):
 
 
 def faults(notebook, code, middle, longest, prose, exercises, size):
-    """What is wrong with a notebook, a sentence each."""
+    """Yield the faults of a notebook, a sentence each."""
     if middle > MEDIAN:
         yield f"half of its code cells have more than {MEDIAN} lines: split some"
     if longest > LONGEST:
@@ -44,7 +44,7 @@ def faults(notebook, code, middle, longest, prose, exercises, size):
 
 
 def faults_of_outputs(notebook, code):
-    """Whether a machine ran all cells, in order and without an error."""
+    """Yield a fault unless all cells were run, in order and without an error."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     if [cell.execution_count for cell in cells] != list(range(1, code + 1)):
         yield f"its cells are not counted 1 to {code}: run it by python -m course.notebooks"
@@ -53,7 +53,7 @@ def faults_of_outputs(notebook, code):
 
 
 def faults_of_parts(cells):
-    """Whether the six parts are there, in their order."""
+    """Yield a fault for each of the six parts that is not there, or not in its order."""
     if not re.match(r"# \d · .+\n+\*\*.+\.\*\*", cells[0].source):
         yield "it does not begin with a title and, in bold, a sentence that says what one will know"
     if sum("parameters" in cell.metadata.get("tags", []) for cell in cells) != 1:

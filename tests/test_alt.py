@@ -1,4 +1,4 @@
-"""Every figure can be told to who does not see it."""
+"""Every figure of a notebook has a text for readers who cannot see it."""
 
 from html.parser import HTMLParser
 from pathlib import Path
@@ -29,16 +29,18 @@ class Images(HTMLParser):
 
 
 def picture(kind):
+    """Return an output that shows a picture of a kind."""
     return new_output("display_data", {kind: DOT, "text/plain": "<Figure>"})
 
 
 def notebook(*outputs, **metadata):
-    """One code cell with these outputs, as the machine's run left them."""
+    """Return a notebook of one code cell with these outputs, as a run leaves them."""
     cell = new_code_cell("draw()", outputs=list(outputs), metadata=metadata, execution_count=1)
     return new_notebook(cells=[new_markdown_cell("# Toy"), cell])
 
 
 def alts(page):
+    """Return the alt texts of a notebook's pictures, empty where there is none."""
     return [output.metadata.get(kind, {}).get("alt", "") for cell in page.cells
             if cell.cell_type == "code" for output in cell.outputs
             for kind in PICTURES if kind in output.get("data", {})]
@@ -71,6 +73,6 @@ def test_a_cell_without_alt_text_is_left_as_it_is():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_figure_of_a_notebook_is_told_in_words(name):
+def test_every_figure_of_a_notebook_has_an_alt_text(name):
     page = nbformat.read(HERE / f"{name}.ipynb", as_version=4)
     assert [text for text in alts(page) if len(text) < SHORTEST] == []

@@ -1,6 +1,7 @@
-"""Figures tell what they tell without colour, and those of the README are small and opaque."""
+"""Figures can be read without colour, and those of the README are small and opaque."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from matplotlib.figure import Figure
@@ -9,6 +10,7 @@ from PIL import Image
 from figures.pictures import plot_history
 from images import draw
 from images.unrolled import unrolled
+from training.curves import plot_curves, save_curves
 
 DRAWN = sorted((Path(__file__).parent.parent / "images").glob("*.png"))
 HISTORY = [{"epoch": epoch, "train_loss": 3 / epoch, "val_loss": 4 / epoch, "perplexity": 9,
@@ -22,6 +24,23 @@ def test_train_and_val_differ_in_more_than_colour():
     assert train.get_linestyle() != val.get_linestyle()
     assert train.get_marker() != val.get_marker()
     assert [line.get_label() for line in axes[0].lines] == ["train", "val"]
+
+
+def test_curves_are_of_the_figures_that_a_task_names():
+    history = [{"epoch": 1, "train_loss": 2, "val_loss": 3, "accuracy": 0.5, "recall": 0.25}]
+    axes = Figure().subplots(1, 3)
+    plot_curves(history, axes, SimpleNamespace(curves=("recall", "accuracy"), unit="answer"))
+    assert [axis.get_title() for axis in axes] == [
+        "loss per answer", "recall on val", "accuracy on val"]
+    assert [list(axis.lines[0].get_ydata()) for axis in axes] == [[2], [0.25], [0.5]]
+    assert axes[2].get_ylim()[0] == 0
+
+
+def test_curves_are_saved_with_a_panel_for_each_figure(tmp_path):
+    for name, curves in (("one.png", ()), ("three.png", ("perplexity", "CIDEr"))):
+        save_curves(HISTORY, tmp_path / name, SimpleNamespace(curves=curves, unit="word"))
+    one, three = (Image.open(tmp_path / name).size for name in ("one.png", "three.png"))
+    assert one[1] == three[1] and abs(3 * one[0] - three[0]) <= 3
 
 
 @pytest.mark.parametrize("path", DRAWN, ids=lambda path: path.name)

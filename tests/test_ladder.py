@@ -43,7 +43,7 @@ FILES = {f"{name}.{kind}" for kind in ("json", "cider.json")
 @pytest.fixture(autouse=True)
 def tiny_rungs(monkeypatch):
     monkeypatch.setattr(ladder, "RUNGS", RUNGS)
-    monkeypatch.setattr(training, "save_curves", lambda history, path: None)
+    monkeypatch.setattr(training, "save_curves", lambda *_: None)
     monkeypatch.setattr(evaluation.shutil, "which", lambda name: None)      # no Java: it is slow
 
 

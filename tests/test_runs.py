@@ -47,7 +47,7 @@ SEEN = {"val_loss": 1.0, "perplexity": 2.7, "CIDEr": 0.1, "distinct": 3, "senten
 @pytest.fixture(autouse=True)
 def no_curves(monkeypatch):
     """They take longer than an epoch of these runs."""
-    monkeypatch.setattr(training, "save_curves", lambda history, path: None)
+    monkeypatch.setattr(training, "save_curves", lambda *_: None)
 
 
 @pytest.fixture(scope="module")

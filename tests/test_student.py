@@ -3,6 +3,8 @@
 import ast
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -11,6 +13,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from course import handin, student
+from course.closure import closure, imported
 from course.exercises import TODO, cut, paste, read_exercises
 from course.notebooks import NAMES, kernel, read_notebook
 from system.files import BadInput
@@ -41,7 +44,7 @@ print("passed")"""
 
 
 def exercise(number, solved=SOLVED, check=CHECK):
-    """The three cells of an exercise."""
+    """Return the three cells of an exercise."""
     return [new_markdown_cell(f"### Exercise {number} · Triple\n\nHow much is three times two?"),
             new_code_cell(solved, metadata={"tags": ["exercise"]}),
             new_code_cell(check.format(number), metadata={"tags": ["check"]})]
@@ -57,12 +60,14 @@ def source(text):
 
 @pytest.fixture
 def course(tmp_path, monkeypatch):
-    """A course of one notebook with two exercises, and a module."""
+    """Return the folder of a course of one notebook with two exercises, a module and one unused."""
     monkeypatch.setattr(student, "NAMES", NAMES[:1])
+    monkeypatch.setattr(student, "COMMANDS", ())
     monkeypatch.setattr(handin, "NAMES", NAMES[:1])
     folder = tmp_path / "course"
     folder.mkdir()
     (folder / "double.py").write_text("def twice(number):\n    return 2 * number\n")
+    (folder / "other.py").write_text("nobody = 'imports this'\n")
     write(folder, source("start = 1"), *exercise("0.1"), *exercise("0.2"),
           new_markdown_cell("## After"), source("end = start + 1"))
     return folder
@@ -70,7 +75,7 @@ def course(tmp_path, monkeypatch):
 
 @pytest.fixture
 def handed(course):
-    """A copy of the course, as somebody hands it in who has solved everything."""
+    """Return a copy of the course, as handed in with everything solved."""
     return Path(shutil.copytree(course, course.parent / "handed"))
 
 
@@ -79,14 +84,14 @@ def write(folder, *cells):
 
 
 def edit(folder, change):
-    """Let `change` work on the notebook's cells."""
+    """Call `change` on the notebook's cells and write the notebook again."""
     cells = read_notebook(folder / f"{NAMES[0]}.ipynb").cells
     change(cells)
     write(folder, *cells)
 
 
 def reported(folder, course, capsys):
-    """What handing in the folder says, and whether all is well."""
+    """Return whether all of a folder handed in passes, and the lines of the report."""
     well = handin.hand_in(folder, course)
     return well, capsys.readouterr().out.splitlines()
 
@@ -156,7 +161,7 @@ def test_a_student_folder_holds_all_it_needs_and_no_solution(course):
     assert student.make(course / "student", course) == 2
     given = course / "student"
     assert sorted(path.name for path in given.iterdir()) == [
-        "0_Dataset.ipynb", "README.md", "double.py"]
+        "0_Dataset.ipynb", "Makefile", "README.md", "double.py"]
     assert not any("SOLUTION" in path.read_text("utf-8") for path in given.iterdir())
 
 
@@ -276,8 +281,9 @@ def test_a_kernel_that_dies_is_said_and_the_rest_is_not_reached(course, handed, 
 
 
 def test_a_cell_that_hangs_is_stopped_and_the_next_one_runs(tmp_path):
-    with kernel(tmp_path, seconds=1) as run:
-        assert run("a = 1\nwhile True: pass") == ("TimeoutError", "it ran longer than 1 s")
+    with kernel(tmp_path) as run:
+        assert run("a = 1") is None
+        assert run("while True: pass", seconds=1) == ("TimeoutError", "it ran longer than 1 s")
         assert run("assert a == 2, 'a is one'") == ("AssertionError", "a is one")
         assert run("a") is None
 
@@ -290,7 +296,7 @@ def test_the_exit_status_says_whether_all_passed(monkeypatch, well, status):
 
 
 def asserts(text):
-    """The assert statements of a check, at least one."""
+    """Return the assert statements of a check, at least one."""
     found = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Assert)]
     assert found, f"this check asserts nothing: {text}"
     return found
@@ -313,8 +319,81 @@ def test_a_notebook_has_three_to_five_exercises_that_can_be_cut(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_whatever_a_notebook_links_is_in_the_student_folder_too(name):
-    text = Path(f"{name}.ipynb").read_text(encoding="utf-8")
-    links = {link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link}
-    given = {path.as_posix() for pattern in student.NEEDED for path in Path().glob(pattern)}
-    assert links and links <= given | {f"{name}.ipynb" for name in NAMES}
+def test_what_a_notebook_links_is_there(name):
+    notebook = read_notebook(Path(f"{name}.ipynb"))
+    pages = student.links(student.PAGE, notebook)
+    assert pages and all(Path(place).is_file()
+                         for place in pages | student.links(student.PICTURE, notebook))
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """Return the folder that `make student` writes."""
+    folder = tmp_path_factory.mktemp("handed out") / "student"
+    assert student.make(folder) == 22
+    return folder
+
+
+def test_the_student_folder_is_small(given):
+    entries, lines = student.measure(given)
+    assert entries <= 25 and 4_000 < lines <= 8_300
+    assert not {"prepare.py", "train.py", "tests", "experiments"} & {
+        path.name for path in given.iterdir()}
+    assert not list(given.rglob("student.py"))
+
+
+def test_all_that_the_student_folder_imports_is_found_in_it(given):
+    code = "\n".join([*map(student.python_of, map(read_notebook, given.glob("*.ipynb"))),
+                      *(path.read_text("utf-8") for path in given.rglob("*.py"))])
+    names = sorted(set(imported(code, given)))
+    finding = (f"import importlib.util, sys; sys.path[:0] = ['.']; names = {names}; "
+               "print([name for name in names if not importlib.util.find_spec(name)]); "
+               "import caption, course.handin; print(caption.SHIPPED.is_file())")
+    # -I: neither the folder that this was started from nor PYTHONPATH is searched
+    ran = subprocess.run([sys.executable, "-I", "-c", finding], cwd=given, capture_output=True,
+                         text=True)
+    assert ran.stdout.splitlines() == ["[]", "True"], ran.stderr
+
+
+def test_the_student_s_notebooks_link_what_is_there(given):
+    for notebook in map(read_notebook, given.glob("*.ipynb")):
+        links = student.links(student.PAGE, notebook) | student.links(student.PICTURE, notebook)
+        assert links and all((given / link).is_file() for link in links)
+
+
+def test_the_student_s_makefile_does_as_ours(given):
+    ours = Path("Makefile").read_text("utf-8")
+    _, installing = (given / "Makefile").read_text("utf-8").split(".venv/installed: ")
+    assert f".venv/installed: {installing}" in ours
+    assert re.findall(r"^(\w+):", (given / "Makefile").read_text("utf-8"), re.M) == ["handin"]
+
+
+@pytest.fixture
+def house(tmp_path):
+    """Return a folder of modules that import each other in the ways that count."""
+    for name, text in {
+            "first.py": "import json\nimport room.late as late\n",
+            "room/__init__.py": '"""A room."""',
+            "room/late.py": "def some_day():\n    from room import inner\n",
+            "room/inner.py": "import torch\nfrom first import late\n",
+            "room/unused.py": "import first\n"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_the_closure_holds_imports_of_imports_and_packages_and_no_more(house):
+    found = closure({"a page": "from first import late"}, house)
+    assert [path.relative_to(house).as_posix() for path in found] == [
+        "first.py", "room/__init__.py", "room/inner.py", "room/late.py"]
+
+
+@pytest.mark.parametrize("source, missing", [
+    ("import room.gone", "room/gone.py"), ("from room import gone", "room/gone.py"),
+    ("from room.gone import name", "room/gone.py"), ("import gone_away", "gone_away.py")])
+def test_an_import_that_is_found_nowhere_is_said_in_a_sentence(house, source, missing):
+    with pytest.raises(BadInput, match=f"^a page imports .*there is no {missing} "):
+        closure({"a page": source}, house)
+    (house / "first.py").write_text(source)
+    with pytest.raises(BadInput, match=f"^first.py imports .*there is no {missing} "):
+        closure({"a page": "import first"}, house)

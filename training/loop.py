@@ -102,7 +102,7 @@ def write_epoch(run, row, improves):
     if improves:
         with run.average.in_use():
             run.task.save_best(run.folder / "best.safetensors", row)
-    save_curves(history, run.folder / "curves.png")
+    save_curves(history, run.folder / "curves.png", run.task)
     warn_of_loss(history)
     for complaint in run.task.complaints(history):
         warn(complaint)
