@@ -20,15 +20,6 @@ EXCEPTIONS = {     # while walls move; it may only shrink
     ("coco/checkup.py", "encoders"),
     ("coco/sources.py", "encoders"),
     ("model.py", "decoders"),
-    ("training/loop.py", "captioning"),
-    ("training/run.py", "captioning"),
-    ("training/run.py", "coco"),
-    ("training/run.py", "data_loader"),
-    ("training/run.py", "decoders"),
-    ("training/run.py", "encoders"),
-    ("training/settings.py", "decoders"),
-    ("training/settings.py", "encoders"),
-    ("training/watching.py", "encoders"),
 }
 
 

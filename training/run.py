@@ -134,7 +134,8 @@ class Run:
     def pace(self):
         """Return the last loss and the speed of this epoch, for a progress bar."""
         count = self.position["count"] - self.first["count"]
-        return f"loss {self.losses.last:.3f}, {count / (time.monotonic() - self.began):.0f} {self.task.unit}s/s"
+        speed = count / (time.monotonic() - self.began)
+        return f"loss {self.losses.last:.3f}, {speed:.0f} {self.task.unit}s/s"
 
     def history(self):
         """Return one dict per finished epoch."""
