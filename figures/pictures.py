@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from coco.dataset import open_picture
+from scoring.metrics import METRICS
 from system.files import whole_file
 
 ACCENT, QUIET = "#c44e52", "#8c8c8c"
@@ -62,10 +63,10 @@ def wrap(text, width):
 
 
 def plot_history(history, axes):
-    """Loss, perplexity and CIDEr after each epoch, on three axes."""
+    """Draw loss, perplexity and CIDEr-D after each epoch, on three axes."""
     epochs = [row["epoch"] for row in history]
-    for axis, title in zip(axes, ("loss per word", "perplexity on val", "CIDEr on val"),
-                           strict=True):
+    titles = "loss per word", "perplexity on val", f"{METRICS['CIDEr'].label} on val"
+    for axis, title in zip(axes, titles, strict=True):
         axis.clear()
         axis.set(title=title, xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -112,12 +112,19 @@ def add_options(parser):
                             help=one.metadata["help"] + shown, **how)
 
 
-def as_options(settings):
-    """The options that give `settings` again: what `add_options` reads, as a list of words."""
+def options_of(settings, recipe=None):
+    """Return the options of `add_options` that give `settings` again, as a list of words.
+
+    recipe: a dict of settings that the command has without options; by default the defaults.
+    """
+    known = {one.name: one.default for one in fields(settings)} | (recipe or {})
     words = []
-    for one in fields(Settings):
+    for one in fields(settings):
         value, name = getattr(settings, one.name), one.name.replace("_", "-")
-        if value != one.default:
-            words += [f"--{name}" if value else f"--no-{name}"] if one.type is bool else [
-                f"--{name}", str(value)]
+        if value == known[one.name]:
+            continue
+        if one.type is bool:
+            words.append(f"--{name}" if value else f"--no-{name}")
+        else:
+            words += [f"--{name}", str(value)]
     return words

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from encoders.features import identity
 from system.files import BadInput, read_json
 from training.folders import in_use, read_history
-from training.settings import Settings, as_options
+from training.settings import Settings, options_of
 
 DIVERGING = 1.2             # times the lowest loss of an epoch so far
 STILL, GUESSING = 0.99, 0.9 # times the loss of the epoch before; times that of pure guessing
@@ -97,7 +97,7 @@ def write_scalars(writer, row):
 def status(folder):
     """Where a run stands, in lines of text."""
     settings = Settings(**read_json(Path(folder) / "settings.json", "give a run's folder"))
-    command = shlex.join(["python", "train.py", "--run", str(folder), *as_options(settings)])
+    command = shlex.join(["python", "train.py", "--run", str(folder), *options_of(settings)])
     if not (Path(folder) / "status.json").exists():
         return f"{folder}: nothing is saved yet\nbegin with: {command}"
     at = read_json(Path(folder) / "status.json", "wait for the next save")
