@@ -41,18 +41,19 @@ def each_of(folder, name, seed):
 def table(rungs, folder, keys=tuple(COLUMNS)):
     """Return all finished rungs as Markdown, in the order of `rungs`.
 
-    keys: those of COLUMNS to show.  Raises `BadInput` if no rung is finished, or if the results are
-    of different pictures.
+    keys: those of COLUMNS to show, as far as a result has them.  Raises `BadInput` if no rung is
+    finished, or if the results are of different pictures.
     """
     found = {rung.name: seeds for rung in rungs if (seeds := read_results(folder, rung.name))}
     if not found:
         raise BadInput(f"{folder} holds no finished rung: run experiments.ladder with --data first")
-    first = next(iter(found.values()))[0]
-    of = {(one["data"], one["split"], one["pictures"]) for seeds in found.values() for one in seeds}
+    results = [one for seeds in found.values() for one in seeds]
+    of = {(one["data"], one["split"], one["pictures"]) for one in results}
     if len(of) > 1:
         raise BadInput(f"{folder} mixes results of different pictures ({sorted(of)}): delete those "
                        "that do not belong, or run experiments.ladder with another --name "
                        "for other data")
+    keys = [key for key in keys if any(one.get(key) is not None for one in results)]
     headings = ["rung", "change", *(COLUMNS[key][0] for key in keys),
                 f"{JUDGE.label} over the rung below", "wins"]
     rows = [headings, ["---"] * len(headings)]
@@ -63,8 +64,9 @@ def table(rungs, folder, keys=tuple(COLUMNS)):
                          *(comparison(folder, rung.below, found, rung.name)
                            if rung.below in found else ("", ""))])
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return (f"{lines}\n\n{first['data']}, {first['split']}, {first['pictures']} pictures. Scores x "
-            "100; ± is the deviation over seeds; minutes are of the rung's own training.")
+    (data, split, pictures), = of
+    return (f"{lines}\n\n{data}, {split}, {pictures} pictures. Scores x 100; ± is the deviation "
+            "over seeds; minutes are of the rung's own training.")
 
 
 def filled(page, lines):

@@ -12,7 +12,7 @@ def meteor(sentences, references):
 
     sentences: one for each picture, tokens separated by spaces.  references: several for each.
     """
-    from pycocoevalcap.meteor.meteor import Meteor  # needed for METEOR alone
+    from pycocoevalcap.meteor.meteor import Meteor  # needed for METEOR only
 
     truth, result = dict(enumerate(references)), {k: [one] for k, one in enumerate(sentences)}
     before = os.environ.get("JAVA_TOOL_OPTIONS")

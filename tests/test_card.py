@@ -56,15 +56,18 @@ def test_a_card_has_the_numbers_of_the_run_and_of_the_report(run, tmp_path, tiny
 
 
 def test_the_command_on_a_card_gives_the_settings_of_the_run(monkeypatch):
+    commands = []
     for settings in (Settings(data="data/x"), Settings(data="data/x", **RECIPES["small"]),
                      Settings(data="data/x", one_per_picture=True, tune_from=7, dropout=0.25)):
         command = training_command(settings, "runs/y")
+        commands.append(command)
         monkeypatch.setattr(sys, "argv", command.split()[1:])
         given = train_arguments()
         recipe = RECIPES[given["recipe"]]
         known = {name: value for name, value in given.items() if name in vars(settings)}
         assert Settings(**{**recipe, **known}) == settings
-    assert command == ("python train.py --run runs/y --recipe seed --data data/x --tune-from 7 "
+    assert commands[1] == "python train.py --run runs/y --recipe small --data data/x"
+    assert commands[2] == ("python train.py --run runs/y --recipe seed --data data/x --tune-from 7 "
                        "--one-per-picture --dropout 0.25")
 
 
