@@ -210,8 +210,9 @@ def test_only_meteors_java_is_told_to_write_decimal_points(monkeypatch, before):
 
 def test_a_report_says_what_was_scored_how(captioner, split, no_java):
     report, results, each = evaluate(captioner, split, Search(beam=2, length_penalty=0.5))
-    assert list(report) == ["split", "pictures", "references", "search", "tokenizer", "Bleu_1",
-                            "Bleu_2", "Bleu_3", "Bleu_4", "ROUGE_L", "CIDEr", "distinct"]
+    assert list(report)[:11] == ["split", "pictures", "references", "search", "tokenizer", "Bleu_1",
+                                 "Bleu_2", "Bleu_3", "Bleu_4", "ROUGE_L", "CIDEr"]
+    assert list(report)[-1] == "distinct"
     assert (report["split"], report["pictures"], report["references"]) == ("val", 6, 30)
     assert "beam 2, length penalty 0.5" in report["search"] and "PTB" in report["tokenizer"]
     assert report["distinct"] == len({result["caption"] for result in results}) > 1
