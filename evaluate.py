@@ -1,4 +1,4 @@
-"""Caption a split with a checkpoint, or several as one ensemble, and score it as coco-caption does.
+"""Caption a split with a checkpoint, or with several as one ensemble, and score the captions.
 
     python evaluate.py runs/scenes --data data/scenes --split test --json results/scenes-test.json
 """
@@ -9,7 +9,7 @@ import sys
 import torch
 
 from captioning.checkpoint import load_captioner
-from captioning.evaluation import evaluate_together, table
+from captioning.evaluation import evaluate_together, left_out, table
 from coco.checkup import readable
 from coco.dataset import read_split
 from decoders.search import Search
@@ -43,9 +43,9 @@ def main():
     settings = Search(beam=options.beam, length_penalty=options.length_penalty)
     report, results, _ = evaluate_together(captioners, split, settings, meteor=True)
     print(table(report))
-    if "METEOR" not in report:
-        print("METEOR was left out: it needs Java", file=sys.stderr)
-    print("SPICE was left out: its CoreNLP models are not part of this project", file=sys.stderr)
+    for line in [*left_out(report),
+                 "SPICE was left out: its CoreNLP models are not part of this project"]:
+        print(line, file=sys.stderr)
     if options.json:
         write_json(options.json, report, indent=1)
     if options.results:

@@ -26,17 +26,19 @@ from training.watching import status
 # Of every task its class, the class of its settings, and its recipes, the first without a dial.
 TASKS = {"captioning": (Captioning, CaptioningSettings, CAPTIONING)}
 RECIPES = {recipe: name for name, (_, _, recipes) in TASKS.items() for recipe in recipes}
+DEFAULT = "seed"
 
 
 def status_of(folder):
     """Return lines of text that say where the run in `folder` stands."""
-    settings = read_json(Path(folder) / "settings.json", "give a run's folder")
-    if settings.get("task") not in TASKS:
+    found = read_json(Path(folder) / "settings.json", "give a run's folder")
+    name = found.pop("task", None)
+    if name not in TASKS:
         raise BadInput(f"{folder} holds a run of no task that this program knows: give another")
-    task, kind, recipes = TASKS[settings.pop("task")]
-    defaults = vars(kind(data=""))
-    return status(folder, {"recipe": next(iter(recipes)), **settings},
-                  {**defaults, "recipe": "seed"}, task.key)
+    task, settings, recipes = TASKS[name]
+    plain = next(iter(recipes))
+    return status(folder, settings(**found), task.key,
+                  [] if plain == DEFAULT else ["--recipe", plain])
 
 
 class Status(argparse.Action):
@@ -50,8 +52,8 @@ class Status(argparse.Action):
 def arguments(words=None):
     """Return the options of a command line as a dict, those that were not given left out."""
     first = argparse.ArgumentParser(add_help=False)
-    first.add_argument("--recipe", choices=RECIPES, default="seed",
-                       help="named settings; options given beside it win (seed)")
+    first.add_argument("--recipe", choices=RECIPES, default=DEFAULT,
+                       help="named settings; options given beside it win (%(default)s)")
     known, _ = first.parse_known_args(words)
     parser = argparse.ArgumentParser(
         parents=[first],

@@ -1,25 +1,24 @@
-"""Pack a run's captioner to be handed on, with a card that says what it is and what it cannot do.
+"""Pack a run's captioner into one file, with a card that says what it is and what it cannot do.
 
     run + report of evaluate.py --pack--> checkpoints/NAME.safetensors --card--> NAME.md
 
     python -m captioning.card runs/critical checkpoints/critical-flickr8k.safetensors \\
         --report results/flickr8k-val.json --note "What the data is and may be used for."
 
-Everything the card says is in the checkpoint's header, so the card can be written again from the
-checkpoint alone, and no number in it is typed by hand.
+Everything that a card says is in the checkpoint's header, so a card can be written again from its
+checkpoint, and no number in it is typed by hand.
 """
 
 import argparse
-from dataclasses import asdict
+import shlex
 from pathlib import Path
 
 from captioning.checkpoint import load_captioner, save_captioner
 from coco.dataset import read_split
+from scoring.metrics import METRICS
 from system.files import BadInput, read_json, run_command, whole_file
-from training.settings import RECIPES, Settings
+from training.settings import RECIPES, Settings, options_of
 
-METRICS = {"Bleu_1": "BLEU-1", "Bleu_2": "BLEU-2", "Bleu_3": "BLEU-3", "Bleu_4": "BLEU-4",
-           "METEOR": "METEOR", "ROUGE_L": "ROUGE-L", "CIDEr": "CIDEr-D"}
 SEES = {False: "one vector a picture", True: "a coarse grid of cells"}      # by grid or not
 CARD = """\
 # {name}
@@ -63,7 +62,7 @@ distinct captions; {report[search]}; {report[tokenizer]}. Scores x 100.
 
 
 def pack(run, file, report, note):
-    """Write the best captioner of a run to `file` and its card beside it; the card's path.
+    """Write the best captioner of a run to `file` and its card beside it; return the card's path.
 
     report: a file that `evaluate.py --json` wrote.  note: what the training data is and may be
     used for.
@@ -82,27 +81,28 @@ def pack(run, file, report, note):
 
 
 def elsewhere(settings):
-    """Settings as somebody else would give them: data in data/, runs in runs/."""
+    """Return settings, a dict, with the dataset in data/ and the starting run in runs/."""
     start = settings["start"] and f"runs/{Path(settings['start']).name}"
     return {**settings, "data": f"data/{Path(settings['data']).name}", "start": start}
 
 
 def commands(run):
-    """What was typed to train a run, from the first of those on which it was built."""
+    """Return the commands that train a run, those of the runs it was built on first."""
     settings = load_captioner(run).about["settings"]
     before = commands(settings["start"]) if settings["start"] else []
-    return [*before, training_command(elsewhere(settings), f"runs/{Path(run).name}")]
+    return [*before, training_command(Settings(**elsewhere(settings)), f"runs/{Path(run).name}")]
 
 
 def card(file):
-    """The card of a packed captioner as Markdown."""
+    """Return the card of a packed captioner as Markdown."""
     captioner = load_captioner(file)
     about, transform = captioner.about, captioner.transform
     if not {"settings", "commands", "train", "val", "report", "note"} <= about.keys():
         raise BadInput(f"{file} was not packed and has no card: pack a run with captioning.card")
     settings, report = about["settings"], about["report"]
     stage, decoder = settings["tune_from"], captioner.architecture["decoder"]
-    scores = {shown: report[name] for name, shown in METRICS.items() if name in report}
+    scores = {metric.label: metric.scale * report[name]
+              for name, metric in METRICS.items() if name in report}
     return CARD.format(
         name=Path(file).stem, encoder=captioner.architecture["encoder"]["backbone"],
         tuned="frozen" if stage is None else f"tuned from stage {stage} on",
@@ -116,23 +116,17 @@ def card(file):
         commit=about.get("commit", "not recorded"), torch=about["torch"],
         torchvision=about["torchvision"], report=report, note=about["note"],
         metrics=" | ".join(scores), columns=" --- |" * len(scores),
-        scores=" | ".join(f"{100 * value:.1f}" for value in scores.values()))
+        scores=" | ".join(f"{value:.1f}" for value in scores.values()))
 
 
 def training_command(settings, run):
-    """The command that trains `run` with these settings, by the recipe nearest to them."""
-    def changes(recipe):
-        known = asdict(Settings(data=settings["data"], **RECIPES[recipe]))
-        return {name: value for name, value in settings.items() if known.get(name) != value}
+    """Return the command that trains `run` with these settings, by the recipe that is nearest.
 
-    recipe = min(RECIPES, key=lambda name: len(changes(name)))
-    command = ["python train.py", f"--data {settings['data']}",
-               f"--run {run}", f"--recipe {recipe}"]
-    for name, value in changes(recipe).items():
-        option = name.replace("_", "-")
-        command.append({True: f"--{option}", False: f"--no-{option}"}[value]
-                       if isinstance(value, bool) else f"--{option} {value}")
-    return " ".join(command)
+    settings: an instance of `Settings`.  run: the folder's name in the command.
+    """
+    recipe = min(RECIPES, key=lambda name: len(options_of(settings, RECIPES[name])))
+    return shlex.join(["python", "train.py", "--run", run, "--recipe", recipe,
+                       *options_of(settings, RECIPES[recipe])])
 
 
 def main():

@@ -1,17 +1,11 @@
 """Captions for a split -> COCO result file -> BLEU, METEOR, ROUGE-L, CIDEr-D.
 
-    features --search--> sentences --ptb.tokenize--> words --scores.py--> report
+    features --search--> sentences --ptb.tokenize--> words --scoring.metrics--> report
 
 A score here is always of free-running captions against all references of a named split, over the
 whole corpus, equal to coco-caption's and on its scale (0 to 1, CIDEr 0 to 10). Figures under
 teacher forcing are called loss, perplexity or token accuracy, never BLEU.
-
-METEOR (Denkowski and Lavie 2014) is coco-caption's own program. It needs Java and is left out where
-there is none.
 """
-
-import os
-import shutil
 
 import torch
 from tqdm.auto import tqdm
@@ -21,23 +15,22 @@ from decoders.search import Search, search
 from encoders.encoding import encode, fast
 from encoders.features import cached_features
 from scoring import ptb
-from scoring.scores import CiderD, bleu, rouge_l
+from scoring.metrics import METRICS, compute
 from system.files import BadInput
 
 TOKENIZER = "PTB (coco-caption's, in Python)"
 AT_ONCE = 128               # pictures in one search
-# Scores of your own by name, for every report and history: functions of the candidates, one list of
-# words a picture, and the references, several a picture, that give a number for them all.
-METRICS = {}
+# what metrics are given: lists of words, and strings of tokens
+INPUTS = ("candidates", "references", "sentences", "reference_sentences")
 
 
 def tokens(sentence):
-    """A sentence as the scorers want it: lower-case PTB tokens without punctuation, in a string."""
+    """Return the PTB tokens of a sentence, lower case, without punctuation, joined by spaces."""
     return " ".join(ptb.tokenize(sentence))
 
 
 def tokenized_references(split):
-    """The references of every picture, in the order of the split, tokenised."""
+    """Return the tokenised references of each picture, in the order of the split."""
     found = [[tokens(sentence) for sentence in picture.sentences] for picture in split.pictures]
     if not any(map(any, found)):
         raise BadInput(f"no caption of {split.name} has a word that could be scored: give captions "
@@ -74,43 +67,19 @@ def describe(captioner, pictures, settings=None):
     return [found[0] for found in caption_batch(captioner, features, settings)]
 
 
-def score(candidates, references, meteor=False):
-    """Corpus scores and each picture's CIDEr.
+def score(candidates, references, slow=False):
+    """Compute the scores of a corpus: ({"Bleu_1": ..., "distinct": ...}, CIDEr-D (pictures,)).
 
-    candidates: one sentence per picture.  references: `tokenized_references`.
-    Returns ({"Bleu_1": ..., "ROUGE_L": ..., "CIDEr": ..., "distinct": ...}, CIDEr (pictures,)).
-    `distinct` is the number of different sentences: a captioner that says one thing of every
-    picture is broken however it scores.
+    candidates: one sentence for each picture.  references: from `tokenized_references`.
+    slow: compute METEOR too.
     """
-    tokenized = [tokens(sentence) for sentence in candidates]
-    words = [sentence.split() for sentence in tokenized]
-    truths = [[sentence.split() for sentence in sentences] for sentences in references]
-    scores = {f"Bleu_{n}": value for n, value in enumerate(bleu(words, truths), 1)}
-    # coco-caption's ROUGE-L alone takes "1 1/2", which has a hard space, for one word
-    scores["ROUGE_L"] = rouge_l([sentence.split(" ") for sentence in tokenized],
-                                [[sentence.split(" ") for sentence in sentences]
-                                 for sentences in references])
-    each = CiderD(truths).scores(words)
-    scores["CIDEr"] = float(each.mean())
-    scores |= {name: float(metric(words, truths)) for name, metric in METRICS.items()}
-    if meteor and shutil.which("java"):
-        scores["METEOR"] = meteor_score(tokenized, references)
-    return {**scores, "distinct": len(set(candidates))}, each
-
-
-def meteor_score(candidates, references):
-    """METEOR 1.5 by its own jar, which must not write numbers with a decimal comma."""
-    from pycocoevalcap.meteor.meteor import Meteor  # needed for METEOR alone
-
-    truth, result = dict(enumerate(references)), {k: [one] for k, one in enumerate(candidates)}
-    before = os.environ.get("JAVA_TOOL_OPTIONS")
-    os.environ["JAVA_TOOL_OPTIONS"] = f"{before or ''} -Duser.language=en -Duser.country=US"
-    try:
-        return float(Meteor().compute_score(truth, result)[0])
-    finally:
-        os.environ.pop("JAVA_TOOL_OPTIONS")
-        if before is not None:
-            os.environ["JAVA_TOOL_OPTIONS"] = before
+    sentences = [tokens(sentence) for sentence in candidates]
+    words = [sentence.split() for sentence in sentences]
+    truths = [[sentence.split() for sentence in picture] for picture in references]
+    scores, each = compute(dict(zip(INPUTS, (words, truths, sentences, references), strict=True)),
+                           slow)
+    # A captioner that writes one sentence for every picture is broken however it scores.
+    return {**scores, "distinct": len(set(candidates))}, each["CIDEr"]
 
 
 def evaluate(captioner, split, settings=None, meteor=False):
@@ -133,9 +102,13 @@ def evaluate_together(captioners, split, settings=None, meteor=False):
     return report_of(sentences, split, f"{settings}, {len(captioners)} captioners together", meteor)
 
 
-def report_of(sentences, split, how, meteor=False):
-    """What `evaluate` returns, for sentences found in any way: one a picture, `how` in words."""
-    scores, each = score(sentences, tokenized_references(split), meteor)
+def report_of(sentences, split, how, slow=False):
+    """Score sentences, one for each picture of a split, and say what was scored.
+
+    how: the search that found the sentences, in words.  slow: compute METEOR too.
+    Returns the report, the entries of a COCO result file, and each picture's CIDEr-D (pictures,).
+    """
+    scores, each = score(sentences, tokenized_references(split), slow)
     report = {"split": split.name, "pictures": len(split.pictures),
               "references": len(split.sentences), "search": how, "tokenizer": TOKENIZER,
               **scores}
@@ -145,9 +118,16 @@ def report_of(sentences, split, how, meteor=False):
 
 
 def table(report):
-    """A report as lines of text, scores x 100 as papers print them."""
+    """Return a report as lines of text, scores as papers print them."""
     lines = []
     for name, value in report.items():
-        shown = f"{100 * value:6.1f}" if isinstance(value, float) else value
-        lines.append(f"{name:>10}  {shown}")
+        if metric := METRICS.get(name):
+            name, value = metric.label, f"{metric.scale * value:6.1f}"
+        lines.append(f"{name:>10}  {value}")
     return "\n".join(lines)
+
+
+def left_out(report):
+    """Return a line for each metric that is not in a report, with the reason."""
+    return [f"{metric.label} was left out: {metric.missing(INPUTS) or 'it was not asked for'}"
+            for name, metric in METRICS.items() if name not in report]

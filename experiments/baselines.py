@@ -1,11 +1,11 @@
-"""Two ways to caption a picture that learn nothing: what a trained captioner has to be better than.
+"""Two ways to caption a picture without training, which a trained captioner has to beat.
 
-    most_frequent    the sentence that was said most often in training, of every picture
-    neighbour        a sentence of the training picture that looks most alike: the cosine of pooled
-                     features is largest. Of its sentences the one that is most like its others, by
-                     CIDEr-D (after Devlin et al. 2015, arXiv:1505.04467)
+    most_frequent    for every picture the training sentence that occurs most often
+    neighbour        a sentence of the nearest training picture, by the cosine of pooled features:
+                     of its sentences the one most like the others, by CIDEr-D (after Devlin et al.
+                     2015, arXiv:1505.04467)
 
-Sentences are compared, and given, as scores read them: in lower case, without punctuation.
+Sentences are tokenised as for scoring: in lower case, without punctuation.
 """
 
 from collections import Counter
@@ -17,17 +17,17 @@ from encoders.features import cached_features
 from scoring import ptb
 from scoring.scores import CiderD, likeness
 
-AT_ONCE = 256               # pictures compared with all of train in one matrix product
+CHUNK = 256                 # pictures compared with all of train in one matrix product
 
 
 def most_frequent(train, val, settings):
-    """The training sentence that occurs most often (the first of equals), for every picture."""
+    """Return, for every picture, the training sentence that occurs most often."""
     counts = Counter(" ".join(ptb.tokenize(sentence)) for sentence in train.sentences)
-    return [counts.most_common(1)[0][0]] * len(val.pictures)
+    return [counts.most_common(1)[0][0]] * len(val.pictures)       # the first of equals
 
 
 def neighbour(train, val, settings):
-    """For every picture the consensus of what was said of the training picture nearest to it."""
+    """Return, for every picture, the consensus of the sentences of the nearest training picture."""
     sentences = [[ptb.tokenize(sentence) for sentence in picture.sentences]
                  for picture in train.pictures]
     scorer = CiderD(sentences)
@@ -36,7 +36,7 @@ def neighbour(train, val, settings):
 
 
 def pooled(train, val, settings):
-    """Features of both splits (pictures, D), of the pictures as they are."""
+    """Return pooled features of both splits, arrays (pictures, D), of unaugmented pictures."""
     backbone = Backbone(settings.encoder, settings.weights)
     transform = transform_of(settings.encoder, settings.fit)
     return (cached_features(backbone, transform, train, settings.views)[0],
@@ -44,23 +44,24 @@ def pooled(train, val, settings):
 
 
 def nearest(rows, queries):
-    """Of every query (Q, D) the place of the row (N, D) at the smallest angle to it, (Q,)."""
+    """Return the index of the row (N, D) at the smallest angle to each query (Q, D): (Q,)."""
     rows = unit(rows).T                                                    # (D, N)
-    return np.concatenate([(unit(queries[start:start + AT_ONCE]) @ rows).argmax(axis=1)
-                           for start in range(0, len(queries), AT_ONCE)])
+    return np.concatenate([(unit(queries[start:start + CHUNK]) @ rows).argmax(axis=1)
+                           for start in range(0, len(queries), CHUNK)])
 
 
 def unit(vectors):
-    """Vectors (N, D) in float32, scaled to length 1."""
+    """Scale vectors (N, D) to length 1, in float32."""
     vectors = vectors.astype(np.float32)
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def consensus(scorer, sentences):
-    """Of a picture's sentences, lists of words, the one that the others are most like."""
+    """Return the sentence of a picture, a list of words, with the highest CIDEr-D to the others."""
     found = [(len(words), scorer.vectors(words)) for words in sentences]
 
     def agreement(place):
+        """Add up the CIDEr-D of a sentence with each of the others."""
         length, vectors = found[place]
         return sum(likeness(vectors, theirs, length - other)
                    for number, (other, theirs) in enumerate(found) if number != place)

@@ -138,7 +138,7 @@ def climb(ladder, rung, seed):
     if rung.baseline:
         examples = readable(read_split(ladder.data, "train"))
         sentences = rung.baseline(examples, val, ladder.settings(rung, seed))
-        report, results, each = report_of(sentences, val, "none", meteor=True)
+        report, results, each = report_of(sentences, val, "none", slow=True)
     else:
         if not rung.runs:
             about |= ladder.trained(name, ladder.settings(rung, seed))

@@ -5,53 +5,57 @@
 
 A rung of several seeds shows mean and standard deviation. Its difference from the rung below is
 that of the means over seeds, picture by picture, with the 95 % interval of a paired bootstrap over
-the pictures; wins is the share of resamples in which it is better.
+the pictures; wins is the fraction of resamples in which it is better.
 """
 
 import statistics
 
 import numpy as np
 
-from scoring.bootstrap import paired_bootstrap
+from scoring.metrics import METRICS
+from scoring.significance import paired_bootstrap
 from system.files import BadInput, read_json
 
 REMEDY = "delete it and run that rung again"
 COLUMNS = {                 # of a result: heading, factor, format
     "parameters": ("million parameters", 1e-6, ".1f"), "minutes": ("minutes", 1, ".0f"),
     "val_loss": ("val loss", 1, ".3f"),
-    "Bleu_1": ("BLEU-1", 100, ".1f"), "Bleu_2": ("BLEU-2", 100, ".1f"),
-    "Bleu_3": ("BLEU-3", 100, ".1f"), "Bleu_4": ("BLEU-4", 100, ".1f"),
-    "METEOR": ("METEOR", 100, ".1f"), "ROUGE_L": ("ROUGE-L", 100, ".1f"),
-    "CIDEr": ("CIDEr", 100, ".1f"), "distinct": ("distinct", 1, ".0f"),
-    "vocabulary": ("words used", 1, ".0f"), "mean_length": ("length", 1, ".1f"),
-    "bad_endings": ("bad endings, %", 100, ".1f")}
+    **{name: (metric.label, metric.scale, ".1f") for name, metric in METRICS.items()},
+    "distinct": ("distinct", 1, ".0f"), "vocabulary": ("words used", 1, ".0f"),
+    "mean_length": ("length", 1, ".1f"), "bad_endings": ("bad endings, %", 100, ".1f")}
+JUDGE = METRICS["CIDEr"]    # the metric of the comparison with the rung below
 SHORT = ("minutes", "Bleu_4", "METEOR", "CIDEr")        # for the README
 MARKS = "<!-- python -m experiments.ladder --table -->", "<!-- end of the ladder -->"
 
 
 def result_of(folder, name, seed):
-    """The file of a finished rung."""
+    """Return the path of a finished rung's result."""
     return folder / f"{name}-{seed}.json"
 
 
 def each_of(folder, name, seed):
-    """The file of its pictures' CIDEr."""
+    """Return the path of the CIDEr of each of a rung's pictures."""
     return folder / f"{name}-{seed}.cider.json"
 
 
 def table(rungs, folder, keys=tuple(COLUMNS)):
-    """Markdown of all finished rungs, in the order of `rungs`; `BadInput` if none is finished."""
+    """Return all finished rungs as Markdown, in the order of `rungs`.
+
+    keys: those of COLUMNS to show, as far as a result has them.  Raises `BadInput` if no rung is
+    finished, or if the results are of different pictures.
+    """
     found = {rung.name: seeds for rung in rungs if (seeds := read_results(folder, rung.name))}
     if not found:
         raise BadInput(f"{folder} holds no finished rung: run experiments.ladder with --data first")
-    first = next(iter(found.values()))[0]
-    of = {(one["data"], one["split"], one["pictures"]) for seeds in found.values() for one in seeds}
+    results = [one for seeds in found.values() for one in seeds]
+    of = {(one["data"], one["split"], one["pictures"]) for one in results}
     if len(of) > 1:
         raise BadInput(f"{folder} mixes results of different pictures ({sorted(of)}): delete those "
                        "that do not belong, or run experiments.ladder with another --name "
                        "for other data")
-    headings = ["rung", "change", *(COLUMNS[key][0] for key in keys), "CIDEr over the rung below",
-                "wins"]
+    keys = [key for key in keys if any(one.get(key) is not None for one in results)]
+    headings = ["rung", "change", *(COLUMNS[key][0] for key in keys),
+                f"{JUDGE.label} over the rung below", "wins"]
     rows = [headings, ["---"] * len(headings)]
     for rung in rungs:
         if rung.name in found:
@@ -60,12 +64,13 @@ def table(rungs, folder, keys=tuple(COLUMNS)):
                          *(comparison(folder, rung.below, found, rung.name)
                            if rung.below in found else ("", ""))])
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return (f"{lines}\n\n{first['data']}, {first['split']}, {first['pictures']} pictures. Scores x "
-            "100; ± is the deviation over seeds; minutes are of the rung's own training.")
+    (data, split, pictures), = of
+    return (f"{lines}\n\n{data}, {split}, {pictures} pictures. Scores x 100; ± is the deviation "
+            "over seeds; minutes are of the rung's own training.")
 
 
 def filled(page, lines):
-    """The text of a page with `lines` between its two `MARKS`, in place of what was there."""
+    """Return the text of a page with `lines` between its two `MARKS`."""
     before, found, rest = page.partition(MARKS[0])
     _, ended, after = rest.partition(MARKS[1])
     if not (found and ended):
@@ -75,14 +80,14 @@ def filled(page, lines):
 
 
 def read_results(folder, name):
-    """The results of a rung, one for each seed."""
+    """Read the results of a rung, one for each seed."""
     files = sorted(file for file in folder.glob(f"{name}-*.json")
                    if file.stem.removeprefix(f"{name}-").isdigit())
     return [read_json(file, REMEDY) for file in files]
 
 
 def cell(seeds, key):
-    """A figure of one seed, or mean and deviation of several; nothing where there is none."""
+    """Return a figure of one seed, or the mean and deviation of several; "" where there is none."""
     _, factor, form = COLUMNS[key]
     values = [factor * one[key] for one in seeds if one.get(key) is not None]
     if not values:
@@ -93,8 +98,8 @@ def cell(seeds, key):
 
 
 def comparison(folder, below, found, name):
-    """Two cells: the difference in CIDEr from the rung below with its interval, and its wins."""
+    """Return two cells: the difference from the rung below with its interval, and the wins."""
     lower, upper = (np.mean([read_json(each_of(folder, one["rung"], one["seed"]), REMEDY)
                              for one in found[rung]], axis=0) for rung in (below, name))
-    gain = paired_bootstrap(100 * lower, 100 * upper)
+    gain = paired_bootstrap(JUDGE.scale * lower, JUDGE.scale * upper)
     return f"{gain.mean:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}]", f"{100 * gain.wins:.1f} %"

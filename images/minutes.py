@@ -1,6 +1,6 @@
-"""Draw minutes.png: CIDEr on Flickr8k's val against the minutes of training.
+"""Draw minutes.png: CIDEr-D on Flickr8k's val against the minutes of training.
 
-Part of `make figures`; it needs only the files in results/ladder.
+    results/ladder/*-0.json --minutes--> minutes.png        part of `make figures`
 """
 
 import matplotlib.pyplot as plt
@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 from experiments.ladder import BEST, RUNGS
 from figures.pictures import ACCENT, QUIET
 from images.draw import HERE, save
+from scoring.metrics import METRICS
 from system.files import read_json
 
 LADDER = HERE.parent / "results/ladder"
@@ -16,7 +17,7 @@ PUBLISHED = {0.524: "best published, frozen CNN (on test)",
 
 
 def minutes():
-    """Draw a curve for each training of the ladder; one that goes on from another begins there."""
+    """Draw the curve of each training of the ladder, after that of the run it started from."""
     figure, axis = plt.subplots(figsize=(9, 3.6), layout="constrained")
     ended = {}
     for rung in RUNGS:
@@ -36,7 +37,7 @@ def minutes():
         axis.axhline(height, ls=":", color="black", lw=0.9)
         axis.text(0.5, height + 0.004, text, fontsize=8, color="#404040")
     axis.set(xlabel="minutes on two cores, encoding and validation included", xlim=(0, None),
-             ylabel="CIDEr on val")
+             ylabel=f"{METRICS['CIDEr'].label} on val")
     axis.spines[["top", "right"]].set_visible(False)
     save(figure, "minutes.png")
 

@@ -5,10 +5,10 @@
 A sentence is a list of words, which may be strings or integers. All three ask how much of a
 candidate the references say too, and differ in what they count:
 
-    bleu        runs of 1 to 4 words, each at most as often as one reference has it
+    bleu        n-grams of 1 to 4 words, each at most as often as one reference has it
                 (Papineni et al. 2002)
     rouge_l     the longest sequence of words in common, with gaps (Lin 2004)
-    CiderD      runs of 1 to 4 words, weighed by how few pictures they are said of
+    CiderD      n-grams of 1 to 4 words, weighed by how few pictures have them in a reference
                 (Vedantam et al. 2015, arXiv:1411.5726)
 """
 
@@ -18,42 +18,48 @@ from itertools import groupby
 
 import numpy as np
 
+ORDERS = (1, 2, 3, 4)           # of n-grams
 TINY, SMALL = 1e-15, 1e-9       # coco-caption adds them, lest a BLEU divide by zero
 
 
-def runs(words):
-    """The runs of 1, of 2, of 3 and of 4 words in a sentence: four iterators over tuples."""
-    return [zip(*(words[start:] for start in range(n)), strict=False) for n in (1, 2, 3, 4)]
+def n_grams(words):
+    """Return the n-grams of a sentence of 1, 2, 3 and 4 words: four iterators over tuples."""
+    return [zip(*(words[start:] for start in range(n)), strict=False) for n in ORDERS]
 
 
 def bleu(candidates, references):
-    """BLEU-1 to BLEU-4 of the whole corpus, 0 to 1."""
-    shared, written = [0] * 4, [0] * 4
+    """Return BLEU-1, BLEU-2, BLEU-3 and BLEU-4 of the whole corpus, 0 to 1."""
+    matched, written = [0] * 4, [0] * 4
     length = nearest = 0
     for words, truths in zip(candidates, references, strict=True):
         length += len(words)
+        # the reference nearest in length; of two equally near the shorter
         nearest += min((abs(len(truth) - len(words)), len(truth)) for truth in truths)[1]
-        for n, (mine, *theirs) in enumerate(zip(runs(words), *map(runs, truths), strict=True)):
+        for n, (mine, *theirs) in enumerate(zip(n_grams(words), *map(n_grams, truths),
+                                                strict=True)):
             written[n] += max(0, len(words) - n)
-            shared[n] += clipped(Counter(mine), map(Counter, theirs))
+            matched[n] += clipped(Counter(mine), map(Counter, theirs))
     precisions = [(hits + TINY) / (count + SMALL)
-                  for hits, count in zip(shared, written, strict=True)]
+                  for hits, count in zip(matched, written, strict=True)]
     ratio = (length + TINY) / (nearest + SMALL)
-    brevity = math.exp(min(0, 1 - 1 / ratio))
-    return [math.prod(precisions[:n]) ** (1 / n) * brevity for n in (1, 2, 3, 4)]
+    brevity = math.exp(min(0, 1 - 1 / ratio))       # short candidates are easily precise
+    return [math.prod(precisions[:n]) ** (1 / n) * brevity for n in ORDERS]
 
 
 def clipped(counts, others):
-    """The sum of `counts`, each no more than it is in one of the `others`."""
+    """Return the sum of `counts`, each clipped to the largest count in one of the `others`."""
     most = {}
     for other in others:
-        for run in counts.keys() & other.keys():
-            most[run] = max(most.get(run, 0), min(counts[run], other[run]))
+        for n_gram in counts.keys() & other.keys():
+            most[n_gram] = max(most.get(n_gram, 0), min(counts[n_gram], other[n_gram]))
     return sum(most.values())
 
 
 def rouge_l(candidates, references, beta=1.2):
-    """The mean over pictures of ROUGE-L, 0 to 1: the F-measure of the best precision and recall."""
+    """Return the mean over pictures of ROUGE-L, 0 to 1.
+
+    It is the F-measure of the best precision and the best recall, be they of two references.
+    """
     total = 0
     for words, truths in zip(candidates, references, strict=True):
         common = [longest_common(words, truth) for truth in truths]
@@ -66,15 +72,13 @@ def rouge_l(candidates, references, beta=1.2):
 
 
 def longest_common(words, others):
-    """The length of the longest common subsequence, by the bits of integers (Hyyrö 2004).
-
-    Going through `others`, bit k of `row` is 0 where the first k + 1 words have one more in common
-    with what was read than the first k.
-    """
+    """Return the length of the longest common subsequence, by the bits of integers (Hyyrö 2004)."""
     places = {}
     for place, word in enumerate(words):
         places[word] = places.get(word, 0) | 1 << place
     row = all_ones = (1 << len(words)) - 1
+    # After each word of `others`, bit k is 0 where the longest common subsequence with the first
+    # k + 1 words is longer by one than that with the first k.
     for word in others:
         hits = row & places.get(word, 0)
         row = (row + hits | row - hits) & all_ones
@@ -82,10 +86,10 @@ def longest_common(words, others):
 
 
 class CiderD:
-    """CIDEr-D against a set of references, of sentences of any of their pictures.
+    """CIDEr-D of sentences against the references of their pictures.
 
-    references: of each picture its sentences.  How much a run of words weighs depends on the
-    number of these pictures that it is said of: for a corpus score give the references of the
+    references: a list of sentences for each picture.  The weight of an n-gram depends on the number
+    of these pictures whose references have it: for a corpus score give the references of the
     corpus, for rewards in training those of the whole training set.
     """
 
@@ -93,20 +97,21 @@ class CiderD:
         self.references = references
         pictures = Counter()
         for truths in references:
-            pictures.update({run for words in truths for same in runs(words) for run in same})
+            pictures.update({one for words in truths for order in n_grams(words) for one in order})
         self.rarest = math.log(len(references))
-        # said of one picture counts as said of none, so what weighs most need not be kept
-        self.rarity = {run: self.rarest - math.log(count)
-                       for run, count in pictures.items() if count > 1}
+        # one picture weighs as much as none, so the many n-grams of one picture need no entry
+        self.rarity = {n_gram: self.rarest - math.log(count)
+                       for n_gram, count in pictures.items() if count > 1}
 
     def scores(self, candidates, pictures=None):
-        """The score of each candidate, 0 to 10, as an array.
+        """Return the score of each candidate, 0 to 10, as an array (candidates,).
 
-        pictures: the number of each candidate's picture in `references`; by default, one candidate
-        is given for every picture. Candidates of one picture should stand together.
+        pictures: the place of each candidate's picture in `references`; by default there is one
+        candidate for every picture.
         """
         found = []
         pictures = range(len(self.references)) if pictures is None else pictures
+        # the references' vectors are made once for the neighbouring candidates of a picture
         for picture, pairs in groupby(zip(pictures, candidates, strict=True), lambda pair: pair[0]):
             truths = [(len(words), self.vectors(words)) for words in self.references[picture]]
             for _, words in pairs:
@@ -116,25 +121,29 @@ class CiderD:
         return np.array(found)
 
     def vectors(self, words):
-        """Of a sentence's runs of 1, 2, 3 and 4 words: ({run: weight}, norm of the weights)."""
+        """Return ({n-gram: weight}, norm of the weights) for n-grams of 1, 2, 3 and 4 words."""
         found = []
         rarity, rarest = self.rarity.get, self.rarest
-        for same in runs(words):
+        for order in n_grams(words):
             weights = {}
-            for run in same:
-                weights[run] = weights.get(run, 0) + rarity(run, rarest)
+            for n_gram in order:
+                weights[n_gram] = weights.get(n_gram, 0) + rarity(n_gram, rarest)
             found.append((weights, math.hypot(*weights.values())))
         return found
 
 
 def likeness(vectors, theirs, longer, sigma=6):
-    """The cosine of clipped weights, 0 to 10; less the more words one sentence is longer by."""
+    """Return the CIDEr-D of two sentences, 0 to 10, from their `vectors`.
+
+    longer: by how many words one sentence is longer than the other, with any sign.
+    """
     total = 0
     for (mine, norm), (other, other_norm) in zip(vectors, theirs, strict=True):
-        shared = mine.keys() & other.keys()
-        if not shared:
-            break                   # nor is there a longer run in common
-        product = sum(min(mine[run], other[run]) * other[run] for run in shared)
-        if product:                 # a run said of every picture weighs nothing
+        common = mine.keys() & other.keys()
+        if not common:
+            break                   # nor is there a longer n-gram in common
+        # exact, since the order of a set of strings differs from process to process
+        product = math.fsum(min(mine[n_gram], other[n_gram]) * other[n_gram] for n_gram in common)
+        if product:                 # an n-gram of every picture weighs nothing
             total += product / (norm * other_norm)
     return 10 / 4 * total * math.exp(-longer**2 / (2 * sigma**2))

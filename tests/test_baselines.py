@@ -67,7 +67,7 @@ def test_the_neighbour_of_a_red_picture_is_red(tiny_root):
 
 
 def test_a_picture_of_train_finds_itself(tiny_root):
-    """Hence also: a sentence is of the picture that was found, not of its number in val."""
+    """So a sentence belongs to the picture that was found, not to its place in val."""
     train = read_split(tiny_root, "train")
     marked = Split("train", tuple(replace(picture, sentences=(f"picture {picture.id}",))
                                   for picture in train.pictures))

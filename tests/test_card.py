@@ -52,19 +52,22 @@ def test_a_card_has_the_numbers_of_the_run_and_of_the_report(run, tmp_path, tiny
                      "val: 6 pictures, 30 references, 4\ndistinct captions; beam 3; PTB",
                      "12 pictures, 60 sentences", f"torch {torch.__version__}", "Drawn for a test"):
         assert expected in text, expected
-    assert f"--data data/{tiny_root.name} --run" in text and str(tiny_root) not in text
+    assert f"--data data/{tiny_root.name} " in text and str(tiny_root) not in text
 
 
 def test_the_command_on_a_card_gives_the_settings_of_the_run(monkeypatch):
+    commands = []
     for settings in (Settings(data="data/x"), Settings(data="data/x", **RECIPES["small"]),
                      Settings(data="data/x", one_per_picture=True, tune_from=7, dropout=0.25)):
-        command = training_command(vars(settings), "runs/y")
+        command = training_command(settings, "runs/y")
+        commands.append(command)
         monkeypatch.setattr(sys, "argv", command.split()[1:])
         given = train_arguments()
         recipe = RECIPES[given["recipe"]]
         known = {name: value for name, value in given.items() if name in vars(settings)}
         assert Settings(**{**recipe, **known}) == settings
-    assert command == ("python train.py --data data/x --run runs/y --recipe seed --tune-from 7 "
+    assert commands[1] == "python train.py --run runs/y --recipe small --data data/x"
+    assert commands[2] == ("python train.py --run runs/y --recipe seed --data data/x --tune-from 7 "
                        "--one-per-picture --dropout 0.25")
 
 

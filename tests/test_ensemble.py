@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from captioning import ensemble, evaluation
+from captioning import ensemble
 from captioning.checkpoint import Captioner, save_captioner
 from captioning.ensemble import Ensemble, Rows
 from captioning.evaluation import evaluate, evaluate_together
@@ -15,6 +15,7 @@ from decoders.registry import GRIDS
 from decoders.search import Search, search
 from encoders.backbones import transform_of
 from evaluate import main as evaluate_main
+from scoring import meteor
 from system.files import BadInput
 from vocabulary import Vocabulary, tokenize
 
@@ -56,7 +57,7 @@ def features(members, split):
 
 @pytest.fixture
 def no_java(monkeypatch):
-    monkeypatch.setattr(evaluation.shutil, "which", lambda name: None)
+    monkeypatch.setattr(meteor.shutil, "which", lambda name: None)
 
 
 def some_captions(members, pictures=6, length=5):

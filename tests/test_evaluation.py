@@ -12,16 +12,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pycocoevalcap.meteor import meteor
+from pycocoevalcap.meteor import meteor as program
 from pycocotools.coco import COCO
 
 from captioning import evaluation
 from captioning.checkpoint import Captioner, save_captioner
-from captioning.evaluation import caption_features, describe, evaluate, score, table
+from captioning.evaluation import (
+    caption_features,
+    describe,
+    evaluate,
+    left_out,
+    score,
+    table,
+)
 from coco.dataset import Split, open_picture, read_split
 from decoders.search import Search
 from encoders.backbones import transform_of
 from evaluate import main as evaluate_main
+from scoring import meteor
+from scoring.metrics import METRICS, Metric, add, compute
 from system.files import run_command
 from vocabulary import Vocabulary, tokenize
 
@@ -39,7 +48,7 @@ def split(tiny_root):
 
 @pytest.fixture(scope="module")
 def captioner(split):
-    """An untrained captioner, sharp enough to say something else of every colour."""
+    """Build an untrained captioner, sharp enough to describe each colour differently."""
     torch.manual_seed(3)
     architecture = {"encoder": {"backbone": "efficientnet_lite0", "grid": False},
                     "decoder": {"embed_size": 12, "hidden_size": 12, "num_layers": 1,
@@ -54,7 +63,7 @@ def captioner(split):
 
 @pytest.fixture
 def no_java(monkeypatch):
-    monkeypatch.setattr(evaluation.shutil, "which", lambda name: None)
+    monkeypatch.setattr(meteor.shutil, "which", lambda name: None)
 
 
 def test_bleu_1_clips_counts_and_is_of_the_corpus_with_a_brevity_penalty():
@@ -71,26 +80,26 @@ def test_rouge_l_is_the_f_measure_of_the_longest_common_subsequence():
 
 
 def cider_d(candidates, references):
-    """CIDEr-D of every picture, from Vedantam et al. 2015 (arXiv:1411.5726)."""
-    def runs(sentence, n):
+    """Return the CIDEr-D of each picture, from Vedantam et al. 2015 (arXiv:1411.5726)."""
+    def n_grams(sentence, n):
         words = sentence.split()
         return Counter(tuple(words[k:k + n]) for k in range(len(words) - n + 1))
 
     def weighed(sentence, n):
-        return {run: count * math.log(len(references) / max(1, held_by(run)))
-                for run, count in runs(sentence, n).items()}
+        return {one: count * math.log(len(references) / max(1, frequency(one)))
+                for one, count in n_grams(sentence, n).items()}
 
-    def held_by(run):
-        return sum(any(run in runs(one, len(run)) for one in texts) for texts in references)
+    def frequency(one):
+        return sum(any(one in n_grams(text, len(one)) for text in texts) for texts in references)
 
     def norm(vector):
         return math.sqrt(sum(value**2 for value in vector.values()))
 
     def likeness(candidate, reference, n):
         c, r = weighed(candidate, n), weighed(reference, n)
-        shared = sum(min(value, r.get(run, 0)) * r.get(run, 0) for run, value in c.items())
+        product = sum(min(value, r.get(one, 0)) * r.get(one, 0) for one, value in c.items())
         longer = len(candidate.split()) - len(reference.split())
-        return math.exp(-longer**2 / 72) * (shared / (norm(c) * norm(r)) if shared else 0)
+        return math.exp(-longer**2 / 72) * (product / (norm(c) * norm(r)) if product else 0)
 
     return [10 * np.mean([likeness(candidate, one, n) for one in texts for n in (1, 2, 3, 4)])
             for candidate, texts in zip(candidates, references, strict=True)]
@@ -125,12 +134,59 @@ def test_one_sentence_for_every_picture_is_counted_as_one():
 
 
 def test_meteor_is_scored_where_java_is_and_left_out_where_not(monkeypatch):
-    monkeypatch.setattr(evaluation, "meteor_score", lambda candidates, references: 0.25)
+    monkeypatch.setitem(METRICS, "METEOR", replace(METRICS["METEOR"], function=lambda *_: 0.25))
     for java, expected in (("/usr/bin/java", 0.25), (None, None)):
-        monkeypatch.setattr(evaluation.shutil, "which", lambda name, java=java: java)
-        scores, _ = score(CANDIDATES, REFERENCES, meteor=True)
+        monkeypatch.setattr(meteor.shutil, "which", lambda name, java=java: java)
+        scores, _ = score(CANDIDATES, REFERENCES, slow=True)
         assert scores.get("METEOR") == expected
+        assert left_out(scores) == ([] if java else ["METEOR was left out: it needs Java"])
         assert "METEOR" not in score(CANDIDATES, REFERENCES)[0]
+    assert left_out({}) == [f"{metric.label} was left out: it was not asked for"
+                            if metric.name != "METEOR" else "METEOR was left out: it needs Java"
+                            for metric in METRICS.values()]
+
+
+@pytest.fixture
+def table_of_metrics(monkeypatch):
+    """Give back the table of metrics as it was."""
+    before = dict(METRICS)
+    yield METRICS
+    METRICS.clear()
+    METRICS.update(before)
+
+
+def test_a_metric_of_ones_own_is_scored_and_printed_on_its_scale(table_of_metrics):
+    add(Metric("words", "mean length", lambda candidates, references: np.array(
+        [len(words) for words in candidates]), scale=1))
+    scores, each = score(CANDIDATES, REFERENCES)
+    assert list(scores)[-2:] == ["words", "distinct"] and scores["words"] == 16 / 4
+    assert np.array_equal(each, score(CANDIDATES, REFERENCES)[1])       # still CIDEr's
+    assert table({"words": 4.0, "CIDEr": 0.5}).splitlines() == [
+        "mean length     4.0", "   CIDEr-D    50.0"]
+
+
+def test_a_metric_gets_the_inputs_it_names_and_is_left_out_where_one_is_missing(table_of_metrics):
+    add(Metric("true", "true claims", lambda candidates, graphs: len(graphs) / len(candidates),
+               inputs=("candidates", "graphs")))
+    candidates, references = [["a", "dog"], ["a", "cat"]], [[["a", "dog"]], [["a", "dog"]]]
+    given = {"candidates": candidates, "references": references}
+    assert "true" not in compute(given)[0] and "ROUGE_L" not in compute(given)[0]
+    assert METRICS["true"].missing(given) == "it needs graphs"
+    scores, each = compute({**given, "graphs": [1]})
+    assert scores["true"] == 0.5 and each.keys() == {"CIDEr"}
+
+
+def test_the_four_bleu_are_counted_once(table_of_metrics):
+    calls = []
+
+    def four(candidates, references):
+        calls.append(candidates)
+        return [0.4, 0.3, 0.2, 0.1]
+
+    for n in range(1, 5):
+        add(replace(METRICS[f"Bleu_{n}"], function=four))
+    scores, _ = score(CANDIDATES, REFERENCES)
+    assert [scores[f"Bleu_{n}"] for n in range(1, 5)] == [0.4, 0.3, 0.2, 0.1] and len(calls) == 1
 
 
 @pytest.mark.parametrize("before", [None, "-Xmx1g"])
@@ -143,19 +199,20 @@ def test_only_meteors_java_is_told_to_write_decimal_points(monkeypatch, before):
             assert (truth, result) == ({0: ["a dog", "two"], 1: ["b"]}, {0: ["dog"], 1: ["c"]})
             return 0.5, []
 
-    monkeypatch.setattr(meteor, "Meteor", Meteor)
+    monkeypatch.setattr(program, "Meteor", Meteor)
     monkeypatch.delenv("JAVA_TOOL_OPTIONS", raising=False)
     if before:
         monkeypatch.setenv("JAVA_TOOL_OPTIONS", before)
-    assert evaluation.meteor_score(["dog", "c"], [["a dog", "two"], ["b"]]) == 0.5
+    assert meteor.meteor(["dog", "c"], [["a dog", "two"], ["b"]]) == 0.5
     assert "-Duser.language=en" in heard[0] and (before or "") in heard[0]
     assert os.environ.get("JAVA_TOOL_OPTIONS") == before
 
 
 def test_a_report_says_what_was_scored_how(captioner, split, no_java):
     report, results, each = evaluate(captioner, split, Search(beam=2, length_penalty=0.5))
-    assert list(report) == ["split", "pictures", "references", "search", "tokenizer", "Bleu_1",
-                            "Bleu_2", "Bleu_3", "Bleu_4", "ROUGE_L", "CIDEr", "distinct"]
+    assert list(report)[:11] == ["split", "pictures", "references", "search", "tokenizer", "Bleu_1",
+                                 "Bleu_2", "Bleu_3", "Bleu_4", "ROUGE_L", "CIDEr"]
+    assert list(report)[-1] == "distinct"
     assert (report["split"], report["pictures"], report["references"]) == ("val", 6, 30)
     assert "beam 2, length penalty 0.5" in report["search"] and "PTB" in report["tokenizer"]
     assert report["distinct"] == len({result["caption"] for result in results}) > 1
@@ -202,10 +259,10 @@ def test_several_captions_of_a_picture_come_best_first(captioner):
     assert [sentences[:1] for sentences in three] == best
 
 
-def test_a_table_shows_scores_times_100():
+def test_a_table_shows_labels_and_scores_as_papers_print_them():
     shown = table({"split": "val", "pictures": 6, "Bleu_4": 0.1234, "CIDEr": 1.5, "distinct": 4})
     assert [line.split() for line in shown.splitlines()] == [
-        ["split", "val"], ["pictures", "6"], ["Bleu_4", "12.3"], ["CIDEr", "150.0"],
+        ["split", "val"], ["pictures", "6"], ["BLEU-4", "12.3"], ["CIDEr-D", "150.0"],
         ["distinct", "4"]]
 
 

@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from captioning.checkpoint import load_captioner
 from decoders import registry as decoders
 from encoders import backbones
 from scenes import dataset as scenes
+from scoring.metrics import METRICS
 from system.files import BadInput
 from tests.interface import check_decoder
 from training import loop as training
@@ -36,7 +38,7 @@ WORDS, LINES = 920, 19
 # the page's numbers of pictures and epochs are real ones
 SMALL = {"epochs": 1, "embed_size": 16, "hidden_size": 16, "views": 1}
 PICTURES = {"train": 24, "val": 6, "test": 6, "novel": 2}
-REGISTRIES = (decoders.GRIDS, decoders.POOLED, backbones.NETWORKS, evaluation.METRICS)
+REGISTRIES = (decoders.GRIDS, decoders.POOLED, backbones.NETWORKS, METRICS)
 
 
 def blocks_of(text):
@@ -106,7 +108,8 @@ def here(folder, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setitem(RECIPES, "small", SMALL)
-    monkeypatch.setattr(evaluation, "meteor_score", lambda *_: 0.0)     # Java takes ten seconds,
+    monkeypatch.setitem(METRICS, "METEOR",                              # Java takes ten seconds,
+                        replace(METRICS["METEOR"], function=lambda *_: 0.0))
     monkeypatch.setattr(training, "save_curves", lambda *_: None)       # a figure half of one
     return folder
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from captioning import evaluation
 from captioning.checkpoint import load_captioner
 from captioning.evaluation import evaluate, evaluate_together
 from coco.dataset import read_split
@@ -18,8 +17,9 @@ from experiments import ladder
 from experiments.baselines import most_frequent
 from experiments.ladder import Ladder, Rung, climb, loss_per_word
 from experiments.ladder_table import MARKS, filled, table
-from scoring.bootstrap import paired_bootstrap
+from scoring import meteor
 from scoring.prose import prose
+from scoring.significance import paired_bootstrap
 from system.files import BadInput, read_json, run_command, write_json
 from training import loop as training
 from training.loop import read_history
@@ -44,7 +44,7 @@ FILES = {f"{name}.{kind}" for kind in ("json", "cider.json")
 def tiny_rungs(monkeypatch):
     monkeypatch.setattr(ladder, "RUNGS", RUNGS)
     monkeypatch.setattr(training, "save_curves", lambda *_: None)
-    monkeypatch.setattr(evaluation.shutil, "which", lambda name: None)      # no Java: it is slow
+    monkeypatch.setattr(meteor.shutil, "which", lambda name: None)      # no Java: it is slow
 
 
 def command(monkeypatch, folder, *options):
@@ -194,7 +194,7 @@ def test_the_table_needs_nothing_but_the_files(place, tmp_path, monkeypatch, cap
     rows = [line.strip("| \n").split(" | ") for line in shown.splitlines() if line.startswith("|")]
     assert [row[0] for row in rows] == ["rung", "---", *(rung.name for rung in RUNGS)]
     assert len({line.count("|") for line in shown.splitlines() if line.startswith("|")}) == 1
-    assert "val, 6 pictures" in shown and "METEOR" in rows[0]
+    assert "val, 6 pictures" in shown and "BLEU-4" in rows[0] and "METEOR" not in rows[0]
 
 
 def row_of(shown, name):
@@ -215,13 +215,13 @@ def test_several_seeds_show_mean_and_deviation_and_are_averaged_before_they_are_
     written(tmp_path, "small", 0, [0.3, 0.4, 0.5], Bleu_4=0.1, parameters=1_500_000)
     written(tmp_path, "small", 1, [0.5, 0.6, 0.7], Bleu_4=0.2, parameters=1_500_000)
     shown = table(RUNGS, tmp_path)
-    assert row_of(shown, "constant")["CIDEr"] == "20.0"
-    assert row_of(shown, "constant")["CIDEr over the rung below"] == ""
+    assert row_of(shown, "constant")["CIDEr-D"] == "20.0"
+    assert row_of(shown, "constant")["CIDEr-D over the rung below"] == ""
     row = row_of(shown, "small")
-    assert row["CIDEr"] == f"50.0 ± {100 * math.sqrt(0.02):.1f}"
+    assert row["CIDEr-D"] == f"50.0 ± {100 * math.sqrt(0.02):.1f}"
     assert row["BLEU-4"] == f"15.0 ± {100 * math.sqrt(0.005):.1f}"
-    assert row["million parameters"] == "1.5" and row["METEOR"] == ""
-    assert row["CIDEr over the rung below"] == "+30.0 [+30.0, +30.0]" and row["wins"] == "100.0 %"
+    assert row["million parameters"] == "1.5" and "METEOR" not in row
+    assert row["CIDEr-D over the rung below"] == "+30.0 [+30.0, +30.0]" and row["wins"] == "100.0 %"
 
 
 @pytest.mark.parametrize(("name", "keys"), ladder.PAGES.items())

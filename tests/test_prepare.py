@@ -13,11 +13,11 @@ import zipfile
 import pytest
 
 import prepare
-from captioning import evaluation
 from coco import karpathy
 from coco import official as coco_download
 from coco.dataset import read_split
 from evaluate import main as evaluate_main
+from scoring import meteor
 from system import download
 from system.files import BadInput, read_json, run_command, write_json
 from tests.server import Server, coco_files, zipped
@@ -429,7 +429,7 @@ def train_and_score(root, monkeypatch):
     run, report = root.with_name("run"), root.with_name("report.json")
     small = ["--epochs=1", "--embed-size=32", "--hidden-size=32", "--views=1",
              "--vocab-threshold=1", "--device=cpu"]
-    monkeypatch.setattr(evaluation.shutil, "which", lambda name: None)      # no Java, it is slow
+    monkeypatch.setattr(meteor.shutil, "which", lambda name: None)      # no Java, it is slow
     for main, *arguments in (
             (train_main, "--data", root, "--run", run, *small),
             (evaluate_main, run, "--data", root, "--split", "val", "--json", report)):

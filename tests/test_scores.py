@@ -14,7 +14,7 @@ from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
 from captioning.evaluation import score, tokens
-from scoring.scores import CiderD
+from scoring.scores import CiderD, likeness
 
 WORDS = some.sampled_from(["a", "dog", "cat", "runs", "on", "1\xa01/2"])    # one has a hard space
 REFERENCE = some.lists(WORDS, min_size=1, max_size=9).map(" ".join)
@@ -23,7 +23,7 @@ PICTURE = some.tuples(some.lists(WORDS, max_size=9).map(" ".join),
 
 
 def assert_official(candidates, references):
-    """Every score is that of coco-caption's code on the same tokens."""
+    """Compare every score with that of coco-caption's code on the same tokens."""
     ours, each = score(candidates, references)
     truth = dict(enumerate(references))
     result = {number: [tokens(sentence)] for number, sentence in enumerate(candidates)}
@@ -118,6 +118,15 @@ def test_words_and_their_ids_are_scored_alike():
     words = CiderD([[spelled(sentence) for sentence in truths] for truths in CORPUS])
     assert np.array_equal(words.scores(map(spelled, SAMPLES), PICTURES),
                           CiderD(CORPUS).scores(SAMPLES, PICTURES))
+
+
+def test_the_order_in_which_n_grams_are_stored_changes_no_score():
+    """Python's sets of strings have another order in every process."""
+    weights = {0: 0.1, 8: 0.2, 16: 0.3}                         # a small set keeps these in order
+    turned = dict(reversed(weights.items()))
+    assert sum(weights.values()) != sum(turned.values())
+    found = [likeness([(one, 1)], [(dict.fromkeys(one, 1.0), 1)], 0) for one in (weights, turned)]
+    assert found[0] == found[1]
 
 
 def test_as_many_pictures_are_named_as_sentences_given():

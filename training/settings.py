@@ -69,19 +69,21 @@ def add_options(parser, kind):
                             help=one.metadata["help"] + shown, **how)
 
 
-def options_of(values, defaults):
-    """Return the words of a command line that give `values`, dicts by field name.
+def options_of(settings, recipe=None):
+    """Return the options of `add_options` that give `settings` again, as a list of words.
 
-    What is equal in `defaults` is left out.
+    recipe: a dict of settings that the command has without options; by default the defaults.
     """
+    known = {one.name: one.default for one in fields(settings)} | (recipe or {})
     words = []
-    for name, value in values.items():
-        if value == defaults.get(name, MISSING):
+    for one in fields(settings):
+        value, option = getattr(settings, one.name), option_name(one.name)
+        if value == known[one.name]:
             continue
-        if isinstance(value, bool):
-            words.append(option_name(name) if value else f"--no-{option_name(name)[2:]}")
+        if one.type is bool:
+            words.append(option if value else f"--no-{option[2:]}")
         else:
-            words += [option_name(name), str(value)]
+            words += [option, str(value)]
     return words
 
 

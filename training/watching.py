@@ -50,19 +50,19 @@ def write_scalars(writer, row):
     writer.flush()
 
 
-def status(folder, settings, defaults, key):
+def status(folder, settings, key, options=()):
     """Return lines of text that say where a run stands.
 
-    settings: those of its settings.json.  defaults: what need not be given on the command line.
-    key: the figure by which its task chooses the best epoch.
+    settings: those of its settings.json.  key: the figure by which its task chooses the best epoch.
+    options: words that the command needs beside those of the settings.
     """
     folder = Path(folder)
-    command = shlex.join(["python", "train.py", "--run", str(folder),
-                          *options_of(settings, defaults)])
+    command = shlex.join(["python", "train.py", "--run", str(folder), *options,
+                          *options_of(settings)])
     if not (folder / "status.json").exists():
         return f"{folder}: nothing is saved yet\nbegin with: {command}"
     at = read_json(folder / "status.json", "wait for the next save")
-    lines = [f"{folder}: {at['epoch']} of {settings['epochs']} epochs done"
+    lines = [f"{folder}: {at['epoch']} of {settings.epochs} epochs done"
              + (f", and {at['batch']} of {at['steps_per_epoch']} steps" if at["batch"] else "")]
     if at["best_epoch"]:
         lines += [f"best {key} on val {at['best']:.3f}, after epoch {at['best_epoch']}"]
@@ -73,7 +73,7 @@ def status(folder, settings, defaults, key):
     if at["seconds_per_epoch"]:
         lines += [f"about {at['seconds_per_epoch']:.0f} s an epoch, validation aside"]
     if at["finished"]:
-        lines += [f"finished: python evaluate.py {folder} --data {settings['data']}"]
+        lines += [f"finished: python evaluate.py {folder} --data {settings.data}"]
     else:
         lines += ["it is running now" if in_use(folder) else f"stopped; go on with: {command}"]
     return "\n".join(lines)

@@ -1,0 +1,93 @@
+"""The one table of metrics: what each is called, on what scale papers print it, how it is computed.
+
+    inputs by name --compute--> {name: score}, {name: score of each picture}
+
+Reports, histories, cards, tables and curves read names, labels, order and scales here. To add a
+metric, write a line in METRICS or, in a module of your own, call `add`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from scoring.meteor import lacks_java, meteor
+from scoring.scores import CiderD, bleu, rouge_l
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score of a model's answers; the higher, the better."""
+
+    name: str                   # its key in reports and histories
+    label: str                  # its name in print
+    function: Callable          # of the inputs: a number, several, or an array (pictures,)
+    inputs: tuple[str, ...] = ("candidates", "references")
+    part: int | None = None     # which of the several numbers that the function returns
+    scale: float = 100          # a printed score is the score times this
+    slow: bool = False          # computed only if asked for: Java takes ten seconds to begin
+    lacks: Callable | None = None       # returns why this machine cannot compute it, or None
+
+    def missing(self, given):
+        """Return why the metric cannot be computed from the inputs named in `given`, or None."""
+        absent = [name for name in self.inputs if name not in given]
+        if absent:
+            return f"it needs {' and '.join(absent)}"
+        return self.lacks() if self.lacks else None
+
+
+def cider_d(candidates, references):
+    """Return the CIDEr-D of each picture, 0 to 10, as an array (pictures,)."""
+    return CiderD(references).scores(candidates)
+
+
+def spaced_rouge_l(sentences, reference_sentences):
+    """Return ROUGE-L of sentences that are given as strings.
+
+    coco-caption's ROUGE-L splits at spaces alone, so it takes the token "1 1/2", which has a hard
+    space, for one word; the other metrics take it for two.
+    """
+    return rouge_l([sentence.split(" ") for sentence in sentences],
+                   [[sentence.split(" ") for sentence in truths] for truths in reference_sentences])
+
+
+TEXTS = ("sentences", "reference_sentences")
+METRICS = {metric.name: metric for metric in (
+    Metric("Bleu_1", "BLEU-1", bleu, part=0),
+    Metric("Bleu_2", "BLEU-2", bleu, part=1),
+    Metric("Bleu_3", "BLEU-3", bleu, part=2),
+    Metric("Bleu_4", "BLEU-4", bleu, part=3),
+    Metric("METEOR", "METEOR", meteor, TEXTS, slow=True, lacks=lacks_java),
+    Metric("ROUGE_L", "ROUGE-L", spaced_rouge_l, TEXTS),
+    Metric("CIDEr", "CIDEr-D", cider_d),
+)}
+
+
+def add(metric):
+    """Add a metric to the table, or replace the one of the same name."""
+    METRICS[metric.name] = metric
+
+
+def compute(given, slow=False):
+    """Compute every metric whose inputs are given.
+
+    Returns ({name: score}, {name: scores (pictures,)}); the second has the metrics whose score is
+    a mean over pictures.
+
+    given: the inputs by name: "candidates", a list of words for each picture; "references",
+    several such lists for each; "sentences" and "reference_sentences", the same as strings with a
+    space between tokens; and what else a metric of your own asks for.
+    slow: compute the slow metrics too, after the others.
+    """
+    scores, each, results = {}, {}, {}
+    for metric in sorted(METRICS.values(), key=lambda metric: metric.slow):
+        if metric.slow and not slow or metric.missing(given):
+            continue
+        key = metric.function, metric.inputs
+        if key not in results:                  # one count of n-grams gives all four BLEU
+            results[key] = metric.function(*(given[name] for name in metric.inputs))
+        result = results[key]
+        if isinstance(result, np.ndarray):
+            each[metric.name], result = result, result.mean()
+        scores[metric.name] = float(result if metric.part is None else result[metric.part])
+    return scores, each
