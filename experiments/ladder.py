@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 
 from captioning.checkpoint import load_captioner
-from captioning.ensemble import Ensemble
-from captioning.evaluation import evaluate_together, report_of
+from captioning.ensemble import Ensemble, combine
+from captioning.evaluation import evaluate, report_of
 from captioning.objectives import caption_loss
 from coco.checkup import readable
 from coco.dataset import read_split
@@ -161,7 +161,7 @@ def climb(ladder, rung, seed):
         about |= {"runs": [folder.name for folder in folders],
                   "parameters": sum(map(parameters, captioners)),
                   "val_loss": loss_per_word(captioners, val)}
-        found = evaluate_together(captioners, val, rung.search, meteor=True)
+        found = evaluate(combine(captioners), val, rung.search, meteor=True)
     report, results, each = found
     result = {**about, **report, **prose([one["caption"] for one in results]),
               "torch": torch.__version__, "threads": torch.get_num_threads()}
@@ -189,15 +189,15 @@ def parameters(captioner):
 
 @torch.no_grad()
 def loss_per_word(captioners, split):
-    """Cross-entropy under teacher forcing, over all words of a split: of captioners together."""
+    """Return the cross-entropy per word of a split under teacher forcing, by an ensemble."""
     ensemble = Ensemble(captioners)
-    data, features = CaptionData(split, ensemble.vocab), ensemble.features(split)
+    data, features = CaptionData(split, ensemble.vocab), ensemble.features(split)[0]
     total, words = 0.0, 0
     for index in data.order(AT_ONCE, seed=0, epoch=0):
         embedded = ensemble.embed(features[data.picture[index]])
         lengths = data.lengths[index].to(embedded.device)
         captions = data.captions[index, :int(lengths.max())].to(embedded.device)
-        loss, count = caption_loss(ensemble(embedded, captions), captions, lengths)
+        loss, count = caption_loss(ensemble.decoder(embedded, captions), captions, lengths)
         total, words = total + loss.item(), words + count.item()
     return total / words
 

@@ -21,7 +21,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from captioning.checkpoint import Captioner, save_captioner
+from captioning.captioner import Captioner
+from captioning.checkpoint import save_captioner
 from encoders.backbones import Transform
 from vocabulary import Vocabulary
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 
 from captioning.checkpoint import load_captioner
-from captioning.evaluation import caption_features
 from encoders.features import encode_split
 from scenes.dataset import find_root
 from system.files import BadInput, run_command
@@ -46,7 +45,7 @@ def captions_on(device, folder, split):
     encode_split(captioner.encoder.backbone, captioner.transform, split.first(64))     # warm
     began = time.monotonic()
     features = encode_split(captioner.encoder.backbone, captioner.transform, split)
-    sentences = [found[0] for found in caption_features(captioner, features[0])]
+    sentences = [found[0] for found in captioner.sentences(features[0])]
     return sentences, len(sentences) / (time.monotonic() - began)
 
 

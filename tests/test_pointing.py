@@ -3,8 +3,16 @@
 import pytest
 import torch
 
-from captioning.checkpoint import Captioner
-from captioning.pointing import cell_centres, inside, looked, mentions, named, read_boxes, report
+from captioning.captioner import Captioner
+from captioning.pointing import (
+    caption_with_weights,
+    cell_centres,
+    inside,
+    mentions,
+    named,
+    read_boxes,
+    report,
+)
 from coco.dataset import Picture, Split
 from decoders.search import Search, search
 from system.files import write_json
@@ -123,17 +131,17 @@ def build():
 @pytest.mark.parametrize("decoder", ["soft", "adaptive", "updown", "transformer", "objects"])
 def test_the_weights_are_those_the_captions_were_written_with(build, decoder):
     captioner, features = build(decoder), torch.randn(5, 9, 1280)
-    captions, weights = looked(captioner, features.numpy(), Search(max_length=6))
+    captions, weights = caption_with_weights(captioner, features.numpy(), Search(max_length=6))
     assert weights.shape == (*captions.shape, 9)
-    embedded = captioner.encoder.embed(features)
-    found = search(captioner.decoder, embedded, Search(max_length=6))
+    cells = captioner.encoder.embed(features)
+    found = search(captioner.decoder, cells, Search(max_length=6))
     for row, hypotheses in enumerate(found):
         words = hypotheses[0].words
         assert captions[row].tolist() == words + [END_ID] * (captions.shape[1] - len(words))
-        alone = captioner.decoder.attended(embedded[[row]], torch.tensor([words]))[1]
-        torch.testing.assert_close(weights[row, :len(words)], alone[0])
+        expected = captioner.decoder.attended(cells[[row]], torch.tensor([words]))[1]
+        torch.testing.assert_close(weights[row, :len(words)], expected[0])
 
 
-def test_a_decoder_that_looks_nowhere_is_refused(build):
-    with pytest.raises(ValueError, match="DecoderRNN looks nowhere"):
-        looked(build("lstm_every"), torch.randn(2, 1280).numpy())
+def test_a_decoder_without_attention_is_refused(build):
+    with pytest.raises(ValueError, match="DecoderRNN has no attention"):
+        caption_with_weights(build("lstm_every"), torch.randn(2, 1280).numpy())

@@ -5,10 +5,8 @@ import sys
 import pytest
 
 from captioning.checkpoint import load_captioner
-from captioning.evaluation import caption_features
 from coco.dataset import read_split
 from decoders.registry import GRIDS, NAMES
-from encoders.features import cached_features
 from experiments import truth
 from scenes.claims import tally
 from scenes.dataset import draw, read_graphs
@@ -60,8 +58,7 @@ def test_claims_are_those_of_the_captions(drawn, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     truth.train(small("lstm_every", str(drawn), 0), tmp_path / "run")
     captioner, split = load_captioner(tmp_path / "run"), read_split(drawn, "test")
-    features = cached_features(captioner.encoder.backbone, captioner.transform, split)[0]
-    said = [best for best, *_ in caption_features(captioner, features, truth.BEAM)]
+    said = [best for best, *_ in captioner.sentences(captioner.features(split)[0], truth.BEAM)]
     assert truth.judge(captioner, drawn, "test")["claims"] == tally(said, read_graphs(drawn, split))
 
 

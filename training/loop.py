@@ -16,7 +16,7 @@ import torch
 from tqdm.auto import tqdm
 
 from captioning.checkpoint import save_captioner
-from captioning.evaluation import caption_features, score
+from captioning.evaluation import score
 from captioning.objectives import caption_loss
 from figures.pictures import save_curves
 from system.distributed import (
@@ -95,7 +95,7 @@ def measure(run):
         scores = captioner.decoder(captioner.encoder.embed(features), captions)
         loss, words = caption_loss(scores, captions, lengths)
         total_loss, total_words = total_loss + loss.item(), total_words + words.item()
-    sentences = [found[0] for found in caption_features(captioner, run.val.features[0])]
+    sentences = [found[0] for found in captioner.sentences(run.val.features[0])]
     scores, _ = score(sentences, run.references)
     loss = total_loss / total_words
     return {"val_loss": loss, "perplexity": math.exp(loss), **scores, "sentence": sentences[0]}

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import torch
 
-from captioning.checkpoint import Captioner, load_captioner, load_state, save_state
+from captioning.captioner import Captioner
+from captioning.checkpoint import load_captioner, load_state, save_state
 from captioning.evaluation import tokenized_references
 from captioning.objectives import Loss
 from captioning.self_critical import Rewards, SelfCritical

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from captioning.evaluation import AT_ONCE
+from captioning.captioner import Captioner
 from coco.dataset import read_split
 from decoders.registry import GRIDS, NAMES, build_decoder
 from decoders.search import Search, search
@@ -93,7 +93,7 @@ def decode_by(setup, name):
     features = torch.randn(count, *([LARGEST_GRID] if name in GRIDS else []), 512)
 
     def ours():
-        for some in features.split(AT_ONCE):
+        for some in features.split(Captioner.batch_size):
             search(decoder, some, Search())
 
     times, = alternate(setup.sizes, lambda: timed(ours)[1] * 1000 / count)
