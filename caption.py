@@ -33,7 +33,7 @@ RANGES = {                  # of the options for the search: what each takes, an
     "temperature": ("a number above 0", lambda value: 0 < value < math.inf),
     "top_p": ("a number above 0 and at most 1", lambda value: 0 < value <= 1),
     "seed": ("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32)}
-ONLY_BEAMS, ONLY_SAMPLES = ("beam", "captions"), ("temperature", "top_k", "top_p", "seed")
+ONLY_BEAMS, ONLY_SAMPLES = {"beam", "captions"}, {"temperature", "top_k", "top_p", "seed"}
 
 
 def arguments():
@@ -54,8 +54,8 @@ def arguments():
     parser.add_argument("--temperature", type=float, help="divides the log-probabilities before a "
                         f"word is drawn; below 1 is safer, above 1 bolder ({Search.temperature})")
     parser.add_argument("--top-k", type=int, help="draw among the K likeliest words only (all)")
-    parser.add_argument("--top-p", type=float, help="draw among the likeliest words that together "
-                        "have this probability only (1, which is all)")
+    parser.add_argument("--top-p", type=float, help="draw among the fewest words whose "
+                        "probabilities add up to this (1, which is all)")
     parser.add_argument("--seed", type=int, help=f"of what is drawn ({Search.seed})")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead")
     parser.add_argument("--gallery", help="write a web page of the pictures to this .html file")
@@ -74,15 +74,15 @@ def search_of(options):
         takes, allowed = RANGES[name]
         if not allowed(value):
             raise BadInput(f"{written(name)} takes {takes}, not {value}")
-    for name in ONLY_BEAMS if "sample" in given else ONLY_SAMPLES:
-        if name in given:
-            raise BadInput(f"{written(name)} is for beams: leave it or --sample out"
-                           if "sample" in given else
-                           f"{written(name)} is for sampling: add --sample N, or leave it out")
-    if given.get("captions", 1) > given.get("beam", Search.beam):
+    sampling = "sample" in given
+    for name in sorted((ONLY_BEAMS if sampling else ONLY_SAMPLES) & given.keys()):
+        raise BadInput(f"{written(name)} " + (
+            "is for beams: leave it or --sample out" if sampling else
+            "is for sampling: add --sample N, or leave it out"))
+    captions = given.pop("sample" if sampling else "captions", 1)
+    if not sampling and captions > given.get("beam", Search.beam):
         raise BadInput("--captions takes a whole number from 1 to that of --beam: raise --beam")
-    method = "sample" if "sample" in given else "beam"
-    return Search(method, given.pop("sample", None) or given.pop("captions", 1),
+    return Search("sample" if sampling else "beam", captions,
                   no_repeat=given.pop("no_repeat", 0), **given)
 
 
@@ -104,7 +104,7 @@ def lines_of(found, as_json):
 def report(described, total, as_json, gallery):
     """Print every `Described` as it comes and add it to the gallery; return how many failed."""
     failed = 0
-    write = tqdm.write if sys.stdout.isatty() else print    # past the bar where both share a screen
+    write = tqdm.write if sys.stdout.isatty() else print    # past the bar, if on one screen
     quiet = total == 1 or not is_main()
     with tqdm(total=total, unit="picture", leave=False, disable=quiet) as bar:
         for found in described:

@@ -115,7 +115,7 @@ def refuse_unsound(header):
         "its sizes are absurd": all(1 <= decoder[key] <= LARGEST
                                     for key in ("embed_size", "hidden_size")),
         "its number of layers is absurd": 1 <= decoder["num_layers"] <= 64,
-        "its dropout is no share": 0 <= decoder["dropout"] < 1,
+        "its dropout is no probability": 0 <= decoder["dropout"] < 1,
         "its vocabulary is no list of different words": all(isinstance(w, str) for w in words)
             and len(set(words)) == len(words),
         "its special words are not the first three": words[:3] == [START_WORD, END_WORD, UNK_WORD],

@@ -84,7 +84,7 @@ class Ensemble(Describer):
     def __init__(self, captioners):
         self.captioners, self.vocab = list(captioners), captioners[0].vocab
         if any(one.vocab.words != self.vocab.words for one in self.captioners):
-            raise BadInput("captioners of different vocabularies cannot choose a word together: "
+            raise BadInput("captioners of different vocabularies cannot choose a word as one: "
                            "give some that were trained on the same data with one vocab_threshold")
         self.decoder = MeanDecoder(one.decoder for one in self.captioners)
 

@@ -202,16 +202,17 @@ def run_here(monkeypatch, *options):
     return end.value.code
 
 
-def test_processes_that_share_the_work_write_what_one_writes(checkpoint, photos, tmp_path,
-                                                             monkeypatch, capsys):
-    options = (photos, photos / "absent.jpg", "--checkpoint", checkpoint, "--device", "cpu")
+def test_two_processes_write_what_one_writes(checkpoint, photos, tmp_path, monkeypatch,
+                                         capsys):
+    options = (photos, photos / "absent.jpg", "--checkpoint", checkpoint, "--device", "cpu",
+               "--sample", 2)
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    shared = command(*options, "--gallery", tmp_path / "shared.html", launcher=launcher)
-    assert run_here(monkeypatch, *options, "--gallery", tmp_path / "alone.html") == 1
-    alone = capsys.readouterr().out
-    assert shared.stdout == alone and len(alone.splitlines()) == 6
-    assert shared.returncode == 1 and shared.stderr.count("absent.jpg is missing") == 1
-    assert (tmp_path / "shared.html").read_bytes() == (tmp_path / "alone.html").read_bytes()
+    two = command(*options, "--gallery", tmp_path / "two.html", launcher=launcher)
+    assert run_here(monkeypatch, *options, "--gallery", tmp_path / "one.html") == 1
+    one = capsys.readouterr().out
+    assert two.stdout == one and len(one.splitlines()) == 12
+    assert two.returncode == 1 and two.stderr.count("absent.jpg is missing") == 1
+    assert (tmp_path / "two.html").read_bytes() == (tmp_path / "one.html").read_bytes()
 
 
 def test_sampled_captions_are_written_side_by_side_and_shown_as_equals(checkpoint, photos, tmp_path,

@@ -256,7 +256,7 @@ def put(*path, value):
     (put("architecture", "decoder", "num_layers", value=3), "is missing"),
     (put("architecture", "decoder", "num_layers", value=1), "is unknown"),
     (put("architecture", "decoder", "name", value="oracle"), "decoder is unknown"),
-    (put("architecture", "decoder", "dropout", value=math.nan), "dropout is no share"),
+    (put("architecture", "decoder", "dropout", value=math.nan), "dropout is no probability"),
     (put("architecture", "decoder", value=None), "fields or types"),
     (put("transform", "size", value=10**9), "absurd size"),
     (put("transform", "mean", value=[0.5, 0.5]), "fields or types"),

@@ -26,7 +26,7 @@ def caption(*words):
     return [START_ID, *map(VOCAB, words), END_ID]
 
 
-def looking_at(*cells):
+def attending_to(*cells):
     """Weights (T, 9) that at each step lie on one cell."""
     return torch.eye(9)[list(cells)]
 
@@ -42,7 +42,7 @@ def test_a_word_is_judged_by_the_step_that_chose_it():
     captions = torch.tensor([caption("a", "mug")])
     before, at, after = (torch.full((1, 4), 8).scatter(1, torch.tensor([[step]]), 0)
                          for step in (1, 2, 3))
-    right = [mentions(captions, looking_at(*cells[0].tolist())[None], [{"mug": CORNER}],
+    right = [mentions(captions, attending_to(*cells[0].tolist())[None], [{"mug": CORNER}],
                       VOCAB).hits.tolist() for cells in (before, at, after)]
     assert right == [[False], [True], [False]]
 
@@ -50,7 +50,7 @@ def test_a_word_is_judged_by_the_step_that_chose_it():
 def test_the_box_of_another_thing_does_not_count():
     captions = torch.tensor([caption("mug", "tree")])
     boxes = [{"mug": CORNER, "tree": 1 - CORNER[:, [2, 3, 0, 1]]}]     # the last cell
-    found = mentions(captions, looking_at(0, 0, 0, 0)[None], boxes, VOCAB)
+    found = mentions(captions, attending_to(0, 0, 0, 0)[None], boxes, VOCAB)
     assert found.step.tolist() == [1, 2]
     assert found.hits.tolist() == [True, False]
 
@@ -58,20 +58,20 @@ def test_the_box_of_another_thing_does_not_count():
 def test_any_box_of_that_name_counts():
     corners = torch.cat([CORNER, 1 - CORNER[:, [2, 3, 0, 1]]])
     found = mentions(torch.tensor([caption("cats"), caption("cats")]),
-                     torch.stack([looking_at(4, 8, 4), looking_at(4, 4, 4)]),
+                     torch.stack([attending_to(4, 8, 4), attending_to(4, 4, 4)]),
                      [{"cat": corners}] * 2, VOCAB)
     assert found.hits.tolist() == [True, False]
     assert found.picture.tolist() == [0, 1]
 
 
 def test_a_thing_that_is_not_there_is_counted_and_not_judged():
-    found = mentions(torch.tensor([caption("mug", "tree")]), looking_at(0, 0, 0, 0)[None],
+    found = mentions(torch.tensor([caption("mug", "tree")]), attending_to(0, 0, 0, 0)[None],
                      [{"mug": CORNER}], VOCAB)
     assert (len(found.hits), found.absent) == (1, 1)
 
 
 def test_no_word_about_a_thing_is_no_error():
-    found = mentions(torch.tensor([caption("a", "a")]), looking_at(0, 0, 0, 0)[None],
+    found = mentions(torch.tensor([caption("a", "a")]), attending_to(0, 0, 0, 0)[None],
                      [{"mug": CORNER}], VOCAB)
     assert len(found.hits) == 0
     assert report(found)["middle in the box"] == (0, 0, 0)
@@ -80,7 +80,7 @@ def test_no_word_about_a_thing_is_no_error():
 def test_the_report_compares_with_a_random_cell_and_with_the_middle():
     upper = torch.tensor([[0.0, 0.0, 1.0, 0.6]])        # the middles of six cells, touching those
     lower = torch.tensor([[0.0, 0.7, 1.0, 1.0]])        # of three, and touches just these
-    found = mentions(torch.tensor([caption("mug", "tree")]), looking_at(0, 4, 4, 0)[None],
+    found = mentions(torch.tensor([caption("mug", "tree")]), attending_to(0, 4, 4, 0)[None],
                      [{"mug": upper, "tree": lower}], VOCAB)
     rules = report(found)
     assert rules["middle in the box"] == pytest.approx((1 / 2, (6 + 3) / 18, 1 / 2))
@@ -89,7 +89,7 @@ def test_the_report_compares_with_a_random_cell_and_with_the_middle():
 
 def test_a_cell_touches_a_box_that_holds_a_corner_of_it_and_not_its_middle():
     box = torch.tensor([[0.3, 0.3, 0.36, 0.36]])        # where four of nine cells meet
-    found = mentions(torch.tensor([caption("mug", "mug")]), looking_at(0, 4, 8, 0)[None],
+    found = mentions(torch.tensor([caption("mug", "mug")]), attending_to(0, 4, 8, 0)[None],
                      [{"mug": box}], VOCAB)
     assert not found.inside.any()
     assert found.touching[0].nonzero().flatten().tolist() == [0, 1, 3, 4]
