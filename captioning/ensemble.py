@@ -15,8 +15,10 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from decoders.search import log_probabilities, parts, search
+from decoders.rules import log_probabilities
+from decoders.search import search
 from encoders.features import cached_features
+from model import State
 from system.files import BadInput
 
 AT_ONCE = 64                # pictures in one search: every member holds its states of them
@@ -57,7 +59,6 @@ class Ensemble(nn.Module):
             raise BadInput("captioners of different vocabularies cannot choose a word together: "
                            "give some that were trained on the same data with one vocab_threshold")
         self.decoders = nn.ModuleList(one.decoder for one in self.captioners)
-        self.shared = len(self.captioners)      # of the state: what each has of the picture alone
 
     def features(self, split):
         """Each member's backbone features, arrays (pictures, D) or (pictures, L, D), as `Rows`."""
@@ -78,19 +79,22 @@ class Ensemble(nn.Module):
         return mean_probability(scores).unflatten(0, captions.shape)
 
     def begin(self, features):
-        """features -> state: `Rows` of each member's rows, then of what it has for each picture."""
-        found = [parts(decoder, decoder.begin(part))
-                 for decoder, part in zip(self.decoders, features.parts, strict=True)]
-        return (*(Rows(own) for own, _ in found), *(Rows(shared) for _, shared in found))
+        """Read the pictures: a state of one `Rows` for each member in `own` and in `shared`."""
+        return joined([decoder.begin(part)
+                       for decoder, part in zip(self.decoders, features.parts, strict=True)])
 
     def step(self, words, state):
-        """words (B,), state -> scores (B, V) of the next word, state."""
-        own, shared = parts(self, state)
-        found = [decoder.step(words, (*mine.parts, *pictures.parts))
-                 for decoder, mine, pictures in zip(self.decoders, own, shared, strict=True)]
-        after = [parts(decoder, one)[0]
-                 for decoder, (_, one) in zip(self.decoders, found, strict=True)]
-        return mean_probability([scores for scores, _ in found]), (*map(Rows, after), *shared)
+        """Read one word of each caption, words (B,): scores (B, V) of the next one, state."""
+        members = zip(self.decoders, state.own, state.shared, strict=True)
+        found = [decoder.step(words, State(tuple(own.parts), tuple(shared.parts)))
+                 for decoder, own, shared in members]
+        scores, states = zip(*found, strict=True)
+        return mean_probability(scores), joined(states)
+
+
+def joined(states):
+    """Join the members' states to one, whose rows can be reordered as if it were one member's."""
+    return State(tuple(Rows(one.own) for one in states), tuple(Rows(one.shared) for one in states))
 
 
 def mean_probability(scores):

@@ -63,11 +63,11 @@ def at(marks, cells):
 def looked(captioner, features, settings=None):
     """The captions (B, T) a captioner writes, filled with `<end>`, and its weights (B, T, L).
 
-    features: the backbone's grids (B, L, D).  ValueError: its decoder does not look anywhere.
+    features: the backbone's grids (B, L, D).  ValueError: its decoder reads no grid.
     """
     decoder = captioner.decoder
-    if not hasattr(decoder, "attended"):
-        raise ValueError(f"{type(decoder).__name__} looks nowhere: take one of decoders.GRIDS")
+    if not decoder.grid:
+        raise ValueError(f"{type(decoder).__name__} attends to nothing: take one that reads a grid")
     cells = embedded(captioner, features)
     found = [torch.tensor(best.words) for best, *_ in search(decoder, cells, settings)]
     captions = pad_sequence(found, True, END_ID).to(cells.device)

@@ -135,5 +135,5 @@ def test_the_weights_are_those_the_captions_were_written_with(build, decoder):
 
 
 def test_a_decoder_that_looks_nowhere_is_refused(build):
-    with pytest.raises(ValueError, match="DecoderRNN looks nowhere"):
+    with pytest.raises(ValueError, match="DecoderRNN attends to nothing"):
         looked(build("lstm_every"), torch.randn(2, 1280).numpy())
