@@ -83,7 +83,7 @@ def search_of(options):
     if not sampling and captions > given.get("beam", Search.beam):
         raise BadInput("--captions takes a whole number from 1 to that of --beam: raise --beam")
     return Search("sample" if sampling else "beam", captions,
-                  no_repeat=given.pop("no_repeat", 0), **given)
+                  no_repeat_ngram=given.pop("no_repeat", 0), **given)
 
 
 def written(name):

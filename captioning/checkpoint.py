@@ -24,15 +24,14 @@ from system.files import BadInput
 from vocabulary import END_WORD, START_WORD, UNK_WORD, Vocabulary
 
 FORMAT = 3                  # of both files; raised with changes that break reading
-LARGEST = 1 << 16           # embed_size and hidden_size
+LARGEST = 1 << 16           # of the whole numbers that a decoder is built with
 NUMBER = (int, float)
+DECODER = {"name": (str,), "embed_size": (int,), "hidden_size": (int,), "num_layers": (int,),
+           "dropout": NUMBER}       # of every decoder; it may have arguments of its own besides
 YOURS = "; if it is your own, import its module first"
 FIELDS = {                  # of a captioner's header, and the types that each may have
     "about": (dict,), "words": (list,),
-    "architecture": {
-        "encoder": {"backbone": (str,), "grid": (bool,)},
-        "decoder": {"name": (str,), "embed_size": (int,), "hidden_size": (int,),
-                    "num_layers": (int,), "dropout": NUMBER}},
+    "architecture": {"encoder": {"backbone": (str,), "grid": (bool,)}, "decoder": (dict,)},
     "transform": {"size": (int,), "mean": [NUMBER] * 3, "std": [NUMBER] * 3, "fit": (str,)},
 }
 
@@ -82,9 +81,14 @@ def build_empty(header):
     refuse_unsound(header)
     transform = {key: tuple(value) if isinstance(value, list) else value
                  for key, value in header["transform"].items()}
-    with torch.device("meta"), SkipInit():
-        captioner = Captioner.build(header["architecture"], Vocabulary(words=header["words"][3:]),
-                                    Transform(**transform), weights=None)
+    vocab = Vocabulary(words=header["words"][3:])
+    try:
+        with torch.device("meta"), SkipInit():
+            captioner = Captioner.build(header["architecture"], vocab, Transform(**transform),
+                                        weights=None)
+    except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+        # Whatever the decoder's own constructor makes of arguments that are not sound.
+        raise BadInput(f"it cannot be built ({' '.join(str(error).split())})") from None
     captioner.about = header["about"]
     return captioner
 
@@ -105,17 +109,22 @@ def refuse_unsound(header):
         raise BadInput("its header has other fields or types")
     words, transform = header["words"], header["transform"]
     encoder, decoder = header["architecture"]["encoder"], header["architecture"]["decoder"]
+    if not fits({key: decoder[key] for key in decoder.keys() & DECODER.keys()}, DECODER):
+        raise BadInput("its header has other fields or types")
+    known = decoder["name"] in decoders.NAMES
     rules = {
         f"its backbone is unknown ({encoder['backbone']!r:.40}{YOURS})":
             encoder["backbone"] in NAMES,
         f"its decoder is unknown ({decoder['name']!r:.40}{YOURS})":
-            decoder["name"] in decoders.NAMES,
+            known,
         "its decoder and its encoder disagree on whether there is a grid":
-            encoder["grid"] == (decoder["name"] in decoders.GRIDS),
+            encoder["grid"] == (known and decoders.wants_grid(decoder["name"])),
         "its sizes are absurd": all(1 <= decoder[key] <= LARGEST
                                     for key in ("embed_size", "hidden_size")),
         "its number of layers is absurd": 1 <= decoder["num_layers"] <= 64,
         "its dropout is no probability": 0 <= decoder["dropout"] < 1,
+        "its decoder's own arguments are absurd": all(
+            abs(value) <= LARGEST for value in decoder.values() if isinstance(value, NUMBER)),
         "its vocabulary is no list of different words": all(isinstance(w, str) for w in words)
             and len(set(words)) == len(words),
         "its special words are not the first three": words[:3] == [START_WORD, END_WORD, UNK_WORD],

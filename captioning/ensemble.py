@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from captioning.captioner import Describer
-from decoders.search import log_probabilities, parts
+from decoders.rules import log_probabilities
+from model import State
 from system.files import BadInput
 
 
@@ -49,7 +50,6 @@ class MeanDecoder(nn.Module):
     def __init__(self, decoders):
         super().__init__()
         self.decoders = nn.ModuleList(decoders)
-        self.shared = len(self.decoders)        # of the state: each member's part of the picture
 
     def forward(self, features, captions):
         """Return the scores (B, T, V) of whole captions (B, T), by teacher forcing."""
@@ -58,19 +58,22 @@ class MeanDecoder(nn.Module):
         return mean_probability(scores).unflatten(0, captions.shape)
 
     def begin(self, features):
-        """Return the state before the first word: `Rows` of captions, then `Rows` of pictures."""
-        found = [parts(decoder, decoder.begin(part))
-                 for decoder, part in zip(self.decoders, features.parts, strict=True)]
-        return (*(Rows(own) for own, _ in found), *(Rows(shared) for _, shared in found))
+        """Return the state before the first word: one `Rows` a member in `own` and `shared`."""
+        return joined([decoder.begin(part)
+                       for decoder, part in zip(self.decoders, features.parts, strict=True)])
 
     def step(self, words, state):
         """Return the scores (B, V) of the word after `words` (B,), and the next state."""
-        own, shared = parts(self, state)
-        found = [decoder.step(words, (*mine.parts, *pictures.parts))
-                 for decoder, mine, pictures in zip(self.decoders, own, shared, strict=True)]
-        after = [parts(decoder, one)[0]
-                 for decoder, (_, one) in zip(self.decoders, found, strict=True)]
-        return mean_probability([scores for scores, _ in found]), (*map(Rows, after), *shared)
+        members = zip(self.decoders, state.own, state.shared, strict=True)
+        found = [decoder.step(words, State(tuple(own.parts), tuple(shared.parts)))
+                 for decoder, own, shared in members]
+        scores, states = zip(*found, strict=True)
+        return mean_probability(scores), joined(states)
+
+
+def joined(states):
+    """Return one state of the members' states, whose rows a search reorders as one member's."""
+    return State(tuple(Rows(one.own) for one in states), tuple(Rows(one.shared) for one in states))
 
 
 class Ensemble(Describer):

@@ -15,7 +15,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from decoders.attention import SoftAttention, penalty
 from vocabulary import UNK_ID
 
 
@@ -67,9 +66,9 @@ class Loss(nn.Module):
 
 
 def hidden_of(decoder, features, captions, counts):
-    """A decoder's hidden states (B, T, H), and what its own rules charge for them."""
-    if not isinstance(decoder, SoftAttention):
+    """Return a decoder's hidden states (B, T, H), and what its regularizer adds to the loss."""
+    if decoder.regularizer is None:
         return decoder.hidden(features, captions), 0
     hidden, weights = decoder.attended(features, captions)
     counts = counts.to(weights.device, non_blocking=True)
-    return hidden, len(captions) * penalty(weights[:, 1:], counts)
+    return hidden, decoder.regularizer(weights[:, 1:], counts)

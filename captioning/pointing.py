@@ -66,7 +66,7 @@ def caption_with_weights(captioner, features, search=None):
     features: the backbone's grids (B, L, D).  ValueError: the decoder has no attention.
     """
     decoder = captioner.decoder
-    if not hasattr(decoder, "attended"):
+    if not decoder.grid:
         raise ValueError(f"{type(decoder).__name__} has no attention: take a decoder for grids")
     cells = captioner.embed(features)
     found = [torch.tensor(best.words) for best, *_ in run_search(decoder, cells, search)]

@@ -83,8 +83,8 @@ class SelfCritical(nn.Module):
 
     def settings(self):
         """How captions are sampled: freely, by a seed that differs from step to step."""
-        return Search(method="sample", captions=self.samples, suppress_unk=False, stutter=True,
-                      max_length=24, seed=torch.initial_seed())
+        return Search(method="sample", captions=self.samples, suppress_unk=False,
+                      allow_repetition=True, max_length=24, seed=torch.initial_seed())
 
     def draw(self, features, pictures):
         """Samples, lists of ids, and each one's picture; the samples of a picture side by side."""

@@ -19,7 +19,7 @@ from captioning.checkpoint import load_captioner
 from captioning.evaluation import evaluate
 from captioning.pointing import caption_with_weights, mentions, read_boxes, report
 from coco.dataset import read_split
-from decoders.registry import GRIDS, NAMES
+from decoders.registry import NAMES, wants_grid
 from decoders.search import Search
 from scenes.claims import KINDS, tally
 from scenes.dataset import read_graphs
@@ -37,7 +37,7 @@ REMEDY = "delete it and run experiments.truth again"
 def settings_of(name, data, seed):
     """What a decoder is trained with: recipe `small`, grids with a picture's captions together."""
     changes = {"decoder": name, "seed": seed}
-    if name in GRIDS:
+    if wants_grid(name):
         changes |= {"together": 5, "epochs": 8}
     if name in ("transformer", "objects"):
         changes |= TRANSFORMER

@@ -14,8 +14,10 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import torch
 
-from decoders.search import FORBIDDEN, Hypothesis, Search, log_probabilities, restrict
+from decoders.rules import FORBIDDEN, log_probabilities, restrict
+from decoders.search import Hypothesis, Search
 from figures.pictures import ACCENT, QUIET
+from model import State
 from vocabulary import END_ID, START_ID
 
 INK = "#262626"
@@ -30,7 +32,7 @@ class Node:
     parent: "Node | None" = None
     gain: float = 0.0                           # log-probability of the word; 0 when it waits
     total: float = 0.0                          # log-probability of all words so far
-    state: tuple = field(default=(), repr=False)
+    state: State | None = field(default=None, repr=False)
 
     def path(self):
         """The nodes from START to this one."""
@@ -75,7 +77,7 @@ def children(decoder, node, position, settings, dropped):
     """A node with each word that may be kept or shown; one that has ended waits as it is."""
     if node.word == END_ID:
         return [Node(END_ID, node, 0.0, node.total)]
-    words = torch.tensor([one.word for one in node.path()], device=node.state[0].device)[None]
+    words = torch.tensor([one.word for one in node.path()], device=node.state.own[0].device)[None]
     scores, state = decoder.step(words[:, -1], node.state)
     allowed = restrict(log_probabilities(scores), words, position, settings)[0]
     gains, best = allowed.topk(min(settings.beam + dropped, len(allowed)))

@@ -160,12 +160,12 @@ def options(*given):
 def test_options_become_the_search_they_name():
     assert caption.search_of(options()) == Search()
     assert caption.search_of(options("--beam", 5, "--captions", 2, "--no-repeat", 3)) == Search(
-        beam=5, captions=2, no_repeat=3)
+        beam=5, captions=2, no_repeat_ngram=3)
     assert caption.search_of(options("--sample", 4)) == Search("sample", captions=4)
     assert caption.search_of(options(
         "--sample", 4, "--temperature", 0.7, "--top-k", 9, "--top-p", 0.9, "--no-repeat", 2,
         "--seed", 7)) == Search("sample", captions=4, temperature=0.7, top_k=9, top_p=0.9,
-                                no_repeat=2, seed=7)
+                                no_repeat_ngram=2, seed=7)
 
 
 def command(*options, launcher=(), cwd=ROOT, **environment):

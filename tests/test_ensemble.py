@@ -12,7 +12,7 @@ from captioning.checkpoint import save_captioner
 from captioning.ensemble import Ensemble, Rows, combine
 from captioning.evaluation import evaluate
 from coco.dataset import open_picture, read_split
-from decoders.registry import GRIDS
+from decoders.registry import wants_grid
 from decoders.search import Search, search
 from encoders.backbones import transform_of
 from evaluate import main as evaluate_main
@@ -31,7 +31,8 @@ def captioner(split, decoder, seed, threshold=1):
     """An untrained captioner, sharp enough to prefer some words to others."""
     torch.manual_seed(seed)
     vocab = Vocabulary.build(map(tokenize, split.sentences), threshold)
-    made = Captioner.build({"encoder": {"backbone": "efficientnet_lite0", "grid": decoder in GRIDS},
+    made = Captioner.build({"encoder": {"backbone": "efficientnet_lite0",
+                                        "grid": wants_grid(decoder)},
                             "decoder": {"name": decoder, **SIZES}},
                            vocab, transform_of("efficientnet_lite0"))
     with torch.no_grad():

@@ -6,7 +6,7 @@ import pytest
 
 from captioning.checkpoint import load_captioner
 from coco.dataset import read_split
-from decoders.registry import GRIDS, NAMES
+from decoders.registry import NAMES, wants_grid
 from experiments import truth
 from scenes.claims import tally
 from scenes.dataset import draw, read_graphs
@@ -80,7 +80,7 @@ def test_every_decoder_has_settings_that_a_run_accepts():
     for name in NAMES:
         settings = truth.settings_of(name, "d", 3)
         assert (settings.decoder, settings.seed) == (name, 3)
-        assert (settings.together > 0) == (name in GRIDS)
+        assert (settings.together > 0) == wants_grid(name)
 
 
 @pytest.mark.parametrize("options, message", [([], "give --data"), (["--table"], "no result")])

@@ -25,7 +25,7 @@ from captioning.self_critical import Rewards, SelfCritical
 from coco.checkup import readable
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
-from decoders.registry import GRIDS
+from decoders.registry import own_arguments, wants_grid
 from encoders.backbones import transform_of
 from encoders.features import cached_features, encode_split
 from system.distributed import (
@@ -40,6 +40,7 @@ from system.distributed import (
 from system.files import BadInput, read_json, write_json
 from system.processor import choose_precision
 from training.averaging import Average
+from training.dropout import use_fast_dropout
 from training.folders import claim, read_history
 from training.watching import warn_of_shared
 from vocabulary import Vocabulary, read_words
@@ -67,6 +68,8 @@ class Run:
         self.captioner = Captioner.build(
             architecture(settings), self.vocab, transform_of(settings.encoder, settings.fit),
             settings.weights, settings.tune_from).to(device)
+        if str(device) == "cpu":
+            use_fast_dropout(self.captioner.decoder)
         if settings.start:                          # before its features are asked for
             take_over(self.captioner, settings.start)
         backbone, self.train.transform = self.captioner.encoder.backbone, self.captioner.transform
@@ -256,10 +259,11 @@ def take_over(captioner, start):
 
 
 def architecture(settings):
-    """The arguments of encoder and decoder that a checkpoint must know."""
-    sizes = ("embed_size", "hidden_size", "num_layers", "dropout")
-    return {"encoder": {"backbone": settings.encoder, "grid": settings.decoder in GRIDS},
-            "decoder": {"name": settings.decoder, **{key: getattr(settings, key) for key in sizes}}}
+    """Return the arguments of encoder and decoder that a checkpoint must know."""
+    name, sizes = settings.decoder, ("embed_size", "hidden_size", "num_layers", "dropout")
+    return {"encoder": {"backbone": settings.encoder, "grid": wants_grid(name)},
+            "decoder": {"name": name, **{key: getattr(settings, key) for key in sizes},
+                        **own_arguments(name)}}
 
 
 def build_optimizer(captioner, settings):

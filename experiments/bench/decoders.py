@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from captioning.captioner import Captioner
 from coco.dataset import read_split
-from decoders.registry import GRIDS, NAMES, build_decoder
+from decoders.registry import NAMES, build_decoder, wants_grid
 from decoders.search import Search, search
 from experiments.bench.child import take_steps, training_run, write_stand_in
 from experiments.bench.tools import Figure, alternate, ratios, timed
@@ -90,7 +90,7 @@ def decode_by(setup, name):
     sizes = {"embed_size": 512, "hidden_size": 512, "num_layers": 1, "dropout": 0.0}
     decoder = build_decoder(name, 2500, **sizes)
     count = setup.sizes.captioned[1]
-    features = torch.randn(count, *([LARGEST_GRID] if name in GRIDS else []), 512)
+    features = torch.randn(count, *([LARGEST_GRID] if wants_grid(name) else []), 512)
 
     def ours():
         for some in features.split(Captioner.batch_size):
