@@ -1,110 +1,39 @@
 """Describe photographs: paths in, sentences out, with the captioner in the box or one's own.
 
-    paths --find_pictures--> files --describe_files--> Described, one by one --> lines, gallery
+    options --search_of--> Search;  paths --photos.py--> Described, one by one --> lines, gallery
 
-Pictures are described a batch at a time, and what is known of one is written as soon as it is its
-turn: ten thousand take no more memory than a hundred. A picture that cannot be
-read is reported and the others go on. Under torchrun every process takes its share of the pictures
-and the first one writes, in order, what all have found.
+    python caption.py photo.jpg
+    python caption.py photos --sample 5 --temperature 0.8 --gallery page.html
+
+A line is written as soon as its picture is described. What only some calls need, such as the
+gallery, is imported only then: describing one photograph starts half a second after torch.
 """
 
 import argparse
-import glob
 import json
+import math
 import re
 import sys
-from itertools import islice, zip_longest
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from tqdm import tqdm
 
 from captioning.checkpoint import load_captioner
-from captioning.evaluation import caption_batch
-from captioning.gallery import Gallery
-from coco.dataset import open_picture
+from captioning.photos import describe_distributed, find_pictures
 from decoders.search import Search
-from encoders.encoding import encode, fast, in_order
-from system.distributed import gather, is_main, processes, rank, world_size
+from system.distributed import is_main, processes
 from system.files import BadInput, run_command
 
 SHIPPED = Path(__file__).parent / "checkpoints" / "critical-flickr8k.safetensors"
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-AT_ONCE = 32                # pictures per pass through the networks
-
-
-class Described(NamedTuple):
-    """A picture's file and its sentences, best first, or why it could not be read."""
-
-    file: Path
-    sentences: list
-    error: str = ""
-
-
-def find_pictures(places):
-    """The picture files at paths, in folders (to the bottom) and of patterns, each once."""
-    files = []
-    for place in places:
-        matches = [] if Path(place).exists() else sorted(glob.glob(str(place), recursive=True))
-        for match in map(Path, matches or [place]):     # not there is one way to be broken
-            files += pictures_in(match) if match.is_dir() else [match]
-    return list(dict.fromkeys(files))
-
-
-def pictures_in(folder):
-    """The pictures in a folder and the folders in it, by their suffix, in the order of paths."""
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES
-                   and not file.name.startswith("."))
-    if not files:
-        raise BadInput(f"{folder} holds no picture ({' '.join(SUFFIXES)}): give another folder")
-    return files
-
-
-def describe_files(captioner, files, settings=None):
-    """Yield a `Described` for every file, in order; each core works on some of its own."""
-    network = fast(captioner.encoder.backbone)
-    captioner.decoder.eval()                        # before the threads: they would take turns
-
-    def work(start):
-        some = files[start:start + AT_ONCE]
-        images = [read(captioner, file) for file in some]
-        whole = [image for image in images if not isinstance(image, str)]
-        sentences = iter(caption_batch(captioner, encode(network, torch.stack(whole)), settings)
-                         if whole else [])
-        return [Described(file, [], image) if isinstance(image, str)
-                else Described(file, next(sentences))
-                for file, image in zip(some, images, strict=True)]
-
-    for found in in_order(work, range(0, len(files), AT_ONCE)):
-        yield from found
-
-
-def read(captioner, file):
-    """A file as the captioner's input (3, S, S), or why it cannot be read."""
-    try:
-        return captioner.transform(open_picture(file, "replace it, or leave it out"))
-    except BadInput as error:
-        return str(error)
-
-
-def shared_out(captioner, files, settings):
-    """`describe_files`, each process its share: all are yielded in the main one, in order."""
-    mine = describe_files(captioner, files[rank()::world_size()], settings)
-    for _ in range(0, len(files), AT_ONCE * world_size()):
-        dealt = gather(list(islice(mine, AT_ONCE)))
-        for row in zip_longest(*dealt):
-            yield from (one for one in row if one is not None)
-
-
-def lines_of(found, as_json):
-    """What is printed of a picture: path, tab, sentence; or one JSON object."""
-    if as_json:
-        return json.dumps({"file": str(found.file), "captions": found.sentences},
-                          ensure_ascii=False)
-    control = re.compile(r"[\x00-\x1f\x7f-\x9f]")       # a name may hold what a line may not
-    return "\n".join(f"{control.sub('?', str(found.file))}\t{control.sub('?', sentence)}"
-                     for sentence in found.sentences)
+FROM_ONE = "a whole number of 1 or more", lambda value: value >= 1
+RANGES = {                  # of the options for the search: what each takes, and whether it does
+    "beam": FROM_ONE, "captions": FROM_ONE, "sample": FROM_ONE, "top_k": FROM_ONE,
+    "no_repeat": FROM_ONE,
+    "temperature": ("a number above 0", lambda value: 0 < value < math.inf),
+    "top_p": ("a number above 0 and at most 1", lambda value: 0 < value <= 1),
+    "seed": ("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32)}
+ONLY_BEAMS, ONLY_SAMPLES = {"beam", "captions"}, {"temperature", "top_k", "top_p", "seed"}
 
 
 def arguments():
@@ -115,9 +44,19 @@ def arguments():
                         help="pictures, folders with all in them, patterns like 'a/*.jpg'")
     parser.add_argument("--checkpoint", default=SHIPPED,
                         help="a .safetensors checkpoint or a run's folder (the one in the box)")
-    parser.add_argument("--beam", type=int, default=Search.beam, help="beams; 1 is greedy (3)")
-    parser.add_argument("--captions", type=int, default=1,
+    parser.add_argument("--beam", type=int, help=f"beams; 1 is greedy ({Search.beam})")
+    parser.add_argument("--captions", type=int,
                         help="sentences a picture, best first, at most as many as beams (1)")
+    parser.add_argument("--no-repeat", type=int, metavar="N",
+                        help="no N words in a row occur twice in a sentence (off)")
+    parser.add_argument("--sample", type=int, metavar="N",
+                        help="instead of beams draw N sentences of each picture, likeliest first")
+    parser.add_argument("--temperature", type=float, help="divides the log-probabilities before a "
+                        f"word is drawn; below 1 is safer, above 1 bolder ({Search.temperature})")
+    parser.add_argument("--top-k", type=int, help="draw among the K likeliest words only (all)")
+    parser.add_argument("--top-p", type=float, help="draw among the fewest words whose "
+                        "probabilities add up to this (1, which is all)")
+    parser.add_argument("--seed", type=int, help=f"of what is drawn ({Search.seed})")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead")
     parser.add_argument("--gallery", help="write a web page of the pictures to this .html file")
     parser.add_argument("--references", help="COCO captions file; the gallery then scores every "
@@ -127,42 +66,83 @@ def arguments():
     return parser.parse_args()
 
 
-def main():
-    options = arguments()
-    if not 1 <= options.captions <= options.beam:
-        raise BadInput("--beam takes a whole number of 1 or more, --captions one from 1 to --beam")
-    if options.references and not options.gallery:
-        raise BadInput("--references scores pictures in a gallery: add --gallery FILE.html")
-    files = find_pictures(options.pictures)
-    settings = Search(beam=options.beam, captions=options.captions)
-    with processes(options.device) as device:
-        captioner = load_captioner(options.checkpoint, device)
-        gallery = None
-        if options.gallery and is_main():
-            gallery = Gallery(options.gallery, options.references)
-        broken = report(shared_out(captioner, files, settings), len(files), options.json, gallery)
-        if gallery:
-            gallery.write(f"{Path(options.checkpoint).name}, {settings}")
-    return 1 if broken else 0
+def search_of(options):
+    """Return the `Search` that the options ask for; raise `BadInput` for one that cannot be had."""
+    given = {name: value for name, value in vars(options).items()
+             if name in RANGES and value is not None}
+    for name, value in given.items():
+        takes, allowed = RANGES[name]
+        if not allowed(value):
+            raise BadInput(f"{written(name)} takes {takes}, not {value}")
+    sampling = "sample" in given
+    for name in sorted((ONLY_BEAMS if sampling else ONLY_SAMPLES) & given.keys()):
+        raise BadInput(f"{written(name)} " + (
+            "is for beams: leave it or --sample out" if sampling else
+            "is for sampling: add --sample N, or leave it out"))
+    captions = given.pop("sample" if sampling else "captions", 1)
+    if not sampling and captions > given.get("beam", Search.beam):
+        raise BadInput("--captions takes a whole number from 1 to that of --beam: raise --beam")
+    return Search("sample" if sampling else "beam", captions,
+                  no_repeat_ngram=given.pop("no_repeat", 0), **given)
+
+
+def written(name):
+    """Return how an option is typed: top_k is --top-k."""
+    return "--" + name.replace("_", "-")
+
+
+def lines_of(found, as_json):
+    """Return what is printed of a picture: path, tab, sentence a line; or one JSON object."""
+    if as_json:
+        return json.dumps({"file": str(found.file), "captions": found.sentences},
+                          ensure_ascii=False)
+    control = re.compile(r"[\x00-\x1f\x7f-\x9f]")       # a name may hold what a line may not
+    return "\n".join(f"{control.sub('?', str(found.file))}\t{control.sub('?', sentence)}"
+                     for sentence in found.sentences)
 
 
 def report(described, total, as_json, gallery):
-    """Print every `Described` as it comes and add it to the gallery, if any; how many broke."""
-    broken = 0
-    write = tqdm.write if sys.stdout.isatty() else print    # past the bar where both share a screen
+    """Print every `Described` as it comes and add it to the gallery; return how many failed."""
+    failed = 0
+    write = tqdm.write if sys.stdout.isatty() else print    # past the bar, if on one screen
     quiet = total == 1 or not is_main()
     with tqdm(total=total, unit="picture", leave=False, disable=quiet) as bar:
         for found in described:
             bar.update()
             if found.error:
-                broken += 1
+                failed += 1
                 tqdm.write(f"error: {found.error}", file=sys.stderr)
                 continue
             write(lines_of(found, as_json))
-            sys.stdout.flush()                      # whoever reads them need not wait for the end
+            sys.stdout.flush()          # so that a program that reads the lines need not wait
             if gallery:
                 gallery.add(found.file, found.sentences)
-    return broken
+    return failed
+
+
+def open_gallery(options):
+    """Return the gallery that the options ask for, in the main process; otherwise None."""
+    if not options.gallery or not is_main():
+        return None
+    from captioning.gallery import Gallery  # here: it imports the scores and jinja2
+
+    return Gallery(options.gallery, options.references, sampled=options.sample is not None)
+
+
+def main():
+    options = arguments()
+    search = search_of(options)
+    if options.references and not options.gallery:
+        raise BadInput("--references scores pictures in a gallery: add --gallery FILE.html")
+    files = find_pictures(options.pictures)
+    with processes(options.device) as device:
+        captioner = load_captioner(options.checkpoint, device)
+        gallery = open_gallery(options)
+        failed = report(describe_distributed(captioner, files, search), len(files), options.json,
+                        gallery)
+        if gallery:
+            gallery.write(f"{Path(options.checkpoint).name}, {search}")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import sys
 import torch
 
 from captioning.checkpoint import load_captioner
-from captioning.evaluation import evaluate_together, left_out, table
+from captioning.ensemble import combine
+from captioning.evaluation import evaluate, left_out, table
 from coco.checkup import readable
 from coco.dataset import read_split
 from decoders.search import Search
@@ -38,10 +39,10 @@ def main():
     options = arguments()
     if options.beam < 1 or (options.limit is not None and options.limit < 1):
         raise BadInput("--beam and --limit take whole numbers of 1 or more")
-    captioners = [load_captioner(path, options.device) for path in options.checkpoints]
+    captioner = combine([load_captioner(path, options.device) for path in options.checkpoints])
     split = readable(read_split(options.data, options.split).first(options.limit))
     settings = Search(beam=options.beam, length_penalty=options.length_penalty)
-    report, results, _ = evaluate_together(captioners, split, settings, meteor=True)
+    report, results, _ = evaluate(captioner, split, settings, slow=True)
     print(table(report))
     for line in [*left_out(report),
                  "SPICE was left out: its CoreNLP models are not part of this project"]:

@@ -6,18 +6,21 @@ The decoder reads the image, then the caption without its last word; output t sc
 output 0, read off the image alone, scores `<start>`: the coursework's shape asks for it, and it
 counts nowhere else.
 
+The decoder works in two ways that give the same scores: `forward` takes whole captions, to train;
+`begin` and `step` take a word at a time, to write. The decoders in decoders/ have the same methods.
+
 Shape letters:  B images   T tokens   L grid cells   V vocabulary
                 D channels   E embedding   H hidden   N layers
 """
 
-import copy
-from functools import partial
+import math
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from decoders.search import Search, search
 from encoders.backbones import Backbone
+from vocabulary import END_ID, START_ID, UNK_ID
 
 
 class EncoderCNN(nn.Module):
@@ -34,35 +37,31 @@ class EncoderCNN(nn.Module):
         self.embed = nn.Linear(self.backbone.channels, embed_size)
 
     def forward(self, images):
-        """(B, 3, S, S) -> features (B, E), or (B, L, E) on a grid."""
+        """Encode images (B, 3, S, S) as features (B, E), or (B, L, E) on a grid."""
         return self.embed(self.backbone(images))
 
 
-class Dropout(nn.Module):
-    """`nn.Dropout` with the share rounded to 1/256: a random byte a number, not a random double.
+class State(NamedTuple):
+    """What a decoder remembers between two words: tensors whose first dimension counts rows.
 
-    On a CPU the doubles of a whole batch take as long as a matrix product.
+    own: one row a caption, such as an LSTM's hidden state; a beam search reorders these rows.
+    shared: one row a picture, such as the cells of its grid, which all its captions read.
     """
 
-    def __init__(self, share):
-        super().__init__()
-        self.bound = round(256 * share)
-
-    def forward(self, values):
-        if not self.training or self.bound == 0:
-            return values
-        eights = torch.empty(values.numel() // 8 + 1, dtype=torch.int64, device=values.device)
-        random = eights.random_(-2**63, None).view(torch.uint8)[:values.numel()]
-        return values * (random.view(values.shape) >= self.bound) * (256 / (256 - self.bound))
+    own: tuple
+    shared: tuple = ()
 
 
 class DecoderRNN(nn.Module):
     """An LSTM that writes a caption, given the image's feature at the first step or at every step.
 
     inject: "first" feeds the image as if it were the word before `<start>`; "every" also adds it to
-    each word after that.  dropout: share of word vectors and outputs silenced in training; the
-    image is spared, since what is silenced of it is missing from the whole caption.
+    each word after that.  dropout: probability that a number of a word vector or of an output is
+    set to zero in training.
     """
+
+    grid = False            # reads one vector an image, (B, E), not the cells of a grid, (B, L, E)
+    regularizer = None      # adds nothing to the loss
 
     def __init__(self, embed_size, hidden_size, vocab_size, num_layers=1, dropout=0.0,
                  inject="first"):
@@ -73,7 +72,7 @@ class DecoderRNN(nn.Module):
         self.words = nn.Embedding(vocab_size, embed_size)
         self.lstm = nn.LSTM(embed_size, hidden_size, num_layers, batch_first=True,
                             dropout=dropout if num_layers > 1 else 0.0)
-        self.drop = Dropout(dropout)
+        self.drop = nn.Dropout(dropout)
         self.scores = nn.Linear(hidden_size, vocab_size)
         # Word vectors have size 1 an entry; an image much fainter than they are, heard only once,
         # is learned epochs later. Nor may a forget gate that starts half shut lose it on the way.
@@ -83,11 +82,11 @@ class DecoderRNN(nn.Module):
             nn.init.ones_(getattr(self.lstm, f"bias_ih_l{layer}").data[forget])
 
     def forward(self, features, captions):
-        """features (B, E), captions (B, T) -> scores (B, T, V), the whole sequence at once."""
+        """Score every word of captions (B, T), given features (B, E): scores (B, T, V)."""
         return self.score(self.hidden(features, captions))
 
     def hidden(self, features, captions):
-        """features (P, E), captions (B, T) -> the LSTM's outputs (B, T, H).
+        """Return the LSTM's outputs (B, T, H) for features (P, E) and captions (B, T).
 
         Where B is a multiple of P, each picture has as many captions, one after the other.
         """
@@ -97,38 +96,51 @@ class DecoderRNN(nn.Module):
         return self.lstm(self.inputs(image, words))[0]
 
     def score(self, hidden):
-        """The LSTM's outputs (..., H) -> scores (..., V) of the word that comes next."""
+        """Score the next word, scores (..., V), from the LSTM's outputs (..., H)."""
         return self.scores(self.drop(hidden))
 
     def inputs(self, image, words):
-        """What the LSTM reads: the image (B, 1, E), then the words (B, T-1, E)."""
+        """Join the image (B, 1, E) and the words (B, T-1, E) to what the LSTM reads, (B, T, E)."""
+        # The image is spared the dropout: what it loses is missing from the whole caption.
         words = self.drop(words)
         if self.inject == "every":
             words = words + image
-        return torch.cat([image, words], dim=1)                        # (B, T, E)
+        return torch.cat([image, words], dim=1)
 
     def begin(self, features, states=None):
-        """features (B, E) -> state after the image: hidden and cell (B, N, H), image (B, E)."""
+        """Read the image, features (B, E): the state before `<start>`.
+
+        states: the LSTM's hidden and cell state before the image, each (N, B, H); None is zeros.
+        """
         image = self.norm(features.flatten(1))
         no_words = image.new_zeros(len(image), 0, image.shape[1])
         _, (hidden, cell) = self.lstm(self.inputs(image.unsqueeze(1), no_words), states)
-        return hidden.transpose(0, 1), cell.transpose(0, 1), image
+        # nn.LSTM has its layers first, (N, B, H); a state has its rows first.
+        return State(own=(hidden.transpose(0, 1), cell.transpose(0, 1), image))
 
     def step(self, words, state):
-        """words (B,), state -> scores (B, V) of the next word, state: every tensor batch first."""
-        hidden, cell, image = state
+        """Read one word of each caption, words (B,): scores (B, V) of the next one, state."""
+        hidden, cell, image = state.own
         inputs = self.inputs(image.unsqueeze(1), self.words(words).unsqueeze(1))[:, 1:]
         lstm_state = (hidden.transpose(0, 1).contiguous(), cell.transpose(0, 1).contiguous())
         output, (hidden, cell) = self.lstm(inputs, lstm_state)
-        return self.score(output[:, 0]), (hidden.transpose(0, 1), cell.transpose(0, 1), image)
+        after = State(own=(hidden.transpose(0, 1), cell.transpose(0, 1), image))
+        return self.score(output[:, 0]), after
 
+    @torch.no_grad()
     def sample(self, features, states=None, max_len=20):
-        """Greedy caption of one image: features (1, 1, E) -> at most `max_len` ids, both ends in.
+        """Write the greedy caption of one image, features (1, 1, E): a list of ids.
 
-        states: the LSTM's state (hidden, cell) before the image, each (N, 1, H); None is zeros,
-        never random, so that one picture has one caption.
+        It runs from `<start>` to `<end>`, both included, in at most `max_len` ids.
+        states: see `begin`; None is zeros, never random, so that one picture has one caption.
         """
-        decoder = copy.copy(self)
-        decoder.begin = partial(self.begin, states=states)
-        greedy = Search(method="greedy", max_length=max_len, stutter=True)
-        return search(decoder, features, greedy)[0][0].words
+        training = self.training
+        self.eval()                                                    # without dropout
+        state, caption = self.begin(features, states), [START_ID]
+        while caption[-1] != END_ID and len(caption) < max_len - 1:
+            word = torch.tensor(caption[-1:], device=features.device)
+            scores, state = self.step(word, state)                     # (1, V)
+            scores[:, [START_ID, UNK_ID]] = -math.inf                  # a reader is not shown these
+            caption.append(scores.argmax().item())
+        self.train(training)
+        return caption if caption[-1] == END_ID else [*caption, END_ID]

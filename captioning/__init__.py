@@ -1,1 +1,1 @@
-"""The captioning task: captioner, checkpoint, objectives, evaluation, gallery, card, ensemble."""
+"""The captioning task: captioner, checkpoint, ensemble, objectives, evaluation, photos, gallery."""

@@ -1,31 +1,29 @@
-"""Several captioners as one: at every word, the mean of their probabilities.
+"""Several captioners as one: the next word is chosen by the mean of their probabilities.
 
-    split --features--> Rows --embed--> Rows --Ensemble.begin, step--> scores (B, V), state
+    split --Ensemble.features--> Rows --embed--> Rows --search--> sentences
+    Rows --MeanDecoder.begin, step--> scores (B, V), state
 
-Each member looks at the picture with its own encoder and keeps a state of its own; what they share
-are the words written so far. Where trainings ended in different places, their mistakes differ and
-what is right they have in common.
+Each member has an encoder and a decoder of its own and keeps its own state; all read the same words
+written so far. An `Ensemble` is used as a `Captioner` is.
 
-Shape letters:  B captions   T tokens   V vocabulary   D channels   L grid cells
+Shape letters:  B captions   T tokens   V vocabulary   P pictures   D channels   L grid cells
 """
 
 import math
 
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 
-from decoders.search import log_probabilities, parts, search
-from encoders.features import cached_features
+from captioning.captioner import Describer
+from decoders.rules import log_probabilities
+from model import State
 from system.files import BadInput
-
-AT_ONCE = 64                # pictures in one search: every member holds its states of them
 
 
 class Rows:
-    """Tensors or arrays of the same rows, one or more of each member, indexed as if they were one.
+    """Tensors or arrays, one or more of each member, that are indexed as if they were one.
 
-    So a search may reorder the state of all members without knowing that there are several.
+    A search can so reorder the state of all members without knowing that there are several.
     """
 
     def __init__(self, parts):
@@ -39,72 +37,85 @@ class Rows:
 
     @property
     def device(self):
-        """Where the tensors are."""
+        """The device of the tensors."""
         return self.parts[0].device
 
 
-class Ensemble(nn.Module):
-    """A decoder whose scores are the log of its members' mean probability.
+class MeanDecoder(nn.Module):
+    """A decoder whose scores are the log of the mean probability that its members give a word.
 
-    captioners: of one vocabulary; encoders and decoders may differ.  Features are `Rows` that hold
-    one tensor for each member. Raises `BadInput` if a word is not the same word to all.
+    Its features and its state are `Rows` with one part of each member.
     """
 
-    def __init__(self, captioners):
+    def __init__(self, decoders):
         super().__init__()
-        self.captioners, self.vocab = list(captioners), captioners[0].vocab
-        if any(one.vocab.words != self.vocab.words for one in self.captioners):
-            raise BadInput("captioners of different vocabularies cannot choose a word together: "
-                           "give some that were trained on the same data with one vocab_threshold")
-        self.decoders = nn.ModuleList(one.decoder for one in self.captioners)
-        self.shared = len(self.captioners)      # of the state: what each has of the picture alone
-
-    def features(self, split):
-        """Each member's backbone features, arrays (pictures, D) or (pictures, L, D), as `Rows`."""
-        return Rows(cached_features(one.encoder.backbone, one.transform, split)[0]
-                    for one in self.captioners)
-
-    @torch.no_grad()
-    def embed(self, features):
-        """Arrays of `features` as each member's decoder reads them, on its device."""
-        device = next(self.decoders.parameters()).device
-        return Rows(one.encoder.embed(torch.tensor(part, dtype=torch.float, device=device))
-                    for one, part in zip(self.captioners, features.parts, strict=True))
+        self.decoders = nn.ModuleList(decoders)
 
     def forward(self, features, captions):
-        """features, captions (B, T) -> scores (B, T, V), the whole sequence at once."""
+        """Return the scores (B, T, V) of whole captions (B, T), by teacher forcing."""
         scores = [decoder(part, captions).flatten(0, 1)
                   for decoder, part in zip(self.decoders, features.parts, strict=True)]
         return mean_probability(scores).unflatten(0, captions.shape)
 
     def begin(self, features):
-        """features -> state: `Rows` of each member's rows, then of what it has for each picture."""
-        found = [parts(decoder, decoder.begin(part))
-                 for decoder, part in zip(self.decoders, features.parts, strict=True)]
-        return (*(Rows(own) for own, _ in found), *(Rows(shared) for _, shared in found))
+        """Return the state before the first word: one `Rows` a member in `own` and `shared`."""
+        return joined([decoder.begin(part)
+                       for decoder, part in zip(self.decoders, features.parts, strict=True)])
 
     def step(self, words, state):
-        """words (B,), state -> scores (B, V) of the next word, state."""
-        own, shared = parts(self, state)
-        found = [decoder.step(words, (*mine.parts, *pictures.parts))
-                 for decoder, mine, pictures in zip(self.decoders, own, shared, strict=True)]
-        after = [parts(decoder, one)[0]
-                 for decoder, (_, one) in zip(self.decoders, found, strict=True)]
-        return mean_probability([scores for scores, _ in found]), (*map(Rows, after), *shared)
+        """Return the scores (B, V) of the word after `words` (B,), and the next state."""
+        members = zip(self.decoders, state.own, state.shared, strict=True)
+        found = [decoder.step(words, State(tuple(own.parts), tuple(shared.parts)))
+                 for decoder, own, shared in members]
+        scores, states = zip(*found, strict=True)
+        return mean_probability(scores), joined(states)
+
+
+def joined(states):
+    """Return one state of the members' states, whose rows a search reorders as one member's."""
+    return State(tuple(Rows(one.own) for one in states), tuple(Rows(one.shared) for one in states))
+
+
+class Ensemble(Describer):
+    """Several captioners of one vocabulary; their encoders and decoders may differ.
+
+    Raises `BadInput` if the vocabularies differ.
+    """
+
+    batch_size = 64         # pictures in one search: every member keeps its states of them
+
+    def __init__(self, captioners):
+        self.captioners, self.vocab = list(captioners), captioners[0].vocab
+        if any(one.vocab.words != self.vocab.words for one in self.captioners):
+            raise BadInput("captioners of different vocabularies cannot choose a word as one: "
+                           "give some that were trained on the same data with one vocab_threshold")
+        self.decoder = MeanDecoder(one.decoder for one in self.captioners)
+
+    def features(self, split, views=1):
+        """Return each member's features of a split, arrays (views, P, ...), as `Rows`."""
+        return Rows(one.features(split, views) for one in self.captioners)
+
+    def encode(self, pictures):
+        """Return each member's features (P, ...) of PIL pictures as `Rows`."""
+        return Rows(one.encode(pictures) for one in self.captioners)
+
+    def embed(self, features):
+        """Return the `Rows` of `features` as each member's decoder reads them, on its device."""
+        return Rows(one.embed(part)
+                    for one, part in zip(self.captioners, features.parts, strict=True))
+
+    def search_line(self, search):
+        """Return in one line how captions are found, and by how many captioners."""
+        return f"{search}, ensemble of {len(self.captioners)} captioners"
 
 
 def mean_probability(scores):
-    """The log of the mean of the probabilities that several scores (N, V) stand for, (N, V)."""
+    """Return the log (N, V) of the mean of the probabilities of several scores (N, V)."""
     logs = torch.stack([log_probabilities(one) for one in scores])
     return logs.logsumexp(dim=0) - math.log(len(scores))
 
 
-def caption_together(captioners, split, settings=None):
-    """The best sentence for every picture of a split, by several captioners together."""
-    ensemble = Ensemble(captioners)
-    features, sentences = ensemble.features(split), []
-    for start in tqdm(range(0, len(features), AT_ONCE), "captions", leave=False, unit="batch"):
-        batch = ensemble.embed(features[start:start + AT_ONCE])
-        sentences += [ensemble.vocab.decode(found[0].words)
-                      for found in search(ensemble, batch, settings)]
-    return sentences
+def combine(captioners):
+    """Return a single captioner as it is, and several as an `Ensemble`."""
+    # not an ensemble of one: the log of a probability and back again is not bit for bit the score
+    return captioners[0] if len(captioners) == 1 else Ensemble(captioners)

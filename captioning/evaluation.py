@@ -7,19 +7,12 @@ whole corpus, equal to coco-caption's and on its scale (0 to 1, CIDEr 0 to 10). 
 teacher forcing are called loss, perplexity or token accuracy, never BLEU.
 """
 
-import torch
-from tqdm.auto import tqdm
-
-from captioning.ensemble import caption_together
-from decoders.search import Search, search
-from encoders.encoding import encode, fast
-from encoders.features import cached_features
+from decoders.search import Search
 from scoring import ptb
 from scoring.metrics import METRICS, compute
 from system.files import BadInput
 
 TOKENIZER = "PTB (coco-caption's, in Python)"
-AT_ONCE = 128               # pictures in one search
 # what metrics are given: lists of words, and strings of tokens
 INPUTS = ("candidates", "references", "sentences", "reference_sentences")
 
@@ -38,35 +31,6 @@ def tokenized_references(split):
     return found
 
 
-def caption_batch(captioner, features, settings=None):
-    """Sentences for one batch of backbone features, best first, one list per picture."""
-    return [[captioner.vocab.decode(found.words) for found in hypotheses]
-            for hypotheses in search(captioner.decoder, embedded(captioner, features), settings)]
-
-
-@torch.no_grad()
-def embedded(captioner, features):
-    """Backbone features, an array (B, D) or (B, L, D), as the decoder reads them."""
-    device = next(captioner.decoder.parameters()).device
-    return captioner.encoder.embed(torch.tensor(features, dtype=torch.float, device=device))
-
-
-def caption_features(captioner, features, settings=None):
-    """Sentences for an array of backbone features (pictures, D), one list per picture."""
-    starts = tqdm(range(0, len(features), AT_ONCE), "captions", leave=False, unit="batch")
-    return [sentences for start in starts
-            for sentences in caption_batch(captioner, features[start:start + AT_ONCE], settings)]
-
-
-def describe(captioner, pictures, settings=None):
-    """Sentences for opened pictures (PIL), whatever their size: the best one of each."""
-    if not pictures:
-        return []
-    images = torch.stack([captioner.transform(picture.convert("RGB")) for picture in pictures])
-    features = encode(fast(captioner.encoder.backbone), images)
-    return [found[0] for found in caption_batch(captioner, features, settings)]
-
-
 def score(candidates, references, slow=False):
     """Compute the scores of a corpus: ({"Bleu_1": ..., "distinct": ...}, CIDEr-D (pictures,)).
 
@@ -82,24 +46,15 @@ def score(candidates, references, slow=False):
     return {**scores, "distinct": len(set(candidates))}, each["CIDEr"]
 
 
-def evaluate(captioner, split, settings=None, meteor=False):
+def evaluate(captioner, split, search=None, slow=False):
     """Caption and score a split: (report, COCO results, each picture's CIDEr).
 
-    METEOR takes Java ten seconds to begin, so it is computed only if asked for.
+    captioner: a `Captioner` or an `Ensemble`.  slow: compute METEOR too, for which
+    Java takes ten seconds to start.
     """
-    settings = settings or Search()
-    features = cached_features(captioner.encoder.backbone, captioner.transform, split)
-    sentences = [found[0] for found in caption_features(captioner, features[0], settings)]
-    return report_of(sentences, split, str(settings), meteor)
-
-
-def evaluate_together(captioners, split, settings=None, meteor=False):
-    """`evaluate` of one captioner, or of several whose probabilities for a word are averaged."""
-    if len(captioners) == 1:
-        return evaluate(captioners[0], split, settings, meteor)
-    settings = settings or Search()
-    sentences = caption_together(captioners, split, settings)
-    return report_of(sentences, split, f"{settings}, {len(captioners)} captioners together", meteor)
+    search = search or Search()
+    sentences = [best for best, *_ in captioner.sentences(captioner.features(split)[0], search)]
+    return report_of(sentences, split, captioner.search_line(search), slow)
 
 
 def report_of(sentences, split, how, slow=False):

@@ -1,14 +1,14 @@
-"""Does a decoder look at what it names? Measured on scenes, where every object's box is known.
+"""Measure whether a decoder attends to what it names, on scenes, where all boxes are known.
 
-    captioner, features --looked--> captions (B, T), weights (B, T, L)
-    captions, weights, boxes --mentions--> Mentions --report--> shares that can be compared
+    captioner, features --caption_with_weights--> captions (B, T), weights (B, T, L)
+    captions, weights, boxes --mentions--> Mentions --report--> fractions that can be compared
 
-Pointing is judged on captions the decoder wrote by itself. For every word that names a thing in the
-picture, the cell that weighs most at the step which chose the word is the peak; it is right if its
-middle lies in the box of a thing of that name. A cell is as large as a small thing, so it is also
-told whether the peak's cell touches such a box. A named thing that is not there has no box: it is
-counted, and not judged. The game is that of Zhang et al. 2016 (arXiv:1608.00507), where the names
-are given and the margin is 15 pixels.
+The captions are those that the decoder writes by itself. For every word that names a thing in the
+picture, the peak is the cell of largest weight at the step which chose the word. The peak is right
+if its middle lies in the box of a thing of that name. Since a cell is as large as a small thing,
+the report also says whether the peak's cell touches such a box. A named thing that is not in the
+picture has no box: it is counted and not judged. This is the pointing game of Zhang et al. 2016
+(arXiv:1608.00507), where the names are given and the margin is 15 pixels.
 
 Shape letters:  B pictures   T tokens   L grid cells   N words that name a thing
 """
@@ -20,8 +20,7 @@ from pathlib import Path
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from captioning.evaluation import embedded
-from decoders.search import search
+from decoders.search import search as run_search
 from decoders.transformer import grid_boxes
 from scenes.lexicon import LEXICON
 from vocabulary import END_ID
@@ -29,12 +28,13 @@ from vocabulary import END_ID
 
 @dataclass(frozen=True)
 class Mentions:
-    """Words that name a thing that is there, over a split: whose they are, and where they look.
+    """The words of a split's captions that name a thing which is in the picture.
 
-    `picture` and `step` (N,) say which word it is, `weights` (N, L) are the attention at that word,
-    `inside` (N, L) is True for each cell whose middle lies in a box of that name, `touching` for
-    each that shares any of its square with one. `absent` counts the words for things that are not
-    there.
+    picture, step (N,): where each word stands, by picture and place in its caption.
+    weights (N, L): the attention at the step that chose the word.
+    inside (N, L): for each cell, whether its middle lies in a box of that name.
+    touching (N, L): for each cell, whether any part of it does.
+    absent: number of words, not among the N, for things that are not in the picture.
     """
 
     picture: torch.Tensor
@@ -46,30 +46,30 @@ class Mentions:
 
     @property
     def peaks(self):
-        """The cell (N,) that weighs most."""
+        """The cell of largest weight, (N,)."""
         return self.weights.argmax(dim=1)
 
     @property
     def hits(self):
-        """Whether the middle of each peak lies where it should, (N,)."""
+        """Whether the middle of the peak lies in a box of the word's name, (N,)."""
         return at(self.inside, self.peaks)
 
 
 def at(marks, cells):
-    """What marks (N, L) say of one cell (N,) each."""
+    """Return the mark (N,) of one cell (N,) in each row of marks (N, L)."""
     return marks.gather(1, cells.unsqueeze(1)).squeeze(1)
 
 
-def looked(captioner, features, settings=None):
-    """The captions (B, T) a captioner writes, filled with `<end>`, and its weights (B, T, L).
+def caption_with_weights(captioner, features, search=None):
+    """Return captions (B, T), filled with `<end>`, and the attention (B, T, L) that chose them.
 
-    features: the backbone's grids (B, L, D).  ValueError: its decoder does not look anywhere.
+    features: the backbone's grids (B, L, D).  ValueError: the decoder has no attention.
     """
     decoder = captioner.decoder
-    if not hasattr(decoder, "attended"):
-        raise ValueError(f"{type(decoder).__name__} looks nowhere: take one of decoders.GRIDS")
-    cells = embedded(captioner, features)
-    found = [torch.tensor(best.words) for best, *_ in search(decoder, cells, settings)]
+    if not decoder.grid:
+        raise ValueError(f"{type(decoder).__name__} has no attention: take a decoder for grids")
+    cells = captioner.embed(features)
+    found = [torch.tensor(best.words) for best, *_ in run_search(decoder, cells, search)]
     captions = pad_sequence(found, True, END_ID).to(cells.device)
     decoder.eval()                              # without dropout, as in the search
     with torch.no_grad():
@@ -77,9 +77,9 @@ def looked(captioner, features, settings=None):
 
 
 def mentions(captions, weights, boxes, vocab):
-    """All words that name a thing, gathered; boxes: `read_boxes`, picture by picture."""
+    """Collect the words of captions (B, T) that name a thing; boxes: from `read_boxes`."""
     centres = cell_centres(weights.shape[2])
-    half = centres[0, 0]                            # of a cell's side: the first one's middle
+    half = centres[0, 0]                            # side of a cell / 2: the first cell's middle
     found, absent = [], 0
     for picture, (words, there) in enumerate(zip(captions.tolist(), boxes, strict=True)):
         for step, word in enumerate(words):
@@ -97,33 +97,33 @@ def mentions(captions, weights, boxes, vocab):
 
 
 def report(mentions):
-    """What share of the words is right by either rule: (its peak, a cell at random, the middle).
+    """Return the fraction of words that are right by either rule, for three choices of the cell.
 
-    A cell at random is right as often as the share of cells that would be; the middle is what one
-    gets who looks there always, knowing that pictures are often composed so.
+    The choices are the peak, a cell at random, and always the cell in the middle of the picture:
+    pictures are often composed so that this one is right without any attention.
     """
     middle = torch.full_like(mentions.peaks, mentions.inside.shape[1] // 2)
-    return {rule: (share(at(marks, mentions.peaks)), share(marks), share(at(marks, middle)))
+    return {rule: tuple(map(fraction, (at(marks, mentions.peaks), marks, at(marks, middle))))
             for rule, marks in (("middle in the box", mentions.inside),
                                 ("cell touches the box", mentions.touching))}
 
 
-def share(marks):
-    """How many of the marks are true, 0 to 1; of none, 0."""
+def fraction(marks):
+    """Return the fraction of marks that are true; 0 if there are none."""
     return marks.float().mean().item() if len(marks) else 0.0
 
 
 def named(word):
-    """The one kind of thing a word names, singular or plural, or None."""
+    """Return the kind of thing that a word, singular or plural, names; None if not just one."""
     kind, meaning = LEXICON.get(word, ("unknown", None))
     shapes = meaning[0] if kind == "noun" else ()
     return next(iter(shapes)) if len(shapes) == 1 else None
 
 
 def read_boxes(root, split):
-    """For every picture of a split, in order, {name: boxes (n, 4)}; none if there are none.
+    """Return {name: boxes (n, 4)} for every picture of a split; [] if the split has no boxes.
 
-    A box is left, top, right, bottom as shares of the picture's width and height.
+    A box is left, top, right, bottom as fractions of the picture's width and height.
     """
     path = Path(root) / "annotations" / f"instances_{split.name}.json"
     if not path.exists():
@@ -142,11 +142,11 @@ def read_boxes(root, split):
 
 
 def cell_centres(count):
-    """The middles (L, 2) of a square grid's cells, row by row, as shares of width and height."""
+    """Return the middles (L, 2) of a square grid's cells, as fractions of width and height."""
     return grid_boxes(count)[:, :2]
 
 
 def inside(points, boxes, margin=0.0):
-    """Which of points (L, 2) lie in any of boxes (n, 4), or that near to one: (L,)."""
+    """Return for each of points (L, 2) whether it is within `margin` of any of boxes (n, 4)."""
     corner, opposite = boxes[:, None, :2] - margin, boxes[:, None, 2:] + margin
     return ((points >= corner) & (points <= opposite)).all(dim=2).any(dim=0)

@@ -1,11 +1,11 @@
-"""What the decoders that look at a grid have in common; see attention.py, transformer.py.
+"""The base class of the decoders that attend to a grid; see attention.py and transformer.py.
 
     features (P, L, E), captions (B, T) --attended--> hidden (B, T, H), weights (B, T, L)
-    hidden --score--> scores (B, T, V)                    weights: where each word was looked for
+    hidden --score--> scores (B, T, V)              weights: how much each word attends to each cell
 
-They are driven as `model.DecoderRNN` is: `forward` for whole captions, `begin` and `step` word by
-word. Picture p owns the captions p * k to p * k + k - 1, k = B / P, so that what hangs on the
-picture alone is computed once for all of them. Output t scores word t; output 0 would score
+They are used as `model.DecoderRNN` is: `forward` for whole captions, `begin` and `step` word by
+word. Picture p owns the captions p * k to p * k + k - 1, k = B / P, so that what depends on the
+picture only is computed once for all of them. Output t scores word t; output 0 would score
 `<start>`, which is given: it is zeros.
 
 Shape letters:  P pictures   B captions   T tokens   L grid cells   V vocabulary
@@ -18,59 +18,63 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from model import Dropout
-
 HEADS = 8           # of scaled dot-product attention; fewer where they do not divide the width
 
 
 class Decoder(nn.Module):
-    """What all have in common: how words and cells come in, and how a word comes out.
+    """A decoder without its middle: how words and cells come in, and how scores come out.
 
-    The vectors that are read are also the rows of the output layer. Their entries are N(0, 1/E),
-    so scores start small; times the root of E, words come in as loud as the normalised cells.
+    dropout: probability that a number of a word vector or of an output is set to zero in training.
 
-    dropout: share of word vectors and outputs silenced in training; the picture is spared.
-    A subclass adds `attended`, `begin` and `step`, and `shared`, see decoders/search.py.
+    A subclass adds `begin`, `step` and `attended`, or `hidden` in its place if it has no weights.
+    A class that adds to the loss defines `regularizer(weights, counts)`: from the weights
+    (B, T, L) of words and which of them count, (B, T), the sum over the captions, a scalar.
     """
+
+    grid = False            # True: reads the cells of a grid, features (P, L, E), not (P, E)
+    regularizer = None      # adds nothing to the loss
 
     def __init__(self, embed_size, hidden_size, vocab_size, dropout):
         super().__init__()
+        # A word has one vector, to be read and to be scored: the rows of the output layer. Entries
+        # are N(0, 1/E), so that scores start small; `read` scales them up to the size of the cells.
         self.words = nn.Embedding(vocab_size, embed_size)
         nn.init.normal_(self.words.weight, std=embed_size**-0.5)
         self.norm = nn.LayerNorm(embed_size)
         self.to_word = nn.Linear(hidden_size, embed_size)
         self.bias = nn.Parameter(torch.zeros(vocab_size))
-        self.drop = Dropout(dropout)
+        self.drop = nn.Dropout(dropout)
 
     def forward(self, features, captions):
-        """features (P, L, E), captions (B, T) -> scores (B, T, V), the whole sequence at once."""
+        """Score every word of captions (B, T), given features (P, L, E): scores (B, T, V)."""
         return self.score(self.hidden(features, captions))
 
     def hidden(self, features, captions):
-        """features (P, L, E), captions (B, T) -> what the scores are read off, (B, T, H)."""
+        """Return what the scores are computed from, (B, T, H); see `attended`."""
         return self.attended(features, captions)[0]
 
     def score(self, hidden):
-        """hidden (..., H) -> scores (..., V) of the word that comes next."""
+        """Score the next word, scores (..., V), from hidden (..., H)."""
         return functional.linear(self.to_word(self.drop(hidden)), self.words.weight, self.bias)
 
     def read(self, words):
-        """Ids (...) -> word vectors (..., E)."""
+        """Look up the vectors (..., E) of words, ids (...)."""
         return self.drop(self.words(words) * math.sqrt(self.words.embedding_dim))
 
     def cells(self, features):
-        """features (P, L, E) -> cells (P, L, E), which no encoder can make too loud or too faint.
+        """Normalise the cells of a grid, features (P, L, E), whatever the encoder's scale.
 
         ValueError: the features are not those of a grid.
         """
         if features.dim() != 3:
             raise ValueError(f"{type(self).__name__} looks at a grid, features (pictures, cells, "
-                             f"size), not {tuple(features.shape)}: give the encoder grid=True")
+                             f"size), not {tuple(features.shape)}: give the encoder grid=True, and "
+                             "say grid = True in the decoder's class")
         return self.norm(features)
 
 
-def captions_each(features, captions):
-    """How many captions each picture has; ValueError: not all the same."""
+def captions_per_picture(features, captions):
+    """Return how many captions each picture has; ValueError: not all have as many."""
     if len(captions) % len(features):
         raise ValueError(f"{len(captions)} captions cannot be shared evenly by "
                          f"{len(features)} pictures")
@@ -78,17 +82,21 @@ def captions_each(features, captions):
 
 
 def after_start(outputs):
-    """(B, T-1, ...) of the words after `<start>` -> (B, T, ...), zeros for `<start>` itself."""
+    """Put zeros for `<start>` before the outputs of the other words, (B, T-1, ...): (B, T, ...)."""
     return functional.pad(outputs, (0, 0, 1, 0))
 
 
-def split(inputs, pictures, heads):
-    """Divide (B, T, H) among heads, a picture's captions side by side: (P, M, k * T, H / M)."""
+def split_heads(inputs, pictures, heads):
+    """Divide inputs (B, T, H) among the heads and put a picture's captions in one row.
+
+    Returns (P, M, k * T, H / M), so that a picture's keys need not be copied for its captions.
+    """
     size = inputs.shape[2] // heads
     return inputs.reshape(pictures, -1, heads, size).transpose(1, 2)
 
 
 def open_forget_gates(bias):
-    """Start with forget gates open, so that what is read early is not lost on the way."""
+    """Set the biases (4H,) of an LSTM's forget gates to 1, in place."""
+    # Half shut, they would lose what is read early on the way.
     size = len(bias) // 4
     nn.init.ones_(bias.data[size : 2 * size])

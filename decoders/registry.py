@@ -1,25 +1,49 @@
 """The decoders by name, as settings and checkpoints call them.
 
-All have one interface: `forward` and `hidden` for a whole caption, `begin` and `step` for a word at
-a time. Those of GRIDS look at the cells of the feature map, those of POOLED at their mean. One of
-your own is added to either dict, by your own module: see EXTENDING.md.
+    name --build_decoder--> a decoder: forward, hidden and score, begin and step, grid, regularizer
+
+A decoder of your own is added to DECODERS by your own module: see docs/EXTENDING.md.
 """
 
-from collections import ChainMap
+import inspect
 from functools import partial
 
-from decoders.attention import AdaptiveAttention, SoftAttention, UpDown
+from decoders.adaptive import AdaptiveAttention
+from decoders.attention import SoftAttention, UpDown
 from decoders.transformer import ObjectTransformer, Transformer
 from model import DecoderRNN
 
-GRIDS = {"soft": SoftAttention, "adaptive": AdaptiveAttention, "updown": UpDown,
-         "transformer": Transformer, "objects": ObjectTransformer}
-POOLED = {"lstm_first": partial(DecoderRNN, inject="first"),
-          "lstm_every": partial(DecoderRNN, inject="every")}
-DECODERS = ChainMap(GRIDS, POOLED)      # and NAMES: views, which see what is added later
-NAMES = DECODERS.keys()
+DECODERS = {"soft": SoftAttention, "adaptive": AdaptiveAttention, "updown": UpDown,
+            "transformer": Transformer, "objects": ObjectTransformer,
+            "lstm_first": partial(DecoderRNN, inject="first"),
+            "lstm_every": partial(DecoderRNN, inject="every")}
+NAMES = DECODERS.keys()         # a view: it has what is added later
+COMMON = {"embed_size", "hidden_size", "vocab_size", "num_layers", "dropout"}   # arguments of all
 
 
-def build_decoder(name, vocab_size, **sizes):
-    """An untrained decoder; `sizes` are embed_size, hidden_size, num_layers and dropout."""
-    return DECODERS[name](vocab_size=vocab_size, **sizes)
+def build_decoder(name, vocab_size, **arguments):
+    """Build an untrained decoder; `arguments` are those in COMMON and some of `own_arguments`.
+
+    ValueError: the decoder takes no such argument, or takes it of another type.
+    """
+    own = own_arguments(name)
+    for key, value in arguments.items():
+        if key not in COMMON and not (key in own and type(value) is type(own[key])):
+            takes = ", ".join(f"{one}={default!r}" for one, default in own.items()) or "none"
+            raise ValueError(f"decoder {name} takes no argument {key!r:.40} with the value "
+                             f"{value!r:.40}; those of its own are: {takes}")
+    return DECODERS[name](vocab_size=vocab_size, **arguments)
+
+
+def wants_grid(name):
+    """Tell whether a decoder reads the cells of a grid, not one vector a picture."""
+    kind = DECODERS[name]
+    return (kind.func if isinstance(kind, partial) else kind).grid
+
+
+def own_arguments(name):
+    """Return the arguments that a decoder takes besides COMMON, with their defaults."""
+    # A checkpoint's header holds them as JSON, so only plain values can be arguments of its own.
+    declared = inspect.signature(DECODERS[name]).parameters.values()
+    return {one.name: one.default for one in declared
+            if one.name not in COMMON and type(one.default) in (int, float, bool, str)}

@@ -1,12 +1,12 @@
-"""Decoders without recurrence: every word looks at the words before it and at all cells at once.
+"""Decoders without recurrence: every word attends to the words before it and to all cells at once.
 
     cells (P, L, H) --encoder--> memory --decoder, for each word--> hidden (B, T, H)
 
     Transformer        Attention Is All You Need, Vaswani et al. 2017 (arXiv:1706.03762)
     ObjectTransformer  Transforming Objects into Words, Herdade et al. 2019 (arXiv:1906.05963)
 
-The interface is that of decoder.py. `forward` hides the future by a mask; `step` has none to hide,
-and keeps the keys and values of the words said so far.
+The interface is that of base.py. `forward` hides later words by a mask; `step` has none to hide,
+and keeps the keys and values of the words before.
 
 Shape letters:  P pictures   B captions   k = B / P   T tokens   L grid cells   V vocabulary
                 E embedding   H width of the model   N layers   M heads
@@ -17,97 +17,106 @@ import math
 import torch
 from torch import nn
 
-from decoders.base import HEADS, Decoder, after_start, captions_each, split
-from model import Dropout
+from decoders.base import HEADS, Decoder, after_start, captions_per_picture, split_heads
+from model import State
 
-WAVES = 16          # for each of the four numbers that say how two boxes lie
+WAVES = 16          # numbers that encode each of the four displacements of two boxes
 
-class MultiHead(nn.Module):
-    """Multi-head attention (section 3.2): each head asks its own question of the memory.
 
-    The memory is keys and values, computed apart so that they can be kept.
+class MultiHeadAttention(nn.Module):
+    """Multi-head attention (section 3.2): `key_value` makes keys and values, `forward` reads them.
+
+    They are two calls, so that keys and values can be kept from word to word.
     """
 
     def __init__(self, size):
         super().__init__()
         self.heads = math.gcd(HEADS, size)
         self.query = nn.Linear(size, size)
-        self.memory = nn.Linear(size, 2 * size)
+        self.key_value = nn.Linear(size, 2 * size)
         self.join = nn.Linear(size, size)
 
     def forward(self, inputs, memory, bias=None):
-        """inputs (B, T, H), memory (P, n, 2H) -> found (B, T, H), weights (P, M, k * T, n).
+        """Attend from inputs (B, T, H): found (B, T, H), weights (P, M, k * T, n).
 
-        bias: added to how well they fit; minus infinity forbids.
+        memory: keys and values, (P, n, 2H).  bias: added to the energies; minus infinity forbids.
         """
         pictures = len(memory)
-        queries = split(self.query(inputs), pictures, self.heads)              # (P, M, kT, H/M)
-        keys, values = (split(part, pictures, self.heads) for part in memory.chunk(2, dim=2))
-        fits = queries @ keys.transpose(2, 3) / math.sqrt(queries.shape[3])    # (P, M, kT, n)
-        weights = (fits if bias is None else fits + bias).softmax(dim=3)
+        queries = split_heads(self.query(inputs), pictures, self.heads)        # (P, M, kT, H/M)
+        keys, values = (split_heads(part, pictures, self.heads)
+                        for part in memory.chunk(2, dim=2))
+        energies = queries @ keys.transpose(2, 3) / math.sqrt(queries.shape[3])    # (P, M, kT, n)
+        weights = (energies if bias is None else energies + bias).softmax(dim=3)
         found = weights @ values                                               # eq. 1
         return self.join(found.transpose(1, 2).reshape(inputs.shape)), weights
 
 
 def feed_forward(size):
-    """Eq. 2: the same two layers at every place."""
+    """Build the two layers that are the same at every position, eq. 2."""
     return nn.Sequential(nn.Linear(size, 4 * size), nn.ReLU(), nn.Linear(4 * size, size))
 
 
 class EncoderLayer(nn.Module):
-    """Every cell looks at every cell, then thinks for itself."""
+    """Self-attention of the cells, then a feed-forward network."""
 
     def __init__(self, size, dropout):
         super().__init__()
-        self.look, self.think = MultiHead(size), feed_forward(size)
+        self.self_attention, self.feed_forward = MultiHeadAttention(size), feed_forward(size)
         self.norms = nn.ModuleList(nn.LayerNorm(size) for _ in range(2))
-        self.drop = Dropout(dropout)
+        self.drop = nn.Dropout(dropout)
 
     def forward(self, cells, bias=None):
-        """Cells (P, L, H) -> cells (P, L, H)."""
+        """Add both sublayers to the cells (P, L, H); bias: see `MultiHeadAttention`."""
         normed = self.norms[0](cells)
-        cells = cells + self.drop(self.look(normed, self.look.memory(normed), bias)[0])
-        return cells + self.drop(self.think(self.norms[1](cells)))
+        found, _ = self.self_attention(normed, self.self_attention.key_value(normed), bias)
+        cells = cells + self.drop(found)
+        return cells + self.drop(self.feed_forward(self.norms[1](cells)))
 
 
 class DecoderLayer(nn.Module):
-    """Every word looks at the words up to itself, then at the cells, then thinks for itself."""
+    """Masked self-attention of the words, cross-attention to the cells, a feed-forward network."""
 
     def __init__(self, size, dropout):
         super().__init__()
-        self.recall, self.look, self.think = MultiHead(size), MultiHead(size), feed_forward(size)
+        self.self_attention = MultiHeadAttention(size)
+        self.cross_attention = MultiHeadAttention(size)
+        self.feed_forward = feed_forward(size)
         self.norms = nn.ModuleList(nn.LayerNorm(size) for _ in range(3))
-        self.drop = Dropout(dropout)
+        self.drop = nn.Dropout(dropout)
 
-    def forward(self, words, past, memory, future):
-        """Words (B, T, H), keys and values of the t words before them (B, t, 2H) and of the cells
-        (P, L, 2H), mask (T, t + T) -> words, past (B, t + T, 2H), weights (P, M, k * T, L)."""
+    def forward(self, words, past, memory, mask):
+        """Add the three sublayers to words (B, T, H): words, past, weights (P, M, k * T, L).
+
+        past: keys and values of the t words before, (B, t, 2H), to which those of `words` are
+        added.  memory: keys and values of the cells, (P, L, 2H).  mask (T, t + T): minus infinity
+        where a word would see a later one.
+        """
         normed = self.norms[0](words)
-        past = torch.cat([past, self.recall.memory(normed)], dim=1)
-        words = words + self.drop(self.recall(normed, past, future)[0])
-        found, weights = self.look(self.norms[1](words), memory)
+        past = torch.cat([past, self.self_attention.key_value(normed)], dim=1)
+        words = words + self.drop(self.self_attention(normed, past, mask)[0])
+        found, weights = self.cross_attention(self.norms[1](words), memory)
         words = words + self.drop(found)
-        return words + self.drop(self.think(self.norms[2](words))), past, weights
+        return words + self.drop(self.feed_forward(self.norms[2](words))), past, weights
 
 
 class Transformer(Decoder):
-    """Attention Is All You Need: an encoder in which cells look at cells, and a decoder.
+    """Attention Is All You Need: an encoder of the cells and a decoder of the words.
 
-    Here each layer is normalised before its work, not after ("pre-norm"): the words' way through
-    the layers is then a plain sum, which learns without a long warm-up. Positions are the paper's
-    sinusoids, which end at no longest caption; the cells, numbered row by row, get them too.
+    Positions are the paper's sinusoids, which set no longest caption; the cells, numbered row by
+    row, have them too. `weights` are the mean of the last layer's heads.
 
     hidden_size: the width of the model.  num_layers: of the encoder and of the decoder.
-    dropout: also of what each layer adds, so 0.1 rather than the LSTM's 0.5.
-    `weights` are the mean of the last layer's heads.
+    dropout: also of what each sublayer adds, so 0.1 rather than the LSTM's 0.5.
     """
 
-    shared = 1          # of the state: the cells' keys and values
+    grid = True
 
     def __init__(self, embed_size, hidden_size, vocab_size, num_layers=1, dropout=0.0):
         super().__init__(embed_size, hidden_size, vocab_size, dropout)
         self.from_cell = nn.Linear(embed_size, hidden_size)
         self.from_word = nn.Linear(embed_size, hidden_size)
+        # Each sublayer normalises its input, not its output as in the paper ("pre-norm"): the way
+        # through the layers is then a plain sum, which learns without a long warm-up.
         layers = range(num_layers)
         self.encoder = nn.ModuleList(EncoderLayer(hidden_size, dropout) for _ in layers)
         self.decoder = nn.ModuleList(DecoderLayer(hidden_size, dropout) for _ in layers)
@@ -117,27 +126,27 @@ class Transformer(Decoder):
                 nn.init.xavier_uniform_(module.weight)
 
     def attended(self, features, captions):
-        """features (P, L, E), captions (B, T) -> hidden (B, T, H), weights (B, T, L)."""
-        past, memory = self.begin(features)
-        past = past.repeat_interleave(captions_each(features, captions), 0)
-        hidden, _, weights = self.decode(captions[:, :-1], past, memory)
+        """Return hidden (B, T, H) and weights (B, T, L) for features (P, L, E), captions (B, T)."""
+        state = self.begin(features)
+        past = state.own[0].repeat_interleave(captions_per_picture(features, captions), 0)
+        hidden, _, weights = self.decode(captions[:, :-1], past, *state.shared)
         return after_start(hidden), after_start(weights)
 
     def begin(self, features):
-        """features (P, L, E) -> state: keys and values, in every layer, of no words yet
-        (P, N, 0, 2H) and of the cells (P, N, L, 2H)."""
+        """Read the picture, features (P, L, E): own is every layer's keys and values of no words
+        yet (P, N, 0, 2H), shared is those of the cells (P, N, L, 2H)."""
         cells = self.encode(features)
-        memory = torch.stack([layer.look.memory(cells) for layer in self.decoder], dim=1)
-        return memory[:, :, :0], memory
+        memory = torch.stack([layer.cross_attention.key_value(cells) for layer in self.decoder],
+                             dim=1)
+        return State(own=(memory[:, :, :0],), shared=(memory,))
 
     def step(self, words, state):
-        """words (B,), state -> scores (B, V) of the next word, state."""
-        past, memory = state
-        hidden, past, _ = self.decode(words.unsqueeze(1), past, memory)
-        return self.score(hidden[:, 0]), (past, memory)
+        """Read one word of each caption, words (B,): scores (B, V) of the next one, state."""
+        hidden, past, _ = self.decode(words.unsqueeze(1), *state.own, *state.shared)
+        return self.score(hidden[:, 0]), State((past,), state.shared)
 
     def encode(self, features):
-        """features (P, L, E) -> what the encoder makes of them (P, L, H)."""
+        """Run the encoder on features (P, L, E): cells (P, L, H)."""
         cells = self.from_cell(self.cells(features))
         cells = cells + positions(0, cells)
         for layer, bias in zip(self.encoder, self.biases(cells), strict=True):
@@ -145,53 +154,55 @@ class Transformer(Decoder):
         return self.encoder_norm(cells)
 
     def biases(self, cells):
-        """For each layer of the encoder, what is added to how well two cells fit: nothing."""
+        """Return what each layer of the encoder adds to its energies: nothing."""
         return [None] * len(self.encoder)
 
     def decode(self, words, past, memory):
-        """words (B, T) after the t in past (B, N, t, 2H), memory (P, N, L, 2H) -> hidden (B, T, H),
-        past (B, N, t + T, 2H), weights (B, T, L)."""
+        """Run the decoder on words (B, T): hidden (B, T, H), past, weights (B, T, L).
+
+        past: keys and values (B, N, t, 2H) of the t words before; returned with T more.
+        memory: those of the cells, (P, N, L, 2H).
+        """
         before, shape = past.shape[2], words.shape
         words = self.from_word(self.read(words))
         words = words + positions(before, words)
-        future = words.new_full((shape[1], before + shape[1]), -math.inf).triu(before + 1)
+        mask = words.new_full((shape[1], before + shape[1]), -math.inf).triu(before + 1)
         grown = []
         for layer, *kept in zip(self.decoder, past.unbind(1), memory.unbind(1), strict=True):
-            words, past, weights = layer(words, *kept, future)
+            words, past, weights = layer(words, *kept, mask)
             grown.append(past)
         weights = weights.mean(dim=1).view(*shape, -1)
         return self.decoder_norm(words), torch.stack(grown, dim=1), weights
 
 
 def sinusoids(values, size):
-    """Numbers (...) as waves (..., size), wave lengths from 2 pi to 20,000 pi (section 3.5)."""
+    """Encode values (...) as waves (..., size) of lengths 2 pi to 20,000 pi (section 3.5)."""
     rates = 10_000 ** -(torch.arange(0, size, 2, device=values.device) / size)
     angles = values.unsqueeze(-1) * rates
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[..., :size]
 
 
 def positions(first, inputs):
-    """What tells the places of inputs (B, T, H) apart, the first of which is `first`: (T, H)."""
+    """Return the position encodings (T, H) of inputs (B, T, H), counted from `first`."""
     places = torch.arange(first, first + inputs.shape[1], device=inputs.device)
     return sinusoids(places, inputs.shape[2]).to(inputs.dtype)
 
 
 class ObjectTransformer(Transformer):
-    """Transforming Objects into Words: an encoder that knows how they lie to each other.
+    """Transforming Objects into Words: a Transformer whose encoder knows where the boxes lie.
 
-    For every pair of boxes, distance and relative size become a weight that multiplies their
-    attention; it starts for each layer and head at random and is learned. Here the boxes are the
-    cells of a square grid, and positions are kept, so the geometry is all that differs from
-    `Transformer`; alone it would not know left from right.
+    Distance and relative size of two boxes become a geometric weight that multiplies their
+    attention, which is all that differs from `Transformer`. Here the boxes are the cells of a
+    square grid, and the position encodings stay, since distances do not tell left from right.
     """
 
     def __init__(self, embed_size, hidden_size, vocab_size, num_layers=1, dropout=0.0):
         super().__init__(embed_size, hidden_size, vocab_size, num_layers, dropout)
-        heads = self.encoder[0].look.heads
+        heads = self.encoder[0].self_attention.heads
         self.geometry = nn.ModuleList(nn.Linear(4 * WAVES, heads) for _ in range(num_layers))
 
     def biases(self, cells):
-        """For each layer of the encoder, the logarithm of the geometric weights (M, L, L)."""
+        """Return the logarithm of the geometric weights (M, L, L) for each layer of the encoder."""
         apart = displacements(grid_boxes(cells.shape[1], cells.device))
         waves = sinusoids(100 * apart, WAVES).flatten(-2)                      # Emb: (L, L, 4 * 16)
         weights = (layer(waves).relu() for layer in self.geometry)             # eq. 7: (L, L, M)
@@ -200,7 +211,10 @@ class ObjectTransformer(Transformer):
 
 
 def grid_boxes(count, device=None):
-    """The boxes (L, 4) of a square grid's cells, row by row; ValueError: it is not square."""
+    """Return the boxes (L, 4) of a square grid's cells, row by row; ValueError: it is not square.
+
+    A box is the x and y of its middle, its width and its height, as shares of the picture's side.
+    """
     side = math.isqrt(count)
     if side * side != count:
         raise ValueError(f"ObjectTransformer needs a square grid, not {count} cells")
@@ -211,11 +225,11 @@ def grid_boxes(count, device=None):
 
 
 def displacements(boxes):
-    """How box n lies, seen from box m: boxes (..., L, 4) -> (..., L, L, 4), logarithms (eq. 6).
+    """Return the displacements (..., L, L, 4) of boxes (..., L, 4), as logarithms (eq. 6).
 
-    A box is the x and y of its middle, its width and its height.
+    Entry m, n is how box n lies, seen from box m: distance in x and y, width and height.
     """
     middle, size = boxes.split(2, dim=-1)
     apart = (middle.unsqueeze(-2) - middle.unsqueeze(-3)).abs() / size.unsqueeze(-2)
     larger = size.unsqueeze(-3) / size.unsqueeze(-2)
-    return torch.cat([apart.clamp(min=1e-3), larger], dim=-1).log()    # 1e-3: of itself, 0
+    return torch.cat([apart.clamp(min=1e-3), larger], dim=-1).log()    # a box's own distance is 0

@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 
 from captioning.checkpoint import load_captioner
-from captioning.ensemble import Ensemble
-from captioning.evaluation import evaluate_together, report_of
+from captioning.ensemble import Ensemble, combine
+from captioning.evaluation import evaluate, report_of
 from captioning.objectives import caption_loss
 from captioning.settings import settings_of
 from coco.checkup import readable
@@ -146,7 +146,7 @@ def climb(ladder, rung, seed):
         captioners = [load_captioner(ladder.run(one), ladder.device) for one in runs]
         about |= {"runs": runs, "parameters": sum(map(parameters, captioners)),
                   "val_loss": loss_per_word(captioners, val)}
-        report, results, each = evaluate_together(captioners, val, rung.search, meteor=True)
+        report, results, each = evaluate(combine(captioners), val, rung.search, slow=True)
     result = {**about, **report, **prose([one["caption"] for one in results]),
               "torch": torch.__version__, "threads": torch.get_num_threads()}
     write_json(each_of(ladder.results, rung.name, seed), [round(score, 4) for score in each])
@@ -162,18 +162,15 @@ def parameters(captioner):
 
 @torch.no_grad()
 def loss_per_word(captioners, split):
-    """Return the cross-entropy per word of a split under teacher forcing.
-
-    Several captioners are measured as an ensemble.
-    """
+    """Return the cross-entropy per word of a split under teacher forcing, by an ensemble."""
     ensemble = Ensemble(captioners)
-    data, features = CaptionData(split, ensemble.vocab), ensemble.features(split)
+    data, features = CaptionData(split, ensemble.vocab), ensemble.features(split)[0]
     total, words = 0.0, 0
-    for index in data.order(BATCH_SIZE, seed=0, epoch=0):
-        embedded = ensemble.embed(features[data.picture[index]])
-        lengths = data.lengths[index].to(embedded.device)
-        captions = data.captions[index, :int(lengths.max())].to(embedded.device)
-        loss, count = caption_loss(ensemble(embedded, captions), captions, lengths)
+    for rows in data.order(BATCH_SIZE):
+        embedded = ensemble.embed(features[rows.pictures])
+        lengths = data.lengths[rows.captions].to(embedded.device)
+        captions = data.captions[rows.captions, :int(lengths.max())].to(embedded.device)
+        loss, count = caption_loss(ensemble.decoder(embedded, captions), captions, lengths)
         total, words = total + loss.item(), words + count.item()
     return total / words
 

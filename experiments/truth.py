@@ -16,12 +16,11 @@ import argparse
 
 from captioning.checkpoint import load_captioner
 from captioning.evaluation import evaluate
-from captioning.pointing import looked, mentions, read_boxes, report
+from captioning.pointing import caption_with_weights, mentions, read_boxes, report
 from captioning.settings import settings_of
 from coco.dataset import read_split
 from decoders.registry import NAMES, wants_grid
 from decoders.search import Search
-from encoders.features import cached_features
 from experiments.harness import Experiment, add_options, folders, markdown
 from scenes.claims import KINDS, tally
 from scenes.dataset import read_graphs
@@ -59,8 +58,8 @@ def judge(captioner, data, name):
     found = {"CIDEr": scores["CIDEr"],
              "claims": tally([one["caption"] for one in results], graphs)}
     if captioner.architecture["encoder"]["grid"]:
-        grids = cached_features(captioner.encoder.backbone, captioner.transform, split)[0]
-        captions, weights = looked(captioner, grids, BEAM)
+        grids = captioner.features(split)[0]
+        captions, weights = caption_with_weights(captioner, grids, BEAM)
         named = mentions(captions, weights, read_boxes(data, split), captioner.vocab)
         found["pointing"] = {rule: {"words": len(named.peaks), "right": right, "random": random}
                              for rule, (right, random, _) in report(named).items()}

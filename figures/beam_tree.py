@@ -14,8 +14,10 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import torch
 
-from decoders.search import FORBIDDEN, Hypothesis, Search, log_probabilities, restrict
+from decoders.rules import FORBIDDEN, log_probabilities, restrict
+from decoders.search import Hypothesis, Search
 from figures.pictures import ACCENT, QUIET
+from model import State
 from vocabulary import END_ID, START_ID
 
 INK = "#262626"
@@ -30,7 +32,7 @@ class Node:
     parent: "Node | None" = None
     gain: float = 0.0                           # log-probability of the word; 0 when it waits
     total: float = 0.0                          # log-probability of all words so far
-    state: tuple = field(default=(), repr=False)
+    state: State | None = field(default=None, repr=False)
 
     def path(self):
         """Return the nodes from START to this one."""

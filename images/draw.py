@@ -14,7 +14,6 @@ from PIL import Image
 
 from caption import SHIPPED
 from captioning.checkpoint import load_captioner
-from captioning.evaluation import describe
 from coco.dataset import open_picture, read_split
 from figures.pictures import ACCENT, QUIET, plot_history, wrap
 from training.loop import read_history
@@ -80,8 +79,8 @@ def captions(scenes):
     photos = [Image.fromarray(photo).convert("RGB")
               for photo in (skimage.data.camera(), skimage.data.coffee())]
     drawn = [open_picture(picture.file) for picture in scenes]
-    sentences = describe(load_captioner(SCENES), drawn)
-    sentences += describe(load_captioner(PHOTOS), photos)
+    described = load_captioner(SCENES).describe(drawn) + load_captioner(PHOTOS).describe(photos)
+    sentences = [best for best, *_ in described]
     figure, axes = plt.subplots(1, 4, figsize=(11, 3.3), layout="constrained")
     for axis, picture, sentence in zip(axes, [*drawn, *photos], sentences, strict=True):
         picture = picture.copy()

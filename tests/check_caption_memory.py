@@ -1,10 +1,10 @@
-"""Captioning takes no more memory for ten thousand pictures than for a thousand.
+"""Check that caption.py takes no more memory for ten thousand pictures than for a thousand.
 
 Run from the repository's root: python tests/check_caption_memory.py --pictures 10000
 
-One picture in 200 is broken. caption.py describes them all and writes a gallery, with an untrained
-captioner on small pictures unless --checkpoint names another; meanwhile its anonymous memory, what
-neither a file nor another process could give back, is sampled. Past the first half it may not grow.
+One picture in 200 is broken. caption.py describes all and writes a gallery, with an untrained
+captioner on small pictures unless --checkpoint names another. Meanwhile its anonymous memory, which
+belongs to no file and to no other process, is measured. In the second half it may not grow.
 """
 
 import argparse
@@ -21,7 +21,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from captioning.checkpoint import Captioner, save_captioner
+from captioning.captioner import Captioner
+from captioning.checkpoint import save_captioner
 from encoders.backbones import Transform
 from vocabulary import Vocabulary
 
@@ -30,7 +31,7 @@ ALLOWED = 16                # megabytes that the second half may add to the firs
 
 
 def make_pictures(folder, count):
-    """`count` pictures of the size of photographs, every 200th one cut short; how many those are.
+    """Write `count` pictures as large as photographs, every 200th cut short; return how many are.
     """
     random = np.random.default_rng(0)
     for number in range(DIFFERENT):
@@ -44,7 +45,7 @@ def make_pictures(folder, count):
 
 
 def make_captioner(path):
-    """An untrained captioner that reads pictures small, so that the check is quick."""
+    """Write an untrained captioner that reads pictures at 64 x 64, so that the check is quick."""
     architecture = {"encoder": {"backbone": "efficientnet_lite0", "grid": False},
                     "decoder": {"embed_size": 64, "hidden_size": 64, "num_layers": 1,
                                 "name": "lstm_first", "dropout": 0.0}}
@@ -54,7 +55,7 @@ def make_captioner(path):
 
 
 def anonymous(process):
-    """Megabytes of memory that belong to a process and to no file."""
+    """Return the memory of a process that belongs to no file, in megabytes."""
     status = Path(f"/proc/{process.pid}/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("RssAnon"))
@@ -63,7 +64,11 @@ def anonymous(process):
 
 
 def watch(command):
-    """Run a command: its exit status, and (lines it has written, megabytes) twice a second."""
+    """Run a command and measure it twice a second.
+
+    Returns its exit status, (bytes written so far, megabytes) of each measurement, the number of
+    lines it wrote and the number of pictures it could not read.
+    """
     samples = []
     with tempfile.TemporaryFile("w+") as lines, tempfile.TemporaryFile("w+") as errors:
         child = subprocess.Popen(command, stdout=lines, stderr=errors)

@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 
 from captioning.checkpoint import load_captioner
-from captioning.evaluation import caption_features
 from captioning.settings import RECIPES, CaptioningSettings
 from captioning.task import Captioning
 from encoders.features import encode_split
@@ -47,7 +46,7 @@ def captions_on(device, folder, split):
     encode_split(captioner.encoder.backbone, captioner.transform, split.first(64))     # warm
     began = time.monotonic()
     features = encode_split(captioner.encoder.backbone, captioner.transform, split)
-    sentences = [found[0] for found in caption_features(captioner, features[0])]
+    sentences = [found[0] for found in captioner.sentences(features[0])]
     return sentences, len(sentences) / (time.monotonic() - began)
 
 

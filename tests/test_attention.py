@@ -12,13 +12,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from decoders.attention import AdaptiveAttention, SoftAttention, UpDown, penalty
+from decoders.adaptive import AdaptiveAttention
+from decoders.attention import SoftAttention, UpDown, penalty
 from decoders.search import Search, search
 from decoders.transformer import ObjectTransformer, Transformer
 from system.processor import trains_in_bfloat16
 from tests.interface import (
-    check_that_a_pictures_rows_share_what_is_its_own,
     check_that_rows_can_be_reordered,
+    check_that_shared_rows_serve_all_captions,
     check_that_steps_give_the_whole_sequence,
 )
 from vocabulary import END_ID, START_ID, UNK_ID
@@ -74,7 +75,7 @@ def test_a_state_is_batch_first_and_can_be_reordered(kind):
 
 @EVERY_KIND
 def test_what_belongs_to_a_picture_serves_all_its_rows(kind):
-    check_that_a_pictures_rows_share_what_is_its_own(decoder(kind), *grids_and_captions())
+    check_that_shared_rows_serve_all_captions(decoder(kind), *grids_and_captions())
 
 
 @EVERY_KIND
@@ -182,7 +183,7 @@ def test_one_batch_learned_by_heart_comes_back_word_for_word(kind):
         loss.backward()
         optimizer.step()
     for method in ("greedy", "beam"):
-        found = search(model, features, Search(method, max_length=T + 2, stutter=True))
+        found = search(model, features, Search(method, max_length=T + 2, allow_repetition=True))
         assert [picture[0].words for picture in found] == captions.tolist()
 
 
@@ -269,8 +270,8 @@ class Plain:
         return [cell / np.sqrt((cell**2).mean() + 1e-5) * self.weights["norm.weight"]
                 + self.weights["norm.bias"] for cell in centred]
 
-    def look(self, hidden, cells):
-        """Additive attention: where to look, cell by cell, and what is seen there."""
+    def attend(self, hidden, cells):
+        """Additive attention, cell by cell: context, weights."""
         energies = [self.linear("attention.energy", np.tanh(
             self.linear("attention.keys", cell) + self.linear("attention.query", hidden))).item()
             for cell in cells]
@@ -298,7 +299,7 @@ def show_attend_and_tell(plain, features, caption):
     start = np.tanh(plain.linear("initial", sum(cells) / L))
     hidden, memory = start[:H], start[H:]
     for word in caption[:-1]:
-        z, alpha = plain.look(hidden, cells)                           # eq. 4 to 6, 13
+        z, alpha = plain.attend(hidden, cells)                           # eq. 4 to 6, 13
         z = sigmoid(plain.linear("beta", hidden)) * z
         i, f, o, g = np.split(plain.linear("from_word", plain.word(word)) + plain.linear(
             "from_past", np.concatenate([hidden, z])), 4)              # eq. 1
@@ -322,7 +323,7 @@ def up_down(plain, features, caption):
             + plain.linear("from_word", plain.word(word)), 4)          # eq. 1, 2
         memory1 = sigmoid(f) * memory1 + sigmoid(i) * np.tanh(g)
         hidden1 = sigmoid(o) * np.tanh(memory1)
-        v, alpha = plain.look(hidden1, cells)                          # eq. 3 to 5
+        v, alpha = plain.attend(hidden1, cells)                          # eq. 3 to 5
         i, f, o, g = np.split(plain.linear("language", np.concatenate([v, hidden1, hidden2])), 4)
         memory2 = sigmoid(f) * memory2 + sigmoid(i) * np.tanh(g)       # eq. 1, 6
         hidden2 = sigmoid(o) * np.tanh(memory2)

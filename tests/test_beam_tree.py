@@ -15,8 +15,9 @@ from vocabulary import END_ID, START_ID, UNK_ID, Vocabulary
 
 WORDS = 12
 RULES = [Search(captions=3), Search(beam=1), Search(beam=5, captions=5, length_penalty=0.0),
-         Search(captions=3, stutter=True, suppress_unk=False), Search(captions=3, max_length=4),
-         Search(beam=4, captions=4, min_length=7, no_repeat=2, max_length=12)]
+         Search(captions=3, allow_repetition=True, suppress_unk=False),
+         Search(captions=3, max_length=4),
+         Search(beam=4, captions=4, no_repeat_ngram=2, max_length=12)]
 
 
 @pytest.fixture(autouse=True)

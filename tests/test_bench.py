@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from captioning import evaluation
+from captioning.captioner import Captioner
 from coco.dataset import read_split
 from data_loader import tokenized
 from decoders.search import Search, search
@@ -265,9 +265,9 @@ def test_the_usual_vocabulary_is_ours(root):
 
 def test_captions_are_compared_once_they_agree(setup, monkeypatch):
     assert set(bench_rows.beam(setup)) == {"beam_ratio", "beam_rate"}
-    found = evaluation.caption_features
-    monkeypatch.setattr(evaluation, "caption_features", lambda *all: found(*all[:2], Search(
-        method="greedy", max_length=4)))
+    found = Captioner.sentences
+    monkeypatch.setattr(Captioner, "sentences", lambda captioner, features, search: found(
+        captioner, features, Search(method="greedy", max_length=4)))
     with pytest.raises(Unequal, match="the captions"):
         bench_rows.beam(setup)
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ import torch
 from PIL import Image
 
 import caption
-from caption import describe_files, find_pictures
-from captioning.checkpoint import Captioner, save_captioner
-from captioning.evaluation import describe
+from captioning import photos as photo_files
+from captioning.captioner import Captioner
+from captioning.checkpoint import save_captioner
+from captioning.photos import Described, describe_files, find_pictures
 from coco.dataset import open_picture
 from decoders.search import Search
 from encoders.backbones import transform_of
@@ -91,10 +93,10 @@ def test_every_picture_gets_its_own_sentence_and_a_broken_one_its_reason(caption
                                                                         monkeypatch):
     files = find_pictures([photos, photos / "absent.jpg"])
     whole = [file for file in files if file.name not in ("broken.jpg", "absent.jpg")]
-    one_by_one = {file: describe(captioner, [open_picture(file)])[0] for file in whole}
+    one_by_one = {file: captioner.describe([open_picture(file)])[0][0] for file in whole}
     assert len(set(one_by_one.values())) > 1
-    for at_once in (1, 2, 3, 4, 32):
-        monkeypatch.setattr(caption, "AT_ONCE", at_once)
+    for size in (1, 2, 3, 4, 32):
+        monkeypatch.setattr(photo_files, "BATCH_SIZE", size)
         found = list(describe_files(captioner, files))
         assert [one.file for one in found] == files
         assert {one.file: one.sentences[0] for one in found if not one.error} == one_by_one
@@ -117,13 +119,53 @@ def test_pictures_are_read_as_they_are_needed(captioner, photos, monkeypatch):
         opened.append(path)
         return open_picture(path, remedy)
 
-    monkeypatch.setattr(caption, "open_picture", counted)
-    monkeypatch.setattr(caption, "AT_ONCE", 2)
-    described = describe_files(captioner, [photos / "a.jpg"] * 100)
+    monkeypatch.setattr(photo_files, "open_picture", counted)
+    monkeypatch.setattr(photo_files, "BATCH_SIZE", 2)
+    described = describe_files(captioner, [photos / "a.jpg", photos / "e.png"] * 50)
     for _ in range(3):
         next(described)
     described.close()
     assert len(opened) <= 6
+
+
+DRAWN = Search("sample", captions=3, temperature=2.0, seed=5)
+
+
+def test_what_is_sampled_of_a_picture_depends_on_it_and_the_seed_only(captioner, photos,
+                                                                     monkeypatch):
+    files = find_pictures([photos])
+    every = {one.file: one.sentences for one in describe_files(captioner, files, DRAWN)}
+    monkeypatch.setattr(photo_files, "BATCH_SIZE", 2)
+    for file in files[::-1]:
+        assert [one.sentences for one in describe_files(captioner, [file], DRAWN)] == [every[file]]
+    other = [one.sentences for one in describe_files(captioner, files, replace(DRAWN, seed=6))]
+    assert other != list(every.values())
+
+
+def test_pictures_are_sampled_with_random_numbers_of_their_own(captioner, photos):
+    """Copies of a picture get other sentences: what differs between pictures is not only them."""
+    for number in range(4):
+        shutil.copy(photos / "a.jpg", photos / f"copy {number}.jpg")
+    found = describe_files(captioner, sorted(photos.glob("copy*")), DRAWN)
+    assert len({tuple(one.sentences) for one in found}) > 1
+
+
+def options(*given):
+    """The options of a command line that describes one photo."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["caption.py", "a.jpg", *map(str, given)])
+        return caption.arguments()
+
+
+def test_options_become_the_search_they_name():
+    assert caption.search_of(options()) == Search()
+    assert caption.search_of(options("--beam", 5, "--captions", 2, "--no-repeat", 3)) == Search(
+        beam=5, captions=2, no_repeat_ngram=3)
+    assert caption.search_of(options("--sample", 4)) == Search("sample", captions=4)
+    assert caption.search_of(options(
+        "--sample", 4, "--temperature", 0.7, "--top-k", 9, "--top-p", 0.9, "--no-repeat", 2,
+        "--seed", 7)) == Search("sample", captions=4, temperature=0.7, top_k=9, top_p=0.9,
+                                no_repeat_ngram=2, seed=7)
 
 
 def command(*options, launcher=(), cwd=ROOT, **environment):
@@ -160,21 +202,49 @@ def run_here(monkeypatch, *options):
     return end.value.code
 
 
-def test_processes_that_share_the_work_write_what_one_writes(checkpoint, photos, tmp_path,
-                                                             monkeypatch, capsys):
-    options = (photos, photos / "absent.jpg", "--checkpoint", checkpoint, "--device", "cpu")
+def test_two_processes_write_what_one_writes(checkpoint, photos, tmp_path, monkeypatch,
+                                         capsys):
+    options = (photos, photos / "absent.jpg", "--checkpoint", checkpoint, "--device", "cpu",
+               "--sample", 2)
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    shared = command(*options, "--gallery", tmp_path / "shared.html", launcher=launcher)
-    assert run_here(monkeypatch, *options, "--gallery", tmp_path / "alone.html") == 1
-    alone = capsys.readouterr().out
-    assert shared.stdout == alone and len(alone.splitlines()) == 6
-    assert shared.returncode == 1 and shared.stderr.count("absent.jpg is missing") == 1
-    assert (tmp_path / "shared.html").read_bytes() == (tmp_path / "alone.html").read_bytes()
+    two = command(*options, "--gallery", tmp_path / "two.html", launcher=launcher)
+    assert run_here(monkeypatch, *options, "--gallery", tmp_path / "one.html") == 1
+    one = capsys.readouterr().out
+    assert two.stdout == one and len(one.splitlines()) == 12
+    assert two.returncode == 1 and two.stderr.count("absent.jpg is missing") == 1
+    assert (tmp_path / "two.html").read_bytes() == (tmp_path / "one.html").read_bytes()
+
+
+def test_sampled_captions_are_written_side_by_side_and_shown_as_equals(checkpoint, photos, tmp_path,
+                                                                      monkeypatch, capsys):
+    base = (photos / "a.jpg", "--checkpoint", checkpoint, "--device", "cpu", "--sample", 4)
+    assert run_here(monkeypatch, *base, "--gallery", tmp_path / "page.html") == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [path for path, _ in lines] == [str(photos / "a.jpg")] * 4
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count('class="caption"') == 4 and "sample, " in page
+    assert run_here(monkeypatch, *base, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["captions"] == [sentence for _, sentence in lines]
 
 
 @pytest.mark.parametrize("options, answer", [
-    (("--beam", 0), "--beam takes a whole number"),
-    (("--captions", 4), "--captions one from 1 to --beam"),
+    (("--beam", 0), "--beam takes a whole number of 1 or more, not 0"),
+    (("--captions", 4), "--captions takes a whole number from 1 to that of --beam"),
+    (("--captions", 0), "--captions takes a whole number of 1"),
+    (("--sample", 0), "--sample takes a whole number of 1"),
+    (("--sample", 2, "--beam", 3), "--beam is for beams: leave it or --sample out"),
+    (("--sample", 2, "--captions", 2), "--captions is for beams"),
+    (("--temperature", 0.5), "--temperature is for sampling: add --sample N"),
+    (("--top-k", 5), "--top-k is for sampling"), (("--top-p", 0.9), "--top-p is for sampling"),
+    (("--seed", 1), "--seed is for sampling"),
+    (("--sample", 2, "--temperature", 0), "--temperature takes a number above 0, not 0.0"),
+    (("--sample", 2, "--temperature", "nan"), "--temperature takes a number above 0"),
+    (("--sample", 2, "--temperature", "inf"), "--temperature takes a number above 0"),
+    (("--sample", 2, "--top-k", 0), "--top-k takes a whole number of 1"),
+    (("--sample", 2, "--top-p", 1.5), "--top-p takes a number above 0 and at most 1, not 1.5"),
+    (("--sample", 2, "--top-p", 0), "--top-p takes a number above 0"),
+    (("--sample", 2, "--seed", -1), "--seed takes a whole number from 0"),
+    (("--no-repeat", 0), "--no-repeat takes a whole number of 1"),
     (("--references", "x.json"), "add --gallery"),
     (("--checkpoint", "absent.safetensors"), "absent.safetensors is not there"),
     (("--gallery", "a.jpg/page.html"), "cannot be written"),
@@ -189,28 +259,39 @@ def test_the_command_answers_bad_input_with_one_sentence(checkpoint, photos, opt
 
 
 def test_a_name_with_a_line_break_stays_on_one_line():
-    found = caption.Described(Path("a\nb\t\x1b[2J.jpg"), ["a dog"])
+    found = Described(Path("a\nb\t\x1b[2J.jpg"), ["a dog"])
     assert caption.lines_of(found, as_json=False) == "a?b??[2J.jpg\ta dog"
     assert json.loads(caption.lines_of(found, as_json=True))["file"] == "a\nb\t\x1b[2J.jpg"
 
 
-def test_a_photo_is_described_without_what_is_slow_to_import(checkpoint, photos):
-    slow = "torchvision", "nltk", "scipy", "matplotlib", "sympy", "torch._dynamo", "pycocotools"
+def test_a_photo_is_described_without_importing_what_it_does_not_need(checkpoint, photos):
+    """Neither what is slow, nor what scores, checks a dataset, makes a page or combines captioners.
+    """
+    packages = {"torchvision", "nltk", "scipy", "matplotlib", "sympy", "pycocotools", "jinja2",
+                "pycocoevalcap", "scoring", "training", "figures"}
+    modules = {"torch._dynamo", "coco.checkup", "captioning.gallery", "captioning.ensemble",
+               "captioning.evaluation"}
+    code = ("import json, sys; sys.argv[0] = 'caption.py'; import caption; caption.main()\n"
+            "print(json.dumps(list(sys.modules)))")
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "caption.py", photos / "a.jpg", "--checkpoint",
-         checkpoint, "--device", "cpu"], text=True, capture_output=True, cwd=ROOT)
-    assert done.returncode == 0 and "a.jpg\t" in done.stdout
-    imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines() if "|" in line}
-    assert "torch" in imported and not imported.intersection(slow)
+        [sys.executable, "-c", code, photos / "a.jpg", "--checkpoint", checkpoint, "--device",
+         "cpu"], text=True, capture_output=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    said, imported = done.stdout.splitlines()
+    assert "a.jpg\t" in said
+    imported = set(json.loads(imported))
+    assert {"torch", "captioning.photos"} <= imported
+    assert not imported & modules and not {name.split(".")[0] for name in imported} & packages
 
 
 def test_the_captioner_in_the_box_needs_no_network_and_nothing_beside_it(photos, tmp_path):
     if not caption.SHIPPED.exists():
         pytest.skip("no captioner in the box")
     house = tmp_path / "house"
-    (house / "checkpoints").mkdir(parents=True)
-    for module in ROOT.glob("*.py"):
-        shutil.copy(module, house)
+    shutil.copytree(ROOT, house, ignore=lambda folder, names: [
+        name for name in names if Path(folder, name).is_file() and Path(name).suffix != ".py"
+        or name.startswith(".") or name in ("cache", "data", "runs", "student", "__pycache__")])
+    (house / "checkpoints").mkdir(exist_ok=True)
     shutil.copy(caption.SHIPPED, house / "checkpoints")
     done = subprocess.run([sys.executable, "caption.py", photos / "a.jpg"], cwd=house, text=True,
                           capture_output=True, encoding="utf-8",

@@ -14,15 +14,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from captioning import checkpoint
+from captioning.captioner import Captioner
 from captioning.checkpoint import (
     FORMAT,
-    Captioner,
     load_captioner,
     load_state,
     save_captioner,
     save_state,
 )
-from captioning.evaluation import describe
 from encoders import backbones
 from encoders.backbones import transform_of
 from system import tensor_file
@@ -91,7 +90,7 @@ def test_a_loaded_captioner_says_the_same_and_needs_no_other_file(tmp_path, monk
     assert [p.requires_grad for p in loaded.encoder.parameters()] == [
         p.requires_grad for p in made.encoder.parameters()]
     pictures = [backbones.Image.effect_noise((90, 60), 50 + k) for k in range(3)]
-    assert describe(loaded, pictures) == describe(made, pictures)
+    assert loaded.describe(pictures) == made.describe(pictures)
 
 
 def test_loading_draws_no_random_number(whole):
@@ -257,7 +256,7 @@ def put(*path, value):
     (put("architecture", "decoder", "num_layers", value=3), "is missing"),
     (put("architecture", "decoder", "num_layers", value=1), "is unknown"),
     (put("architecture", "decoder", "name", value="oracle"), "decoder is unknown"),
-    (put("architecture", "decoder", "dropout", value=math.nan), "dropout is no share"),
+    (put("architecture", "decoder", "dropout", value=math.nan), "dropout is no probability"),
     (put("architecture", "decoder", value=None), "fields or types"),
     (put("transform", "size", value=10**9), "absurd size"),
     (put("transform", "mean", value=[0.5, 0.5]), "fields or types"),
@@ -324,7 +323,7 @@ def test_an_absurd_header_costs_no_memory(forged, monkeypatch):
         return made
 
     build = Captioner.build
-    monkeypatch.setattr(checkpoint.Captioner, "build", built)
+    monkeypatch.setattr(Captioner, "build", built)
     change = put("architecture", "decoder", "hidden_size", value=checkpoint.LARGEST)    # 64 GB
     assert "instead of" in refusal(forged(change))
 

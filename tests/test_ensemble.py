@@ -1,4 +1,4 @@
-"""Several captioners choose every word together, by the mean of their probabilities."""
+"""Several captioners choose every word by the mean of their probabilities."""
 
 import json
 import sys
@@ -6,12 +6,12 @@ import sys
 import pytest
 import torch
 
-from captioning import ensemble
-from captioning.checkpoint import Captioner, save_captioner
-from captioning.ensemble import Ensemble, Rows
-from captioning.evaluation import evaluate, evaluate_together
-from coco.dataset import read_split
-from decoders.registry import GRIDS
+from captioning.captioner import Captioner
+from captioning.checkpoint import save_captioner
+from captioning.ensemble import Ensemble, Rows, combine
+from captioning.evaluation import evaluate
+from coco.dataset import open_picture, read_split
+from decoders.registry import wants_grid
 from decoders.search import Search, search
 from encoders.backbones import transform_of
 from evaluate import main as evaluate_main
@@ -31,7 +31,8 @@ def captioner(split, decoder, seed, threshold=1):
     """An untrained captioner, sharp enough to prefer some words to others."""
     torch.manual_seed(seed)
     vocab = Vocabulary.build(map(tokenize, split.sentences), threshold)
-    made = Captioner.build({"encoder": {"backbone": "efficientnet_lite0", "grid": decoder in GRIDS},
+    made = Captioner.build({"encoder": {"backbone": "efficientnet_lite0",
+                                        "grid": wants_grid(decoder)},
                             "decoder": {"name": decoder, **SIZES}},
                            vocab, transform_of("efficientnet_lite0"))
     with torch.no_grad():
@@ -51,8 +52,8 @@ def members(split):
 
 @pytest.fixture(scope="module")
 def features(members, split):
-    together = Ensemble(members)
-    return together.embed(together.features(split))
+    several = Ensemble(members)
+    return several.embed(several.features(split)[0])
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def some_captions(members, pictures=6, length=5):
 @torch.no_grad()
 def test_a_words_probability_is_the_mean_of_the_members(members, features):
     captions = some_captions(members)
-    scores = Ensemble(members)(features, captions)
+    scores = Ensemble(members).decoder(features, captions)
     expected = sum(one.decoder(part, captions).softmax(dim=2)
                    for one, part in zip(members, features.parts, strict=True)) / len(members)
     torch.testing.assert_close(scores.exp(), expected)
@@ -78,31 +79,29 @@ def test_a_words_probability_is_the_mean_of_the_members(members, features):
 
 @torch.no_grad()
 def test_the_whole_sequence_and_word_by_word_give_the_same_scores(members, features):
-    together, captions = Ensemble(members), some_captions(members)
-    whole, state = together(features, captions), together.begin(features)
+    decoder, captions = Ensemble(members).decoder, some_captions(members)
+    whole, state = decoder(features, captions), decoder.begin(features)
     for place in range(1, captions.shape[1]):
-        scores, state = together.step(captions[:, place - 1], state)
+        scores, state = decoder.step(captions[:, place - 1], state)
         torch.testing.assert_close(scores, whole[:, place], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("settings", [Search(method="greedy"), Search(beam=3, captions=3),
                                       Search(method="sample", captions=2)])
-def test_a_captioner_with_its_double_says_what_it_says_alone(members, split, settings):
+def test_a_captioner_with_its_double_says_what_it_says_by_itself(members, split, settings):
     """So every member's state follows its row when the search reorders them."""
     for one in members:
         double = Ensemble([one, one])
-        own = double.embed(double.features(split))
-        alone = search(one.decoder, own.parts[0], settings)
-        assert [[found.words for found in picture] for picture in search(double, own, settings)] \
-            == [[found.words for found in picture] for picture in alone]
+        assert double.sentences(double.features(split)[0], settings) == one.sentences(
+            one.features(split)[0], settings)
 
 
 def test_the_log_probability_of_a_caption_is_that_of_the_mean(members, features):
-    together = Ensemble(members)
-    for number, found in enumerate(search(together, features, Search(beam=3))):
+    decoder = Ensemble(members).decoder
+    for number, found in enumerate(search(decoder, features, Search(beam=3))):
         words = torch.tensor([found[0].words])
         with torch.no_grad():
-            scores = together(features[number:number + 1], words)
+            scores = decoder(features[number:number + 1], words)
         logs = scores[0, 1:].log_softmax(dim=1).gather(1, words[0, 1:, None])
         assert found[0].log_probability == pytest.approx(logs.sum().item(), abs=1e-3)
 
@@ -123,13 +122,24 @@ def test_rows_are_those_of_every_part():
 
 def test_a_report_says_how_many_captioned_and_of_one_is_the_usual(members, split, no_java,
                                                                   monkeypatch):
-    monkeypatch.setattr(ensemble, "AT_ONCE", 4)             # two batches, the last one smaller
-    alone, results, each = evaluate(members[0], split)
-    report, same, _ = evaluate_together(members[:1], split)
-    assert (report, same) == (alone, results)
-    report, same, again = evaluate_together([members[0]] * 2, split)
-    assert report == {**alone, "search": f"{alone['search']}, 2 captioners together"}
+    monkeypatch.setattr(Ensemble, "batch_size", 4)          # two batches, the last one smaller
+    one, results, each = evaluate(members[0], split)
+    report, same, again = evaluate(combine([members[0]] * 2), split)
+    assert report == {**one, "search": f"{one['search']}, ensemble of 2 captioners"}
     assert same == results and (each == again).all()
+
+
+def test_one_captioner_is_combined_with_nothing(members):
+    assert combine(members[:1]) is members[0]
+    assert combine(members).captioners == members
+
+
+def test_pictures_are_described_as_their_features_are(members, split):
+    several, search = Ensemble(members), Search(beam=3, captions=2)
+    found = several.describe([open_picture(picture.file) for picture in split.pictures], search)
+    assert found == several.sentences(several.features(split)[0], search)
+    assert [len(sentences) for sentences in found] == [2] * 6
+    assert several.describe([]) == []
 
 
 def test_the_command_takes_several_checkpoints_as_one_captioner(members, split, tiny_root, tmp_path,
@@ -140,6 +150,6 @@ def test_the_command_takes_several_checkpoints_as_one_captioner(members, split, 
     monkeypatch.setattr(sys, "argv", ["evaluate.py", *paths, "--data", str(tiny_root), "--device",
                                       "cpu", "--json", str(tmp_path / "report.json")])
     evaluate_main()
-    report, _, _ = evaluate_together(members[:2], split)
+    report, _, _ = evaluate(Ensemble(members[:2]), split)
     assert json.loads((tmp_path / "report.json").read_text()) == report
-    assert "2 captioners together" in report["search"]
+    assert "ensemble of 2 captioners" in report["search"]

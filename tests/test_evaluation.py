@@ -16,15 +16,9 @@ from pycocoevalcap.meteor import meteor as program
 from pycocotools.coco import COCO
 
 from captioning import evaluation
-from captioning.checkpoint import Captioner, save_captioner
-from captioning.evaluation import (
-    caption_features,
-    describe,
-    evaluate,
-    left_out,
-    score,
-    table,
-)
+from captioning.captioner import Captioner
+from captioning.checkpoint import save_captioner
+from captioning.evaluation import evaluate, left_out, score, table
 from coco.dataset import Split, open_picture, read_split
 from decoders.search import Search
 from encoders.backbones import transform_of
@@ -236,7 +230,7 @@ def test_results_are_a_coco_result_file(captioner, split, tiny_root, tmp_path, n
     assert loaded.getImgIds() == truth.getImgIds()
     for result, picture in zip(results, split.pictures, strict=True):
         assert result["image_id"] == picture.id
-        assert [result["caption"]] == describe(captioner, [open_picture(picture.file)])
+        assert [[result["caption"]]] == captioner.describe([open_picture(picture.file)])
 
 
 def test_captions_depend_on_the_picture_alone(captioner, split, no_java, monkeypatch):
@@ -244,7 +238,7 @@ def test_captions_depend_on_the_picture_alone(captioner, split, no_java, monkeyp
     _, results, _ = evaluate(captioner, split)
     others = Split("others", tuple(replace(picture, sentences=("an empty box",))
                                    for picture in reversed(split.pictures)))
-    monkeypatch.setattr(evaluation, "AT_ONCE", 4)
+    monkeypatch.setattr(Captioner, "batch_size", 4)
     captioner.encoder.train()
     captioner.decoder.train()
     _, again, _ = evaluate(captioner, others)
@@ -253,8 +247,8 @@ def test_captions_depend_on_the_picture_alone(captioner, split, no_java, monkeyp
 
 def test_several_captions_of_a_picture_come_best_first(captioner):
     features = np.random.default_rng(0).random((3, 1280), dtype=np.float32)
-    best = caption_features(captioner, features, Search(beam=3))
-    three = caption_features(captioner, features, Search(beam=3, captions=3))
+    best = captioner.sentences(features, Search(beam=3))
+    three = captioner.sentences(features, Search(beam=3, captions=3))
     assert [len(sentences) for sentences in three] == [3] * 3
     assert [sentences[:1] for sentences in three] == best
 

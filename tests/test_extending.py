@@ -9,6 +9,7 @@ import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ WORDS, LINES = 920, 19
 # the page's numbers of pictures and epochs are real ones
 SMALL = {"epochs": 1, "embed_size": 16, "hidden_size": 16, "views": 1}
 PICTURES = {"train": 24, "val": 6, "test": 6, "novel": 2}
-REGISTRIES = (decoders.GRIDS, decoders.POOLED, backbones.NETWORKS, METRICS)
+REGISTRIES = (decoders.DECODERS, backbones.NETWORKS, METRICS)
 
 
 def blocks_of(text):
@@ -133,8 +134,8 @@ def test_every_example_is_short_and_so_is_the_page():
         assert len(lines) <= LINES, f"{len(lines)} lines: {code[:60]}"
         assert max(map(len, code.splitlines())) <= 150
     assert len(re.sub(r"```.*?```", "", PAGE, flags=re.S).split()) <= WORDS
-    for name in re.findall(r"`(\w+\.py)`|\]\(([\w/.]+)\)", PAGE):
-        assert any(name) and (REPOSITORY / (name[0] or name[1])).exists(), name
+    for name, link in re.findall(r"`(\w+\.py)`|\]\(([\w/.]+)\)", PAGE):
+        assert (REPOSITORY / name if name else REPOSITORY / "docs" / link).exists(), (name, link)
 
 
 def test_a_decoder_is_trained_searched_saved_and_loaded(here, capsys):
@@ -147,14 +148,13 @@ def test_a_decoder_is_trained_searched_saved_and_loaded(here, capsys):
         Settings("data/scenes", decoder="gru")
     with pytest.raises(BadInput, match="decoder is unknown .'gru'; if it is your own, import its"):
         load_captioner("runs/gru")
-    # a new process that starts from our decoders/registry.py with the one line that the page says
-    (here / "patched").mkdir()
-    (here / "patched/decoders.py").write_text(
-        (REPOSITORY / "decoders/registry.py").read_text(encoding="utf-8") + "\nimport my_decoder\n",
-        encoding="utf-8")
+    # a new process that has our decoders/ with the one line more that the page says
+    shutil.copytree(REPOSITORY / "decoders", here / "patched/decoders")
+    with open(here / "patched/decoders/registry.py", "a", encoding="utf-8") as registry:
+        registry.write("\nimport my_decoder\n")
     path = os.pathsep.join(map(str, (here / "patched", here, REPOSITORY)))
     done = subprocess.run(
-        [sys.executable, "-c", "from checkpoint import load_captioner as load\n"
+        [sys.executable, "-c", "from captioning.checkpoint import load_captioner as load\n"
          "print(type(load('runs/gru').decoder).__name__)"],
         env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
     assert done.stdout == "GRUDecoder\n"
@@ -201,10 +201,11 @@ def test_a_comparison_gives_an_interval_and_a_number_with_its_origin(here, capsy
 @pytest.mark.parametrize(("right", "wrong"), [
     ("(self.read(words) + image)", "self.read(words)"),                 # forgets the picture
     ("captions[:, :-1]", "captions[:, 1:]"),                            # sees the next word
-    (".repeat_interleave(captions_each(features, captions), 0)",
-     ".repeat(captions_each(features, captions), 1)"),                  # takes another's picture
+    (".repeat_interleave(captions_per_picture(features, captions), 0)",
+     ".repeat(captions_per_picture(features, captions), 1)"),           # takes another's picture
     ("(memory.transpose(0, 1), image)", "(memory, image)"),             # rows are not first
-    ("memory, image = state[0]", "memory, image = 0 * state[0]"),       # forgets what it said
+    (".contiguous()", ".contiguous() * 0"),                             # forgets what it said
+    ("class GRUDecoder(Decoder):", "class GRUDecoder(Decoder):\n    grid = True"),
 ])
 def test_the_check_of_a_decoder_finds_a_fault(right, wrong):
     assert FILES["my_decoder.py"].count(right) == 1

@@ -51,10 +51,13 @@ class Outline(HTMLParser):
     def all(self, tag):
         return [attributes for name, attributes in self.tags if name == tag]
 
+    def entries(self):
+        return [attributes for attributes in self.all("li") if "data-number" in attributes]
+
 
 def test_the_worst_comes_first_by_the_official_score_and_what_has_none_last(page, split):
     scores, each = score(SENTENCES, tokenized_references(split))
-    items = Outline(page).all("li")
+    items = Outline(page).entries()
     assert [item.get("data-score") for item in items] == [f"{one:.4f}" for one in sorted(each)] + [
         None]
     order = sorted(range(6), key=lambda number: each[number])
@@ -86,8 +89,8 @@ def test_the_page_asks_nothing_of_any_server(page):
 
 def test_what_a_captioner_or_a_file_name_says_is_text_and_never_markup(page):
     assert len(Outline(page).all("script")) == 1 and "<b>" not in page
-    assert "&lt;script&gt;alert(&quot;x&quot;)" in page
-    assert "tall &lt;b&gt; &amp; &#x27;quoted&#x27;.png" in page and "second best" in page
+    assert "&lt;script&gt;alert(&#34;x&#34;)" in page
+    assert "tall &lt;b&gt; &amp; &#39;quoted&#39;.png" in page and "second best" in page
 
 
 def test_it_is_readable_on_a_phone_in_the_dark_and_by_keyboard(page):
@@ -108,9 +111,54 @@ def test_without_references_pictures_stand_as_they_were_found_and_have_no_score(
         made.add(picture.file, ["a picture"])
     made.write("tiny")
     outline = Outline((tmp_path / "page.html").read_text(encoding="utf-8"))
-    assert [item["data-number"] for item in outline.all("li")] == list("012345")
-    assert not any("data-score" in item for item in outline.all("li"))
+    assert [item["data-number"] for item in outline.entries()] == list("012345")
+    assert not any("data-score" in item for item in outline.entries())
     assert [option["value"] for option in outline.all("option")] == ["found", "caption"]
+
+
+def some_captions(split, tmp_path, **options):
+    """The page of one picture that has three captions, as text and outline."""
+    made = Gallery(tmp_path / "page.html", **options)
+    made.add(split.pictures[0].file, ["a cat", "a < b", "a dog"])
+    made.write("tiny")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    return page, Outline(page)
+
+
+def test_sampled_captions_stand_side_by_side_as_equals(split, tmp_path):
+    page, outline = some_captions(split, tmp_path, sampled=True)
+    assert re.findall(r'<li class="caption">([^<]*)<', page) == ["a cat", "a &lt; b", "a dog"]
+    assert [image["alt"] for image in outline.all("img")] == ["a cat"]
+
+
+def test_of_the_captions_of_beams_the_first_is_prominent(split, tmp_path):
+    page, outline = some_captions(split, tmp_path)
+    assert re.findall(r'class="caption">([^<]*)<', page) == ["a cat"]
+    assert '<p class="quiet">a &lt; b</p>\n<p class="quiet">a dog</p>' in page
+    assert [image["alt"] for image in outline.all("img")] == ["a cat"]
+
+
+def test_the_page_is_written_entry_by_entry(split, tmp_path, monkeypatch):
+    """One entry's JPEG in memory at a time: the next is read after the last was written."""
+    made, log = Gallery(tmp_path / "page.html"), []
+    for picture in split.pictures[:3]:
+        made.add(picture.file, ["a picture"])
+    read = made.worst_first
+
+    class Page(io.BytesIO):
+        def writelines(self, pieces):
+            log.extend("written" for piece in pieces if b";base64," in piece)
+
+    def logged(cider):
+        for one in read(cider):
+            log.append("read")
+            yield one
+
+    monkeypatch.setattr(made, "worst_first", logged)
+    monkeypatch.setattr("builtins.open", lambda *_: Page())
+    with pytest.raises(BadInput):           # nothing was written where the page should be
+        made.write("tiny")
+    assert log == ["read", "written"] * 3
 
 
 def test_references_are_found_by_file_name_wherever_the_picture_lies(split, tmp_path):
@@ -128,7 +176,7 @@ def test_entries_wait_on_disk_and_the_page_is_whole_or_absent(split, tmp_path, m
     kept = [len(value) for value in vars(made).values() if isinstance(value, list | dict)]
     assert max(kept) == 1 and made.entries.tell() > 500
     assert not (tmp_path / "page.html").exists()
-    monkeypatch.setattr(gallery, "opening", lambda *_: 1 / 0)
+    monkeypatch.setattr(made, "worst_first", lambda _: (1 / 0 for _ in "x"))
     with pytest.raises(ZeroDivisionError):
         made.write("tiny")
     assert not (tmp_path / "page.html").exists()

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from captioning.checkpoint import load_captioner
-from captioning.evaluation import evaluate, evaluate_together
+from captioning.ensemble import Ensemble
+from captioning.evaluation import evaluate
 from coco.dataset import read_split
 from decoders.search import Search
 from experiments import ladder
@@ -99,7 +100,7 @@ def test_a_result_has_the_scores_of_its_captioner(climbed, tiny_root):
                   for name in ("small-0", "small-1", "more-0")]
     wide, _, _ = evaluate(captioners[1], val, Search(beam=3))
     assert wide.items() <= result(climbed, "wide-1").items()
-    both, _, _ = evaluate_together(captioners, val, Search(beam=3))
+    both, _, _ = evaluate(Ensemble(captioners), val, Search(beam=3))
     assert both.items() <= result(climbed, "both-0").items()
     assert result(climbed, "both-0")["runs"] == ["small-0", "small-1", "more-0"]
     assert result(climbed, "both-0")["parameters"] == 3 * result(climbed, "more-0")["parameters"]

@@ -3,8 +3,16 @@
 import pytest
 import torch
 
-from captioning.checkpoint import Captioner
-from captioning.pointing import cell_centres, inside, looked, mentions, named, read_boxes, report
+from captioning.captioner import Captioner
+from captioning.pointing import (
+    caption_with_weights,
+    cell_centres,
+    inside,
+    mentions,
+    named,
+    read_boxes,
+    report,
+)
 from coco.dataset import Picture, Split
 from decoders.search import Search, search
 from system.files import write_json
@@ -18,7 +26,7 @@ def caption(*words):
     return [START_ID, *map(VOCAB, words), END_ID]
 
 
-def looking_at(*cells):
+def attending_to(*cells):
     """Weights (T, 9) that at each step lie on one cell."""
     return torch.eye(9)[list(cells)]
 
@@ -34,7 +42,7 @@ def test_a_word_is_judged_by_the_step_that_chose_it():
     captions = torch.tensor([caption("a", "mug")])
     before, at, after = (torch.full((1, 4), 8).scatter(1, torch.tensor([[step]]), 0)
                          for step in (1, 2, 3))
-    right = [mentions(captions, looking_at(*cells[0].tolist())[None], [{"mug": CORNER}],
+    right = [mentions(captions, attending_to(*cells[0].tolist())[None], [{"mug": CORNER}],
                       VOCAB).hits.tolist() for cells in (before, at, after)]
     assert right == [[False], [True], [False]]
 
@@ -42,7 +50,7 @@ def test_a_word_is_judged_by_the_step_that_chose_it():
 def test_the_box_of_another_thing_does_not_count():
     captions = torch.tensor([caption("mug", "tree")])
     boxes = [{"mug": CORNER, "tree": 1 - CORNER[:, [2, 3, 0, 1]]}]     # the last cell
-    found = mentions(captions, looking_at(0, 0, 0, 0)[None], boxes, VOCAB)
+    found = mentions(captions, attending_to(0, 0, 0, 0)[None], boxes, VOCAB)
     assert found.step.tolist() == [1, 2]
     assert found.hits.tolist() == [True, False]
 
@@ -50,20 +58,20 @@ def test_the_box_of_another_thing_does_not_count():
 def test_any_box_of_that_name_counts():
     corners = torch.cat([CORNER, 1 - CORNER[:, [2, 3, 0, 1]]])
     found = mentions(torch.tensor([caption("cats"), caption("cats")]),
-                     torch.stack([looking_at(4, 8, 4), looking_at(4, 4, 4)]),
+                     torch.stack([attending_to(4, 8, 4), attending_to(4, 4, 4)]),
                      [{"cat": corners}] * 2, VOCAB)
     assert found.hits.tolist() == [True, False]
     assert found.picture.tolist() == [0, 1]
 
 
 def test_a_thing_that_is_not_there_is_counted_and_not_judged():
-    found = mentions(torch.tensor([caption("mug", "tree")]), looking_at(0, 0, 0, 0)[None],
+    found = mentions(torch.tensor([caption("mug", "tree")]), attending_to(0, 0, 0, 0)[None],
                      [{"mug": CORNER}], VOCAB)
     assert (len(found.hits), found.absent) == (1, 1)
 
 
 def test_no_word_about_a_thing_is_no_error():
-    found = mentions(torch.tensor([caption("a", "a")]), looking_at(0, 0, 0, 0)[None],
+    found = mentions(torch.tensor([caption("a", "a")]), attending_to(0, 0, 0, 0)[None],
                      [{"mug": CORNER}], VOCAB)
     assert len(found.hits) == 0
     assert report(found)["middle in the box"] == (0, 0, 0)
@@ -72,7 +80,7 @@ def test_no_word_about_a_thing_is_no_error():
 def test_the_report_compares_with_a_random_cell_and_with_the_middle():
     upper = torch.tensor([[0.0, 0.0, 1.0, 0.6]])        # the middles of six cells, touching those
     lower = torch.tensor([[0.0, 0.7, 1.0, 1.0]])        # of three, and touches just these
-    found = mentions(torch.tensor([caption("mug", "tree")]), looking_at(0, 4, 4, 0)[None],
+    found = mentions(torch.tensor([caption("mug", "tree")]), attending_to(0, 4, 4, 0)[None],
                      [{"mug": upper, "tree": lower}], VOCAB)
     rules = report(found)
     assert rules["middle in the box"] == pytest.approx((1 / 2, (6 + 3) / 18, 1 / 2))
@@ -81,7 +89,7 @@ def test_the_report_compares_with_a_random_cell_and_with_the_middle():
 
 def test_a_cell_touches_a_box_that_holds_a_corner_of_it_and_not_its_middle():
     box = torch.tensor([[0.3, 0.3, 0.36, 0.36]])        # where four of nine cells meet
-    found = mentions(torch.tensor([caption("mug", "mug")]), looking_at(0, 4, 8, 0)[None],
+    found = mentions(torch.tensor([caption("mug", "mug")]), attending_to(0, 4, 8, 0)[None],
                      [{"mug": box}], VOCAB)
     assert not found.inside.any()
     assert found.touching[0].nonzero().flatten().tolist() == [0, 1, 3, 4]
@@ -123,17 +131,17 @@ def build():
 @pytest.mark.parametrize("decoder", ["soft", "adaptive", "updown", "transformer", "objects"])
 def test_the_weights_are_those_the_captions_were_written_with(build, decoder):
     captioner, features = build(decoder), torch.randn(5, 9, 1280)
-    captions, weights = looked(captioner, features.numpy(), Search(max_length=6))
+    captions, weights = caption_with_weights(captioner, features.numpy(), Search(max_length=6))
     assert weights.shape == (*captions.shape, 9)
-    embedded = captioner.encoder.embed(features)
-    found = search(captioner.decoder, embedded, Search(max_length=6))
+    cells = captioner.encoder.embed(features)
+    found = search(captioner.decoder, cells, Search(max_length=6))
     for row, hypotheses in enumerate(found):
         words = hypotheses[0].words
         assert captions[row].tolist() == words + [END_ID] * (captions.shape[1] - len(words))
-        alone = captioner.decoder.attended(embedded[[row]], torch.tensor([words]))[1]
-        torch.testing.assert_close(weights[row, :len(words)], alone[0])
+        expected = captioner.decoder.attended(cells[[row]], torch.tensor([words]))[1]
+        torch.testing.assert_close(weights[row, :len(words)], expected[0])
 
 
-def test_a_decoder_that_looks_nowhere_is_refused(build):
-    with pytest.raises(ValueError, match="DecoderRNN looks nowhere"):
-        looked(build("lstm_every"), torch.randn(2, 1280).numpy())
+def test_a_decoder_without_attention_is_refused(build):
+    with pytest.raises(ValueError, match="DecoderRNN has no attention"):
+        caption_with_weights(build("lstm_every"), torch.randn(2, 1280).numpy())

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from decoders.search import Hypothesis, Search, search
+from model import State
 from vocabulary import END_ID, START_ID, UNK_ID
 
 GREEDY, SAMPLE = Search(method="greedy"), Search(method="sample")
@@ -39,14 +40,15 @@ class Toy(nn.Module):
         self.end, self.sharpness, self.dropout = end, sharpness, nn.Dropout(dropout)
 
     def begin(self, features):
-        return (torch.tanh(features @ self.start), torch.zeros(len(features), 0, dtype=torch.long))
+        history = torch.zeros(len(features), 0, dtype=torch.long)
+        return State(own=(torch.tanh(features @ self.start), history))
 
     def step(self, words, state):
-        hidden, history = state
+        hidden, history = state.own
         hidden = torch.tanh(self.words[words] + hidden @ self.heard)              # (N, H)
         scores = self.sharpness * self.dropout(hidden) @ self.out / 8**0.5         # (N, V)
         scores[:, END_ID] += self.end
-        return scores, (hidden, torch.cat([history, words[:, None]], dim=1))
+        return scores, State(own=(hidden, torch.cat([history, words[:, None]], dim=1)))
 
 
 class Script(nn.Module):
@@ -57,15 +59,15 @@ class Script(nn.Module):
         self.probabilities, self.vocabulary = probabilities, vocabulary
 
     def begin(self, features):
-        return (torch.zeros(len(features), 0, dtype=torch.long),)
+        return State(own=(torch.zeros(len(features), 0, dtype=torch.long),))
 
     def step(self, words, state):
-        history = torch.cat([state[0], words[:, None]], dim=1)
+        history = torch.cat([state.own[0], words[:, None]], dim=1)
         scores = torch.full((len(words), self.vocabulary), -math.inf)
         for row, said in enumerate(history.tolist()):
             for word, probability in self.probabilities(said).items():
                 scores[row, word] = math.log(probability) if probability else -math.inf
-        return scores, (history,)
+        return scores, State(own=(history,))
 
 
 def pictures(count):
@@ -164,11 +166,11 @@ def test_a_beam_wide_enough_finds_what_brute_force_finds_in_its_order(penalty):
 
 def test_a_beam_wide_enough_finds_what_brute_force_finds_under_every_rule():
     decoder, features = Toy(vocabulary=5), pictures(1)
-    settings = Search(beam=5**4, captions=40, max_length=6, min_length=4, no_repeat=2)
+    settings = Search(beam=5**4, captions=40, max_length=6, no_repeat_ngram=2)
 
     def allowed(words):
         pairs = list(itertools.pairwise(words))
-        return len(words) >= 2 and UNK_ID not in words and len(set(pairs)) == len(pairs)
+        return UNK_ID not in words and len(set(pairs)) == len(pairs)
 
     found = search(decoder, features, settings)[0]
     assert_same(found, brute_force(decoder, features, settings, 5, allowed))
@@ -186,7 +188,7 @@ def test_a_narrow_beam_is_the_textbook_beam(penalty):
 
 def test_a_vocabulary_of_four_has_fewer_captions_than_beams():
     found = search(Toy(vocabulary=4), pictures(2), Search(beam=9, captions=9, max_length=4,
-                                                             stutter=True))
+                                                             allow_repetition=True))
     expected = [[START_ID, *[3] * count, END_ID] for count in range(3)]
     assert [sorted(picture) for picture in words_of(found)] == [sorted(expected)] * 2
 
@@ -208,7 +210,7 @@ def test_the_state_of_a_row_has_heard_the_words_of_its_caption(settings):
 
     def listen(words, state):
         scores, state = step(words, state)
-        heard.append(state[1].tolist())
+        heard.append(state.own[1].tolist())
         return scores, state
 
     decoder.step = listen
@@ -236,7 +238,7 @@ def test_the_search_stops_once_every_caption_has_ended():
     decoder, steps = Toy(vocabulary=5), []
     step = decoder.step
     decoder.step = lambda words, state: steps.append(len(words)) or step(words, state)
-    found = search(decoder, pictures(2), Search(beam=9, captions=9, no_repeat=1))
+    found = search(decoder, pictures(2), Search(beam=9, captions=9, no_repeat_ngram=1))
     assert [len(picture) for picture in found] == [5, 5]        # of 3 and 4: none, each, both ways
     assert steps == [18] * 3
 
@@ -260,8 +262,6 @@ def test_a_caption_that_ends_early_is_kept_while_others_grow_and_may_win():
 def test_lengths_count_ids_from_start_to_end(settings):
     wordy = search(Toy(end=-1e9), pictures(5), replace(settings, max_length=6))
     assert {len(words) for words, _ in itertools.chain(*wordy)} == {6}
-    terse = search(Toy(end=1e3), pictures(5), replace(settings, min_length=5))
-    assert {len(words) for words, _ in itertools.chain(*terse)} == {5}
 
 
 @pytest.mark.parametrize("settings", [GREEDY, Search(), SAMPLE], ids=str)
@@ -289,30 +289,30 @@ def test_unk_is_said_only_where_it_is_allowed(settings):
 
 @pytest.mark.parametrize("size", [1, 2, 3])
 @pytest.mark.parametrize("settings", EVERY_METHOD, ids=str)
-def test_no_run_of_words_occurs_twice(settings, size):
+def test_no_ngram_occurs_twice(settings, size):
     def most(decoder_settings):
         found = itertools.chain(*search(Toy(end=-4), pictures(8), replace(decoder_settings,
-                                                                               stutter=True)))
-        runs = [list(zip(*(one.words[i:] for i in range(size)), strict=False)) for one in found]
-        return max(len(caption) - len(set(caption)) for caption in runs)
+                                                                               allow_repetition=True)))
+        ngrams = [list(zip(*(one.words[i:] for i in range(size)), strict=False)) for one in found]
+        return max(len(caption) - len(set(caption)) for caption in ngrams)
 
     assert most(settings) > 0
-    assert most(replace(settings, no_repeat=size)) == 0
+    assert most(replace(settings, no_repeat_ngram=size)) == 0
 
 
 @pytest.mark.parametrize("settings", EVERY_METHOD, ids=str)
 def test_no_word_stands_twice_in_a_row(settings):
-    def stutters(allowed):
-        found = search(Toy(end=-4), pictures(8), replace(settings, stutter=allowed))
+    def repetitions(allowed):
+        found = search(Toy(end=-4), pictures(8), replace(settings, allow_repetition=allowed))
         return sum(one == other for picture in found for caption in picture
                    for one, other in itertools.pairwise(caption.words))
 
-    assert stutters(True) > 0 and stutters(False) == 0
+    assert repetitions(True) > 0 and repetitions(False) == 0
 
 
 def test_end_is_said_early_where_the_rules_leave_no_other_word():
-    settings = Search(method="greedy", no_repeat=1, min_length=10)
-    found = first_words(Toy(vocabulary=5), pictures(1), settings)[0]
+    settings = Search(method="greedy", no_repeat_ngram=1)
+    found = first_words(Toy(vocabulary=5, end=-99), pictures(1), settings)[0]
     assert sorted(found[1:-1]) == [3, 4] and len(found) == 4
 
 
@@ -337,7 +337,7 @@ def test_samples_come_best_first():
 def test_every_word_of_a_sample_has_its_own_chance():
     decoder = Script(lambda said: {3: 0.5, 4: 0.5})
     found = search(decoder, pictures(2), replace(SAMPLE, captions=200, max_length=4,
-                                                  stutter=True))
+                                                  allow_repetition=True))
     pairs = [tuple(words[1:3]) for words, _ in itertools.chain(*found)]
     assert all(70 < pairs.count(pair) < 130 for pair in itertools.product((3, 4), repeat=2))
 
@@ -415,13 +415,11 @@ def test_no_gradient_is_recorded_and_the_default_is_a_beam_of_three():
         ({"captions": 2, "method": "greedy"}, "captions must lie between 1 and 1 for greedy"),
         ({"captions": 0, "method": "sample"}, "captions must lie between 1"),
         ({"max_length": 2}, "max_length must be at least 3"),
-        ({"min_length": 21}, "min_length must lie between"),
-        ({"min_length": 1}, "min_length must lie between"),
-        ({"no_repeat": -1}, "no_repeat and top_k must be 0"),
+        ({"no_repeat_ngram": -1}, "no_repeat_ngram and top_k must be 0"),
         ({"length_penalty": -1.0}, "length_penalty must not be negative"),
         ({"temperature": 0.0}, "temperature must be above 0"),
         ({"temperature": math.nan}, "temperature must be above 0"),
-        ({"top_k": -1}, "no_repeat and top_k must be 0"),
+        ({"top_k": -1}, "no_repeat_ngram and top_k must be 0"),
         ({"top_p": 0.0}, "top_p must be above 0"),
         ({"top_p": 1.1}, "top_p must be above 0 and at most 1"),
     ],
@@ -435,8 +433,8 @@ def test_nonsense_is_refused_with_a_sentence(wrong, sentence):
 def test_settings_read_as_one_line_of_a_report():
     assert str(Search()) == "beam 3, length penalty 0.7, at most 20 ids"
     assert str(GREEDY) == "greedy, at most 20 ids"
-    dials = replace(SAMPLE, top_k=5, top_p=0.9, min_length=5, no_repeat=3, suppress_unk=False)
+    dials = replace(SAMPLE, top_k=5, top_p=0.9, no_repeat_ngram=3, suppress_unk=False)
     assert str(dials) == (
-        "sample, temperature 1, top-k 5, top-p 0.9, seed 0, at least 5 ids, at most 20 ids, "
-        "no 3 words twice, <unk> allowed"
+        "sample, temperature 1, top-k 5, top-p 0.9, seed 0, at most 20 ids, no 3-gram twice, "
+        "<unk> allowed"
     )

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from decoders.transformer import (
-    MultiHead,
+    MultiHeadAttention,
     ObjectTransformer,
     Transformer,
     displacements,
@@ -29,14 +29,14 @@ TWO_LAYERS = partial(Transformer, num_layers=2)
 
 
 def copy_attention(ours, theirs):
-    theirs.in_proj_weight.copy_(torch.cat([ours.query.weight, ours.memory.weight]))
-    theirs.in_proj_bias.copy_(torch.cat([ours.query.bias, ours.memory.bias]))
+    theirs.in_proj_weight.copy_(torch.cat([ours.query.weight, ours.key_value.weight]))
+    theirs.in_proj_bias.copy_(torch.cat([ours.query.bias, ours.key_value.bias]))
     theirs.out_proj.load_state_dict(ours.join.state_dict())
 
 
 def copy_rest(ours, theirs):
-    theirs.linear1.load_state_dict(ours.think[0].state_dict())
-    theirs.linear2.load_state_dict(ours.think[2].state_dict())
+    theirs.linear1.load_state_dict(ours.feed_forward[0].state_dict())
+    theirs.linear2.load_state_dict(ours.feed_forward[2].state_dict())
     for number, norm in enumerate(ours.norms, start=1):
         getattr(theirs, f"norm{number}").load_state_dict(norm.state_dict())
 
@@ -47,11 +47,11 @@ def as_pytorch(model):
     theirs = nn.Transformer(H, M, len(model.encoder), len(model.decoder), 4 * H, dropout=0.0,
                             batch_first=True, norm_first=True).eval()
     for ours, layer in zip(model.encoder, theirs.encoder.layers, strict=True):
-        copy_attention(ours.look, layer.self_attn)
+        copy_attention(ours.self_attention, layer.self_attn)
         copy_rest(ours, layer)
     for ours, layer in zip(model.decoder, theirs.decoder.layers, strict=True):
-        copy_attention(ours.recall, layer.self_attn)
-        copy_attention(ours.look, layer.multihead_attn)
+        copy_attention(ours.self_attention, layer.self_attn)
+        copy_attention(ours.cross_attention, layer.multihead_attn)
         copy_rest(ours, layer)
     theirs.encoder.norm.load_state_dict(model.encoder_norm.state_dict())
     theirs.decoder.norm.load_state_dict(model.decoder_norm.state_dict())
@@ -82,7 +82,8 @@ def test_the_transformer_is_pytorchs():
 def test_weights_are_the_mean_of_the_last_layers_heads():
     model, (features, captions) = decoder(TWO_LAYERS), grids_and_captions(each=2)
     seen = []
-    model.decoder[-1].look.register_forward_hook(lambda _, given, out: seen.append(out[1]))
+    last = model.decoder[-1].cross_attention
+    last.register_forward_hook(lambda _, given, out: seen.append(out[1]))
     weights = model.attended(features, captions)[1]
     heads = seen[0].unflatten(2, (2, T - 1))                            # (P, M, k, T - 1, L)
     for caption in range(2 * P):
@@ -98,8 +99,9 @@ def test_a_step_reads_one_word_and_keeps_what_it_made_of_the_others():
     for t in range(3):
         before = state
         _, state = model.step(captions[:, t], state)
-        assert state[0].shape == (P, 2, t + 1, 2 * H)
-        assert torch.equal(state[0][:, :, :t], before[0]) and state[1] is before[1]
+        (past,), (memory,) = state
+        assert past.shape == (P, 2, t + 1, 2 * H)
+        assert torch.equal(past[:, :, :t], before.own[0]) and memory is before.shared[0]
     assert read == [1, 1, 1]
 
 
@@ -119,11 +121,11 @@ def test_dropout_acts_on_all_that_a_layer_adds():
     for layer in (*model.encoder, *model.decoder):
         added = []
         layer.drop.register_forward_hook(lambda _, given, out, to=added: to.append(out == 0))
-        layer.think.register_forward_hook(lambda _, given, out, to=added: to.append(out))
+        layer.feed_forward.register_forward_hook(lambda _, given, out, to=added: to.append(out))
         model(features, captions)
-        *looked, thought, silenced = added              # what it thought is silenced, too
-        assert len(looked) == len(layer.norms) - 1 and thought.shape == silenced.shape
-        assert all(0.3 < part.float().mean() < 0.7 for part in (*looked, silenced))
+        *attended, fed, silenced = added                # the last is of what was fed forward
+        assert len(attended) == len(layer.norms) - 1 and fed.shape == silenced.shape
+        assert all(0.3 < part.float().mean() < 0.7 for part in (*attended, silenced))
 
 
 def test_positions_go_on_where_the_words_before_stopped():
@@ -156,13 +158,14 @@ def test_the_boxes_of_a_grid_run_row_by_row():
 
 def test_geometry_multiplies_what_the_cells_look_like(monkeypatch):
     model, (features, _) = decoder(ObjectTransformer), grids_and_captions()
-    seen, look, boxes = [], model.encoder[0].look, torch.rand(L, 4) + 0.1
+    seen, boxes = [], torch.rand(L, 4) + 0.1
+    attention = model.encoder[0].self_attention
     monkeypatch.setattr("decoders.transformer.grid_boxes", lambda count, device: boxes)
-    look.register_forward_hook(lambda _, given, out: seen.append((given[0], out[1])))
+    attention.register_forward_hook(lambda _, given, out: seen.append((given[0], out[1])))
     model.begin(features)
     inputs, weights = seen[0]
     apart, size = displacements(boxes), H // M
-    keys, queries = look.memory(inputs)[..., :H], look.query(inputs)
+    keys, queries = attention.key_value(inputs)[..., :H], attention.query(inputs)
     for head in range(M):
         mine = slice(head * size, (head + 1) * size)
         for m in range(L):
@@ -189,7 +192,7 @@ def test_geometry_that_says_nothing_leaves_the_transformer():
 
 @pytest.mark.parametrize("size, heads", [(512, 8), (64, 8), (20, 4), (9, 1)])
 def test_heads_are_eight_or_as_many_as_divide_the_width(size, heads):
-    module = MultiHead(size)
+    module = MultiHeadAttention(size)
     assert module.heads == heads
     inputs = torch.randn(1, 3, size)
-    assert module(inputs, module.memory(inputs))[1].shape == (1, heads, 3, 3)
+    assert module(inputs, module.key_value(inputs))[1].shape == (1, heads, 3, 3)

@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from captioning.checkpoint import load_captioner
-from captioning.evaluation import caption_features
 from coco.dataset import read_split
-from decoders.registry import GRIDS, NAMES
-from encoders.features import cached_features
+from decoders.registry import NAMES, wants_grid
 from experiments import harness, truth
 from scenes.claims import tally
 from scenes.dataset import draw, read_graphs
@@ -64,8 +62,7 @@ def test_claims_are_those_of_the_captions(drawn, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train(small("lstm_every", str(drawn), 0), tmp_path / "run")
     captioner, split = load_captioner(tmp_path / "run"), read_split(drawn, "test")
-    features = cached_features(captioner.encoder.backbone, captioner.transform, split)[0]
-    said = [best for best, *_ in caption_features(captioner, features, truth.BEAM)]
+    said = [best for best, *_ in captioner.sentences(captioner.features(split)[0], truth.BEAM)]
     assert truth.judge(captioner, drawn, "test")["claims"] == tally(said, read_graphs(drawn, split))
 
 
@@ -87,7 +84,7 @@ def test_every_decoder_has_settings_that_a_run_accepts():
     for name in NAMES:
         settings = truth.settings_of(name, "d", 3)
         assert (settings.decoder, settings.seed) == (name, 3)
-        assert (settings.together > 0) == (name in GRIDS)
+        assert (settings.together > 0) == wants_grid(name)
 
 
 @pytest.mark.parametrize("options, message", [([], "give --data"), (["--table"], "no result")])

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from captioning.captioner import Captioner
 from coco.dataset import read_split
 from data_loader import Batch
 from decoders.registry import NAMES, build_decoder, wants_grid
@@ -96,7 +97,7 @@ def decode_by(setup, name):
     features = torch.randn(count, *([LARGEST_GRID] if wants_grid(name) else []), 512)
 
     def ours():
-        for some in features.split(SEARCHED):
+        for some in features.split(Captioner.batch_size):
             search(decoder, some, Search())
 
     times, = alternate(setup.sizes, lambda: timed(ours)[1] * 1000 / count)

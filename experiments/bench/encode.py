@@ -12,7 +12,7 @@ from PIL import Image
 
 from caption import SHIPPED
 from captioning.checkpoint import load_captioner
-from captioning.evaluation import caption_features, score, tokenized_references
+from captioning.evaluation import score, tokenized_references
 from coco.dataset import read_split
 from encoders.backbones import Backbone, transform_of
 from encoders.encoding import encode as encode_images
@@ -112,7 +112,7 @@ def fidelity(setup):
         network = fast(captioner.encoder.backbone, precision)
         features = np.concatenate([encode_images(network, torch.stack(images[first:first + 64]))
                                    for first in range(0, len(images), 64)])
-        sentences = [found[0] for found in caption_features(captioner, features)]
+        sentences = [found[0] for found in captioner.sentences(features)]
         return score(sentences, references)[0]["CIDEr"]
 
     return {"encode_cider_change": Figure.of([cider(None) - cider(torch.float32)], "CIDEr",

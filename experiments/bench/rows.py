@@ -131,7 +131,7 @@ def beam(setup):
         return usual_captions.captions(captioner, features[:few], Search())
 
     def ours():
-        return [found[0] for found in evaluation.caption_features(captioner, features, Search())]
+        return [found[0] for found in captioner.sentences(features, Search())]
 
     require(theirs() == ours()[:few], "the captions")
     slow, fast = alternate(setup.sizes, lambda: len(features[:few]) / timed(theirs)[1],

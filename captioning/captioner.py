@@ -1,0 +1,117 @@
+"""A captioner: an encoder, a decoder and what else it takes to turn pictures into sentences.
+
+    split --features--> (views, P, D) or (views, P, L, D)     encoded once, then read from disk
+    features (P, D) or (P, L, D) --sentences--> lists of sentences, best first, one a picture
+    pictures --describe--> the same lists, of pictures that are open
+
+`Describer` has what one captioner and an ensemble (ensemble.py) do alike, so a caller need not know
+which of the two it was given. checkpoint.py writes a captioner into a file and reads it again.
+
+Shape letters:  P pictures   D channels   L grid cells   E embedding
+"""
+
+from dataclasses import dataclass
+
+import torch
+from tqdm.auto import tqdm
+
+from decoders.registry import build_decoder
+from decoders.search import search as run_search
+from encoders.backbones import Transform
+from encoders.encoding import encode, fast
+from encoders.features import cached_features
+from model import EncoderCNN
+from system.files import BadInput
+from vocabulary import Vocabulary
+
+
+class Describer:
+    """The part of a captioner that does not ask how many networks there are.
+
+    A subclass has a `decoder`, a `vocab`, and the methods `features`, `encode` and `embed`.
+    """
+
+    batch_size = 128        # pictures in one search
+
+    def sentences(self, features, search=None):
+        """Return a list of sentences, best first, for each picture of `features`.
+
+        features: the backbone's, an array (P, D) or (P, L, D).  search: a `Search`; None is the
+        usual one.
+        """
+        starts = range(0, len(features), self.batch_size)
+        bar = tqdm(starts, "captions", leave=False, unit="batch", disable=len(starts) < 2)
+        batches = (self.embed(features[start:start + self.batch_size]) for start in bar)
+        return [[self.vocab.decode(found.words) for found in hypotheses]
+                for batch in batches for hypotheses in run_search(self.decoder, batch, search)]
+
+    def describe(self, pictures, search=None):
+        """Return a list of sentences, best first, for each of some PIL pictures of any size."""
+        return self.sentences(self.encode(pictures), search) if pictures else []
+
+    def search_line(self, search):
+        """Return in one line how captions are found by a `Search`, for a report."""
+        return str(search)
+
+
+@dataclass
+class Captioner(Describer):
+    """One encoder and one decoder with their vocabulary and transform.
+
+    architecture: arguments of the encoder and the decoder.  about: recipe, data, scores, versions.
+    """
+
+    encoder: torch.nn.Module
+    decoder: torch.nn.Module
+    vocab: Vocabulary
+    transform: Transform
+    architecture: dict
+    about: dict
+
+    def __post_init__(self):
+        if len(self.vocab) != self.decoder.words.num_embeddings:
+            raise BadInput(f"the vocabulary has {len(self.vocab)} words and the decoder "
+                           f"{self.decoder.words.num_embeddings}: they belong to different runs")
+
+    @classmethod
+    def build(cls, architecture, vocab, transform, weights="pretrained", tune_from=None):
+        """Build an untrained captioner; `architecture` has the arguments of both networks."""
+        encoder = EncoderCNN(architecture["decoder"]["embed_size"], weights=weights,
+                             tune_from=tune_from, **architecture["encoder"])
+        decoder = build_decoder(vocab_size=len(vocab), **architecture["decoder"])
+        return cls(encoder, decoder, vocab, transform, architecture, {})
+
+    def features(self, split, views=1):
+        """Return the backbone's features of a split (views, P, ...), computed only once."""
+        return cached_features(self.encoder.backbone, self.transform, split, views)
+
+    def encode(self, pictures):
+        """Return the backbone's features (P, ...) of PIL pictures, a float16 array."""
+        images = torch.stack([self.transform(picture.convert("RGB")) for picture in pictures])
+        return encode(fast(self.encoder.backbone), images)
+
+    @torch.no_grad()
+    def embed(self, features):
+        """Return the backbone's features (P, ...) as the decoder reads them, a tensor (P, ..., E).
+        """
+        device = next(self.decoder.parameters()).device
+        return self.encoder.embed(torch.tensor(features, dtype=torch.float, device=device))
+
+    def to(self, device):
+        """Move both networks to a device and return the captioner."""
+        self.encoder.to(device)
+        self.decoder.to(device)
+        return self
+
+    def tensors(self):
+        """Return both networks' weights and buffers by name."""
+        return {f"{part}.{name}": tensor for part in ("encoder", "decoder")
+                for name, tensor in getattr(self, part).state_dict().items()}
+
+    def load_tensors(self, tensors, assign=False):
+        """Load what `tensors` returned; `assign` puts the tensors in place instead of copying them.
+        """
+        for part in ("encoder", "decoder"):
+            getattr(self, part).load_state_dict({
+                name.removeprefix(f"{part}."): tensor for name, tensor in tensors.items()
+                if name.startswith(f"{part}.")}, assign=assign)

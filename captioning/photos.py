@@ -1,0 +1,105 @@
+"""Describe picture files: find them, read them, encode and caption them a batch at a time.
+
+    places --find_pictures--> files --describe_distributed--> Described, one by one, in order
+
+One batch after another is read, so ten thousand pictures take no more memory than a hundred. A file
+that cannot be read is reported and the others go on. Under torchrun every process describes its
+part of the files.
+"""
+
+import glob
+import os
+from dataclasses import replace
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
+
+import torch
+
+from coco.dataset import open_picture
+from decoders.search import Search
+from encoders.encoding import encode, fast, in_order
+from system.distributed import gather, rank, world_size
+from system.files import BadInput
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+BATCH_SIZE = 32             # pictures per pass through the networks
+
+
+class Described(NamedTuple):
+    """A picture's file with its sentences, best first, or with the reason why it was not read."""
+
+    file: Path
+    sentences: list
+    error: str = ""
+
+
+def find_pictures(places):
+    """Return the picture files at paths, in folders (to the bottom) and of patterns, each once."""
+    files = []
+    for place in places:
+        matches = [] if Path(place).exists() else sorted(glob.glob(str(place), recursive=True))
+        # what neither is there nor matches stays in the list: reading it will report it
+        for match in map(Path, matches or [place]):
+            files += pictures_in(match) if match.is_dir() else [match]
+    return list(dict.fromkeys(files))
+
+
+def pictures_in(folder):
+    """Return the files in a folder and its subfolders that have a picture's suffix, sorted."""
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES
+                   and not file.name.startswith("."))
+    if not files:
+        raise BadInput(f"{folder} holds no picture ({' '.join(SUFFIXES)}): give another folder")
+    return files
+
+
+def describe_files(captioner, files, search=None):
+    """Yield a `Described` for every file, in order; each core works on a batch of its own."""
+    search = search or Search()
+    network = fast(captioner.encoder.backbone)
+    # A search puts back the mode it found. In training mode, one thread that has finished would
+    # turn on dropout for those still at work.
+    captioner.decoder.eval()
+
+    def describe(start):
+        return describe_batch(captioner, network, files[start:start + BATCH_SIZE], search)
+
+    for batch in in_order(describe, range(0, len(files), BATCH_SIZE)):
+        yield from batch
+
+
+def describe_batch(captioner, network, files, search):
+    """Return the `Described` of some files; network: the captioner's `fast` backbone."""
+    images, errors, sentences = {}, {}, {}
+    for file in files:
+        try:
+            images[file] = captioner.transform(open_picture(file, "replace it, or leave it out"))
+        except BadInput as error:
+            errors[file] = str(error)
+    if images:
+        features = encode(network, torch.stack(list(images.values())))
+        found = caption_features(captioner, list(images), features, search)
+        sentences = dict(zip(images, found, strict=True))
+    return [Described(file, sentences.get(file, []), errors.get(file, "")) for file in files]
+
+
+def caption_features(captioner, files, features, search):
+    """Return the sentences of each file, best first, from its features (files, ...)."""
+    if search.method != "sample":
+        return captioner.sentences(features, search)
+    # Random numbers of its own for each picture, by its name, so that what is sampled of it depends
+    # neither on the other pictures nor on the number of processes.
+    seeds = [search.seed + crc32(os.fsencode(file.name)) for file in files]
+    return [captioner.sentences(features[row:row + 1], replace(search, seed=seed))[0]
+            for row, seed in enumerate(seeds)]
+
+
+def describe_distributed(captioner, files, search=None):
+    """Yield what `describe_files` does, in the main process; each process describes a part."""
+    mine = describe_files(captioner, files[rank()::world_size()], search)
+    for _ in range(0, len(files), BATCH_SIZE * world_size()):
+        by_rank = gather(list(islice(mine, BATCH_SIZE)))
+        for row in zip_longest(*by_rank):
+            yield from (one for one in row if one is not None)
