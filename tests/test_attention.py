@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from captioning.objectives import Loss
 from decoders.adaptive import AdaptiveAttention
 from decoders.attention import SoftAttention, UpDown, penalty
 from decoders.search import Search, search
@@ -373,10 +374,32 @@ def test_the_penalty_is_that_of_the_equation():
     assert penalty(weights, counts).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_penalty_is_nothing_for_whoever_looks_everywhere_once():
+def test_the_penalty_is_nothing_where_every_cell_is_attended_to_once():
     once = torch.eye(L).repeat(P, 1, 1)
     everything = torch.ones(P, L, dtype=torch.bool)
     assert penalty(once, everything) == 0
     assert penalty(once, ~everything) == L
-    staring = functional.one_hot(torch.zeros(P, L, dtype=torch.long), L)
-    assert penalty(staring, everything) == (L - 1)**2 + (L - 1)
+    one_cell = functional.one_hot(torch.zeros(P, L, dtype=torch.long), L)
+    assert penalty(one_cell, everything) == (L - 1)**2 + (L - 1)
+
+
+def test_the_regularizer_is_the_penalty_summed_over_the_captions_and_part_of_the_objective():
+    model, (features, captions) = decoder(SoftAttention), grids_and_captions(each=2)
+    lengths = torch.tensor([7, 4, 7, 6, 3, 7])
+    weights = model.attended(features, captions)[1][:, 1:]
+    counts = torch.arange(1, T) < lengths[:, None]
+    expected = sum(penalty(one[None], these[None])
+                   for one, these in zip(weights, counts, strict=True))
+    torch.testing.assert_close(model.regularizer(weights, counts), expected)
+    objective, loss, _ = Loss(nn.Identity(), model)(features, captions, lengths)
+    torch.testing.assert_close(objective - loss, expected, rtol=1e-4, atol=0)
+
+
+@EVERY_KIND
+def test_no_other_decoder_adds_to_the_loss(kind):
+    model, (features, captions) = decoder(kind), grids_and_captions()
+    if model.regularizer is None:
+        objective, loss, _ = Loss(nn.Identity(), model)(features, captions, torch.full((P,), T))
+        assert objective == loss
+    else:
+        assert kind is SoftAttention
