@@ -14,10 +14,11 @@ import shlex
 from pathlib import Path
 
 from captioning.checkpoint import load_captioner, save_captioner
+from captioning.settings import RECIPES, CaptioningSettings
 from coco.dataset import read_split
 from scoring.metrics import METRICS
 from system.files import BadInput, read_json, run_command, whole_file
-from training.settings import RECIPES, Settings, options_of
+from training.settings import options_of
 
 SEES = {False: "one vector a picture", True: "a coarse grid of cells"}      # by grid or not
 CARD = """\
@@ -90,7 +91,7 @@ def commands(run):
     """Return the commands that train a run, those of the runs it was built on first."""
     settings = load_captioner(run).about["settings"]
     before = commands(settings["start"]) if settings["start"] else []
-    return [*before, training_command(Settings(**elsewhere(settings)), f"runs/{Path(run).name}")]
+    return [*before, training_command(CaptioningSettings(**elsewhere(settings)), f"runs/{Path(run).name}")]
 
 
 def card(file):
@@ -122,7 +123,7 @@ def card(file):
 def training_command(settings, run):
     """Return the command that trains `run` with these settings, by the recipe that is nearest.
 
-    settings: an instance of `Settings`.  run: the folder's name in the command.
+    settings: an instance of `CaptioningSettings`.  run: the folder's name in the command.
     """
     recipe = min(RECIPES, key=lambda name: len(options_of(settings, RECIPES[name])))
     return shlex.join(["python", "train.py", "--run", run, "--recipe", recipe,

@@ -1,7 +1,8 @@
-"""Write a captioner into one file and read it back; the same for the state of a training.
+"""Write a captioner into one file and read it back.
 
+    captioner --save_captioner--> best.safetensors --load_captioner--> captioner
 
-In best.safetensors kernels and matrices are float16 and the encoder is included, so loading needs
+In the file kernels and matrices are float16 and the encoder is included, so loading needs
 no other file and no network. The file may come from a stranger. Hence `load_captioner` builds
 nothing before it has checked the header, and loads nothing before it has checked every tensor.
 """
@@ -21,7 +22,7 @@ from system import tensor_file
 from system.files import BadInput
 from vocabulary import END_WORD, START_WORD, UNK_WORD, Vocabulary
 
-FORMAT = 3                  # of both files; raised with changes that break reading
+FORMAT = 3                  # raised when an older program could not read the file
 LARGEST = 1 << 16           # of the whole numbers that a decoder is built with
 NUMBER = (int, float)
 DECODER = {"name": (str,), "embed_size": (int,), "hidden_size": (int,), "num_layers": (int,),

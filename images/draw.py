@@ -16,7 +16,7 @@ from caption import SHIPPED
 from captioning.checkpoint import load_captioner
 from coco.dataset import open_picture, read_split
 from figures.pictures import ACCENT, QUIET, plot_history, wrap
-from training.loop import read_history
+from training.folders import read_history
 
 HERE = Path(__file__).parent
 SCENES, PHOTOS = Path("runs/scenes"), SHIPPED

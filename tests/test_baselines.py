@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from captioning.settings import CaptioningSettings
 from coco.dataset import Picture, Split, read_split
 from experiments.baselines import consensus, most_frequent, nearest, neighbour
 from scoring.scores import CiderD
-from training.settings import Settings
 
 
 def split_of(*pictures):
@@ -58,7 +58,7 @@ def test_a_single_sentence_is_its_own_consensus():
 
 def test_the_neighbour_of_a_red_picture_is_red(tiny_root):
     train, val = read_split(tiny_root, "train"), read_split(tiny_root, "val")
-    said = neighbour(train, val, Settings(data=str(tiny_root), views=1))
+    said = neighbour(train, val, CaptioningSettings(data=str(tiny_root), views=1))
     truths = [["red", "green", "blue"][picture.id % 3] for picture in val.pictures]
     assert len(said) == 6 and all(truth in sentence.split()
                                   for truth, sentence in zip(truths, said, strict=True))
@@ -72,5 +72,5 @@ def test_a_picture_of_train_finds_itself(tiny_root):
     marked = Split("train", tuple(replace(picture, sentences=(f"picture {picture.id}",))
                                   for picture in train.pictures))
     turned = Split("val", marked.pictures[::-1])
-    said = neighbour(marked, turned, Settings(data=str(tiny_root), views=1))
+    said = neighbour(marked, turned, CaptioningSettings(data=str(tiny_root), views=1))
     assert said == [f"picture {picture.id}" for picture in turned.pictures]

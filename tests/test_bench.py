@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from captioning.captioner import Captioner
+from captioning.settings import RECIPES
 from coco.dataset import read_split
 from data_loader import tokenized
 from decoders.search import Search, search
@@ -44,7 +45,6 @@ from experiments.bench.tools import (
     training_flops,
 )
 from model import DecoderRNN
-from training.settings import RECIPES
 from vocabulary import END_ID, Vocabulary
 
 TINY = replace(SMALL, rounds=2, encoded=(2, 3), usual_steps=1, steps=2, captioned=(2, 3), scored=6,

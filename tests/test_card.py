@@ -10,10 +10,10 @@ import torch
 from captioning import card
 from captioning.card import pack, training_command
 from captioning.checkpoint import load_captioner, save_captioner
+from captioning.settings import RECIPES, CaptioningSettings
 from system.files import BadInput, run_command, write_json
 from train import arguments as train_arguments
 from training import loop as training
-from training.settings import RECIPES, Settings
 
 SHIPPED = sorted(Path(__file__).parents[1].glob("checkpoints/*.safetensors"))
 
@@ -22,7 +22,7 @@ SHIPPED = sorted(Path(__file__).parents[1].glob("checkpoints/*.safetensors"))
 def run(tiny_root, tmp_path_factory):
     """The folder of a short run and a report of it."""
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    training.train(Settings(data=str(tiny_root), epochs=1, vocab_threshold=1, embed_size=8,
+    training.train(CaptioningSettings(data=str(tiny_root), epochs=1, vocab_threshold=1, embed_size=8,
                             hidden_size=8, views=1), folder)
     report = {"split": "val", "pictures": 6, "references": 30, "search": "beam 3",
               "tokenizer": "PTB", "Bleu_1": 0.5, "Bleu_4": 0.1234, "CIDEr": 1.5, "distinct": 4}
@@ -57,15 +57,15 @@ def test_a_card_has_the_numbers_of_the_run_and_of_the_report(run, tmp_path, tiny
 
 def test_the_command_on_a_card_gives_the_settings_of_the_run(monkeypatch):
     commands = []
-    for settings in (Settings(data="data/x"), Settings(data="data/x", **RECIPES["small"]),
-                     Settings(data="data/x", one_per_picture=True, tune_from=7, dropout=0.25)):
+    for settings in (CaptioningSettings(data="data/x"), CaptioningSettings(data="data/x", **RECIPES["small"]),
+                     CaptioningSettings(data="data/x", one_per_picture=True, tune_from=7, dropout=0.25)):
         command = training_command(settings, "runs/y")
         commands.append(command)
         monkeypatch.setattr(sys, "argv", command.split()[1:])
         given = train_arguments()
         recipe = RECIPES[given["recipe"]]
         known = {name: value for name, value in given.items() if name in vars(settings)}
-        assert Settings(**{**recipe, **known}) == settings
+        assert CaptioningSettings(**{**recipe, **known}) == settings
     assert commands[1] == "python train.py --run runs/y --recipe small --data data/x"
     assert commands[2] == ("python train.py --run runs/y --recipe seed --data data/x --tune-from 7 "
                        "--one-per-picture --dropout 0.25")
@@ -74,7 +74,7 @@ def test_the_command_on_a_card_gives_the_settings_of_the_run(monkeypatch):
 def test_a_card_tells_how_the_runs_were_trained_on_which_it_was_built(run, tmp_path):
     settings = load_captioner(run).about["settings"]
     later = tmp_path / "later"
-    training.train(Settings(**{**settings, "start": str(run), "learning_rate": 1e-3}), later)
+    train_run(CaptioningSettings(**settings), later, start=str(run), learning_rate=1e-3)
     text = pack(later, tmp_path / "x.safetensors", run / "report.json", "Drawn.").read_text("utf-8")
     block = text.split("```bash\n")[1].split("\n```")[0].splitlines()
     assert [line.split(" --run ")[1].split()[0] for line in block] == ["runs/tiny", "runs/later"]

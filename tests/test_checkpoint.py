@@ -18,14 +18,13 @@ from captioning.captioner import Captioner
 from captioning.checkpoint import (
     FORMAT,
     load_captioner,
-    load_state,
     save_captioner,
-    save_state,
 )
 from encoders import backbones
 from encoders.backbones import transform_of
 from system import tensor_file
 from system.files import BadInput
+from training.state import load_state, save_state
 from vocabulary import Vocabulary
 
 WORDS = ["a", "red", "ball", "it's", "naïve", "🙂"]

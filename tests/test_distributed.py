@@ -16,7 +16,7 @@ from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
 from system import distributed
 from tests.running import begin_run, train_run
-from training.loop import read_history
+from training.folders import read_history
 from vocabulary import Vocabulary
 
 # 59 of 60 captions, then 1: shares of unequal length, and one without a caption

@@ -21,6 +21,7 @@ from PIL import Image
 
 from captioning import evaluation
 from captioning.checkpoint import load_captioner
+from captioning.settings import RECIPES, CaptioningSettings
 from decoders import registry as decoders
 from encoders import backbones
 from scenes import dataset as scenes
@@ -29,7 +30,6 @@ from system.files import BadInput
 from tests.interface import check_decoder
 from training import loop as training
 from training.folders import read_history
-from training.settings import RECIPES, Settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGE = (REPOSITORY / "docs" / "EXTENDING.md").read_text(encoding="utf-8")
@@ -145,7 +145,7 @@ def test_a_decoder_is_trained_searched_saved_and_loaded(here, capsys):
         assert load_captioner("runs/gru").architecture["decoder"]["name"] == "gru"
     assert read_history("runs/gru") == read_history("runs/gru-0")
     with pytest.raises(BadInput, match="decoder must be one of"):
-        Settings("data/scenes", decoder="gru")
+        CaptioningSettings("data/scenes", decoder="gru")
     with pytest.raises(BadInput, match="decoder is unknown .'gru'; if it is your own, import its"):
         load_captioner("runs/gru")
     # a new process that has our decoders/ with the one line more that the page says

@@ -12,6 +12,7 @@ import pytest
 from captioning.checkpoint import load_captioner
 from captioning.ensemble import Ensemble
 from captioning.evaluation import evaluate
+from captioning.settings import RECIPES, CaptioningSettings
 from coco.dataset import read_split
 from decoders.search import Search
 from experiments import ladder
@@ -23,8 +24,7 @@ from scoring.prose import prose
 from scoring.significance import paired_bootstrap
 from system.files import BadInput, read_json, run_command, write_json
 from training import loop as training
-from training.loop import read_history
-from training.settings import RECIPES, Settings
+from training.folders import read_history
 
 TINY = {"embed_size": 8, "hidden_size": 8, "epochs": 1, "vocab_threshold": 1, "warmup": 2,
         "batch_size": 16, "views": 1, "learning_rate": 0.05, "precision": "float32"}
@@ -281,7 +281,7 @@ def test_the_ladders_own_rungs_are_sound(monkeypatch):
     names = []
     for rung in ladder.RUNGS:
         assert {rung.below, rung.start, *rung.runs} - {None} <= set(names)
-        Settings(data="d", **{**RECIPES[rung.recipe], **rung.settings})
+        CaptioningSettings(data="d", **{**RECIPES[rung.recipe], **rung.settings})
         names.append(rung.name)
     assert len(set(names)) == len(names) and ladder.BEST in names
     assert re.fullmatch(r"[a-z_ ]+", " ".join(names))

@@ -9,11 +9,11 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from captioning.settings import CaptioningSettings
 from course import student
 from course.closure import imported
 from course.notebooks import NAMES, read_notebook
-from training.loop import train
-from training.settings import Settings
+from tests.running import train_run
 
 HERE = Path(__file__).parent.parent
 ON_COLAB = {"IPython", "PIL", "filelock", "jinja2", "matplotlib", "nbclient", "nbformat", "nltk",
@@ -86,6 +86,7 @@ def test_the_loop_on_the_page_gives_the_command_s_weights_bit_for_bit(tiny_root,
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(HERE)}}).execute()
 
     settings = json.loads((tmp_path / "page" / "settings.json").read_text())
-    train(Settings(**settings), tmp_path / "command")
+    assert settings.pop("task") == "captioning"
+    train_run(CaptioningSettings(**settings), tmp_path / "command")
     for file in ("best.safetensors", "state.safetensors", "history.jsonl"):
         assert (tmp_path / "page" / file).read_bytes() == (tmp_path / "command" / file).read_bytes()

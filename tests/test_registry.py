@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from captioning.checkpoint import FORMAT, Captioner, load_captioner, save_captioner
+from captioning.settings import CaptioningSettings
+from captioning.task import architecture
 from decoders.base import Decoder, after_start, captions_per_picture
 from decoders.registry import DECODERS, NAMES, build_decoder, own_arguments, wants_grid
 from decoders.search import search
@@ -15,8 +17,6 @@ from model import State
 from system import tensor_file
 from system.files import BadInput
 from tests.interface import check_decoder
-from training.run import architecture
-from training.settings import Settings
 from vocabulary import Vocabulary
 
 SIZES = {"embed_size": 12, "hidden_size": 12, "num_layers": 1, "dropout": 0.0}
@@ -97,7 +97,7 @@ def test_own_arguments_are_the_plain_ones_with_the_defaults_of_that_name():
 
 
 def test_a_run_hands_a_decoders_own_arguments_to_the_checkpoint():
-    found = architecture(Settings("data", decoder="loud", **SIZES))
+    found = architecture(CaptioningSettings("data", decoder="loud", **SIZES))
     assert found["decoder"] == {"name": "loud", **SIZES, "loud": 9.0, "depth": 1, "cell": "tanh",
                                 "skip": False}
     assert build_decoder(vocab_size=8, **found["decoder"]).loud == 9

@@ -36,7 +36,8 @@ from train import status_of as status
 from training import folders
 from training import loop as training
 from training import run as runs
-from training.loop import Run, finish_epoch, read_history, step, train, validate
+from training.folders import read_history
+from training.loop import Run, finish_epoch, step, train, validate
 from training.settings import add_options
 from training.watching import tensorboard, write_scalars
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from captioning.checkpoint import load_captioner
+from captioning.settings import CaptioningSettings
 from coco.dataset import read_split
 from decoders.registry import NAMES, wants_grid
 from experiments import harness, truth
@@ -14,7 +15,6 @@ from scenes.claims import tally
 from scenes.dataset import draw, read_graphs
 from system.files import BadInput, read_json, run_command, write_json
 from training.loop import train
-from training.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +32,12 @@ def climb(monkeypatch, folder, *options):
 
 def small(name, data, seed):
     """A training of a moment."""
-    return Settings(data=data, decoder=name, epochs=1, vocab_threshold=1, embed_size=16,
+    return CaptioningSettings(data=data, decoder=name, epochs=1, vocab_threshold=1, embed_size=16,
                     hidden_size=16, views=1, seed=seed)
 
 
 def test_a_decoder_is_trained_and_judged_once(drawn, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(truth, "settings_of", small)
+    monkeypatch.setattr(truth, "decoder_settings", small)
     climb(monkeypatch, tmp_path, "--data", drawn, "--only", "lstm_every", "adaptive")
     file = tmp_path / "results/truth/adaptive.json"
     found, written = read_json(file, ""), file.stat().st_mtime_ns
@@ -58,7 +58,7 @@ def test_a_decoder_is_trained_and_judged_once(drawn, tmp_path, monkeypatch, caps
 
 
 def test_claims_are_those_of_the_captions(drawn, tmp_path, monkeypatch):
-    monkeypatch.setattr(truth, "settings_of", small)
+    monkeypatch.setattr(truth, "decoder_settings", small)
     monkeypatch.chdir(tmp_path)
     train(small("lstm_every", str(drawn), 0), tmp_path / "run")
     captioner, split = load_captioner(tmp_path / "run"), read_split(drawn, "test")
@@ -82,9 +82,9 @@ def test_the_table_is_that_of_the_files(tmp_path):
 
 def test_every_decoder_has_settings_that_a_run_accepts():
     for name in NAMES:
-        settings = truth.settings_of(name, "d", 3)
+        settings = truth.decoder_settings(name, "d", 3)
         assert (settings.decoder, settings.seed) == (name, 3)
-        assert (settings.together > 0) == wants_grid(name)
+        assert (settings.captions_per_picture > 0) == wants_grid(name)
 
 
 @pytest.mark.parametrize("options, message", [([], "give --data"), (["--table"], "no result")])
