@@ -201,6 +201,19 @@ def test_beam_search_gives_the_probabilities_of_the_captions_it_finds(kind):
 
 
 @EVERY_KIND
+def test_a_beam_goes_on_with_its_own_picture_when_another_has_ended(kind):
+    model, settings = decoder(kind), Search(captions=3)
+    with torch.no_grad():
+        model.words.weight.mul_(2)              # sharper, so that pictures differ
+        model.bias[END_ID] += 1
+    features = 2 * torch.randn(8, L, E, generator=torch.Generator().manual_seed(2))
+    found = [[one.words for one in picture] for picture in search(model, features, settings)]
+    for feature, captions in zip(features, found, strict=True):
+        assert [one.words for one in search(model, feature[None], settings)[0]] == captions
+    assert len({max(map(len, captions)) for captions in found}) > 1
+
+
+@EVERY_KIND
 def test_half_precision_trains_and_searches(kind):
     has_lstm = any(isinstance(part, nn.LSTM) for part in decoder(kind).modules())
     if has_lstm and not trains_in_bfloat16("cpu"):
