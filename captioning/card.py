@@ -91,7 +91,8 @@ def commands(run):
     """Return the commands that train a run, those of the runs it was built on first."""
     settings = load_captioner(run).about["settings"]
     before = commands(settings["start"]) if settings["start"] else []
-    return [*before, training_command(CaptioningSettings(**elsewhere(settings)), f"runs/{Path(run).name}")]
+    settings = CaptioningSettings(**elsewhere(settings))
+    return [*before, training_command(settings, f"runs/{Path(run).name}")]
 
 
 def card(file):

@@ -65,4 +65,4 @@ class Loss(nn.Module):
             return self.decoder.hidden(features, captions), 0
         hidden, weights = self.decoder.attended(features, captions)
         counts = counts.to(weights.device, non_blocking=True)
-        return hidden, len(captions) * self.decoder.regularizer(weights[:, 1:], counts)
+        return hidden, self.decoder.regularizer(weights[:, 1:], counts)

@@ -20,9 +20,10 @@ from captioning.self_critical import Rewards, SelfCritical
 from coco.checkup import readable
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
-from decoders.registry import wants_grid
+from decoders.registry import own_arguments, wants_grid
 from encoders.backbones import transform_of
 from encoders.features import cached_features, encode_split
+from scoring.metrics import METRICS
 from system.distributed import is_main, main_first, rank, world_size
 from system.files import BadInput
 from training.task import Task
@@ -40,7 +41,7 @@ class Captioning(Task):
 
     name, key, better = "captioning", "CIDEr", max
     shown = ("val_loss", "CIDEr", "distinct", "sentence")
-    curves, unit = ("perplexity", "CIDEr"), "word"
+    curves, unit = {"perplexity": "perplexity", "CIDEr": METRICS["CIDEr"].label}, "word"
 
     def __init__(self, settings, features=cached_features):
         super().__init__(settings)
@@ -190,6 +191,7 @@ def take_over(captioner, start):
 
 def architecture(settings):
     """Return the arguments of encoder and decoder, as a checkpoint keeps them."""
-    sizes = ("embed_size", "hidden_size", "num_layers", "dropout")
-    return {"encoder": {"backbone": settings.encoder, "grid": wants_grid(settings.decoder)},
-            "decoder": {"name": settings.decoder, **{key: getattr(settings, key) for key in sizes}}}
+    name, sizes = settings.decoder, ("embed_size", "hidden_size", "num_layers", "dropout")
+    return {"encoder": {"backbone": settings.encoder, "grid": wants_grid(name)},
+            "decoder": {"name": name, **{key: getattr(settings, key) for key in sizes},
+                        **own_arguments(name)}}

@@ -12,8 +12,8 @@ from captioning.card import pack, training_command
 from captioning.checkpoint import load_captioner, save_captioner
 from captioning.settings import RECIPES, CaptioningSettings
 from system.files import BadInput, run_command, write_json
+from tests.running import train_run
 from train import arguments as train_arguments
-from training import loop as training
 
 SHIPPED = sorted(Path(__file__).parents[1].glob("checkpoints/*.safetensors"))
 
@@ -22,8 +22,8 @@ SHIPPED = sorted(Path(__file__).parents[1].glob("checkpoints/*.safetensors"))
 def run(tiny_root, tmp_path_factory):
     """The folder of a short run and a report of it."""
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    training.train(CaptioningSettings(data=str(tiny_root), epochs=1, vocab_threshold=1, embed_size=8,
-                            hidden_size=8, views=1), folder)
+    train_run(CaptioningSettings(data=str(tiny_root), epochs=1, vocab_threshold=1, embed_size=8,
+                                 hidden_size=8, views=1), folder)
     report = {"split": "val", "pictures": 6, "references": 30, "search": "beam 3",
               "tokenizer": "PTB", "Bleu_1": 0.5, "Bleu_4": 0.1234, "CIDEr": 1.5, "distinct": 4}
     write_json(folder / "report.json", report)
@@ -57,8 +57,9 @@ def test_a_card_has_the_numbers_of_the_run_and_of_the_report(run, tmp_path, tiny
 
 def test_the_command_on_a_card_gives_the_settings_of_the_run(monkeypatch):
     commands = []
-    for settings in (CaptioningSettings(data="data/x"), CaptioningSettings(data="data/x", **RECIPES["small"]),
-                     CaptioningSettings(data="data/x", one_per_picture=True, tune_from=7, dropout=0.25)):
+    changes = {"one_per_picture": True, "tune_from": 7, "dropout": 0.25}
+    for settings in (CaptioningSettings(data="data/x", **dials)
+                     for dials in ({}, RECIPES["small"], changes)):
         command = training_command(settings, "runs/y")
         commands.append(command)
         monkeypatch.setattr(sys, "argv", command.split()[1:])

@@ -29,7 +29,8 @@ def test_train_and_val_differ_in_more_than_colour():
 def test_curves_are_of_the_figures_that_a_task_names():
     history = [{"epoch": 1, "train_loss": 2, "val_loss": 3, "accuracy": 0.5, "recall": 0.25}]
     axes = Figure().subplots(1, 3)
-    plot_curves(history, axes, SimpleNamespace(curves=("recall", "accuracy"), unit="answer"))
+    plot_curves(history, axes, SimpleNamespace(
+        curves={"recall": "recall", "accuracy": "accuracy"}, unit="answer"))
     assert [axis.get_title() for axis in axes] == [
         "loss per answer", "recall on val", "accuracy on val"]
     assert [list(axis.lines[0].get_ydata()) for axis in axes] == [[2], [0.25], [0.5]]
@@ -37,7 +38,7 @@ def test_curves_are_of_the_figures_that_a_task_names():
 
 
 def test_curves_are_saved_with_a_panel_for_each_figure(tmp_path):
-    for name, curves in (("one.png", ()), ("three.png", ("perplexity", "CIDEr"))):
+    for name, curves in (("one.png", {}), ("three.png", {"perplexity": "", "CIDEr": ""})):
         save_curves(HISTORY, tmp_path / name, SimpleNamespace(curves=curves, unit="word"))
     one, three = (Image.open(tmp_path / name).size for name in ("one.png", "three.png"))
     assert one[1] == three[1] and abs(3 * one[0] - three[0]) <= 3

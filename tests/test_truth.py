@@ -14,7 +14,7 @@ from experiments import harness, truth
 from scenes.claims import tally
 from scenes.dataset import draw, read_graphs
 from system.files import BadInput, read_json, run_command, write_json
-from training.loop import train
+from tests.running import train_run as train_captioner
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_a_decoder_is_trained_and_judged_once(drawn, tmp_path, monkeypatch, caps
 def test_claims_are_those_of_the_captions(drawn, tmp_path, monkeypatch):
     monkeypatch.setattr(truth, "decoder_settings", small)
     monkeypatch.chdir(tmp_path)
-    train(small("lstm_every", str(drawn), 0), tmp_path / "run")
+    train_captioner(small("lstm_every", str(drawn), 0), tmp_path / "run")
     captioner, split = load_captioner(tmp_path / "run"), read_split(drawn, "test")
     said = [best for best, *_ in captioner.sentences(captioner.features(split)[0], truth.BEAM)]
     assert truth.judge(captioner, drawn, "test")["claims"] == tally(said, read_graphs(drawn, split))
@@ -113,6 +113,6 @@ def test_the_page_quotes_the_table_of_the_committed_results():
 
 
 def test_pictures_without_scene_graphs_are_refused(tiny_root, tmp_path, monkeypatch):
-    train(small("lstm_every", str(tiny_root), 0), tmp_path / "run")
+    train_captioner(small("lstm_every", str(tiny_root), 0), tmp_path / "run")
     with pytest.raises(BadInput, match="no scene graphs"):
         truth.judge(load_captioner(tmp_path / "run"), tiny_root, "val")

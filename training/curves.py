@@ -14,8 +14,8 @@ PANEL = 10 / 3, 2.6         # inches wide and high
 
 def plot_curves(history, axes, task):
     """Plot the losses on the first of `axes`, and each of `task.curves` on one more."""
-    epochs, keys = [row["epoch"] for row in history], task.curves
-    titles = (f"loss per {task.unit}", *(f"{key} on val" for key in keys))
+    epochs = [row["epoch"] for row in history]
+    titles = (f"loss per {task.unit}", *(f"{title} on val" for title in task.curves.values()))
     for axis, title in zip(axes, titles, strict=True):
         axis.clear()
         axis.set(title=title, xlabel="epoch")
@@ -26,7 +26,7 @@ def plot_curves(history, axes, task):
                  markersize=4, markerfacecolor="white")
     axes[0].plot(epochs, [row["val_loss"] for row in history], ".-", color=ACCENT, label="val")
     axes[0].legend(frameon=False)
-    for axis, key in zip(axes[1:], keys, strict=True):
+    for axis, key in zip(axes[1:], task.curves, strict=True):
         axis.plot(epochs, [row[key] for row in history], ".-", color=ACCENT)
     axes[-1].set_ylim(bottom=0)         # how high a score is, not only that it rises
 

@@ -22,7 +22,7 @@ class Task:
     name = ""                   # written into the run's folder: which task its settings are of
     key, better = "val_loss", min       # the figure that chooses the best epoch; min or max
     shown = ("val_loss",)       # the entries of `measure` that a line about an epoch names
-    curves = ()                 # those that are drawn beside the losses, the last one from 0 on
+    curves = {}                 # those drawn beside the losses, with their titles
     unit = "item"               # what a loss is divided by
 
     def __init__(self, settings):
