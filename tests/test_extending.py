@@ -182,7 +182,7 @@ def test_a_metric_is_in_history_and_report_and_can_choose_the_epoch(here, capsys
     with fresh():
         run_section("A metric", capsys)
         history, kept = read_history("runs/colours"), load_captioner(
-            "runs/colours/colours.safetensors").about["val"]
+            "runs/colours").about["val"]
         assert [0 <= row["colours"] <= 1 for row in history] == [True, True]
         assert kept["colours"] == max(row["colours"] for row in history)
         said, truths = ["a red ball", "a blue and a red cat"], [["the red ball"], ["a blue cat"]]
