@@ -23,7 +23,7 @@ from tqdm import tqdm
 from captioning.checkpoint import load_captioner
 from captioning.evaluation import caption_batch
 from captioning.gallery import Gallery
-from coco.dataset import open_picture
+from coco.pictures import open_picture
 from decoders.search import Search
 from encoders.encoding import encode, fast, in_order
 from system.distributed import gather, is_main, processes, rank, world_size

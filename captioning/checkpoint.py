@@ -18,7 +18,8 @@ from torch.overrides import TorchFunctionMode
 
 from decoders import registry as decoders
 from decoders.registry import build_decoder
-from encoders.backbones import NAMES, Transform
+from encoders.backbones import NAMES
+from encoders.transform import Transform
 from model import EncoderCNN
 from system import tensor_file
 from system.files import BadInput

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from coco.dataset import open_picture
+from coco.pictures import open_picture
 from system.files import whole_file
 
 ACCENT, QUIET = "#c44e52", "#8c8c8c"

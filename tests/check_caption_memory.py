@@ -22,7 +22,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from captioning.checkpoint import Captioner, save_captioner
-from encoders.backbones import Transform
+from encoders.transform import Transform
 from vocabulary import Vocabulary
 
 DIFFERENT = 50              # pictures; the others are links to these

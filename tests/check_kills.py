@@ -1,4 +1,4 @@
-"""Killed at any moment, a download and a feature cache lose at most a chunk, and end the same.
+"""Kill a download and a feature cache at any moment: they lose little, and end the same.
 
 Run from the repository's root: python -m tests.check_kills
 """
@@ -20,7 +20,9 @@ from PIL import Image
 import prepare
 from coco.dataset import read_split
 from encoders import features
-from encoders.backbones import Backbone, Transform
+from encoders.backbones import Backbone
+from encoders.encoding import BATCH_SIZE
+from encoders.transform import Transform
 from system.download import CHUNK
 from system.files import write_json
 from tests.server import Server, coco_files
@@ -161,9 +163,9 @@ def main():
         write_coco(folder / "coco")
         with Server(coco_files(folder / "coco"), pace=0.002) as server:
             check(context, download, server.url, folder / "downloads", CHUNK, "bytes")
-        # what was in hand and what lay ready, and a blank one that tells the features' shape
-        check(context, cache, folder / "coco", folder / "caches", 3 * features.AT_ONCE + 1,
-              "pictures")
+        # what was not saved, what was in hand and what lay ready, and one that gives the shape
+        check(context, cache, folder / "coco", folder / "caches",
+              (features.SAVE_EVERY + 3) * BATCH_SIZE + 1, "pictures")
     print(f"took {time.monotonic() - began:.0f} s")
 
 

@@ -15,7 +15,7 @@ import caption
 from caption import describe_files, find_pictures
 from captioning.checkpoint import Captioner, save_captioner
 from captioning.evaluation import describe
-from coco.dataset import open_picture
+from coco.pictures import open_picture
 from decoders.search import Search
 from encoders.backbones import transform_of
 from system.files import BadInput

@@ -18,7 +18,8 @@ from pycocotools.coco import COCO
 from captioning import evaluation
 from captioning.checkpoint import Captioner, save_captioner
 from captioning.evaluation import caption_features, describe, evaluate, score, table
-from coco.dataset import Split, open_picture, read_split
+from coco.dataset import Split, read_split
+from coco.pictures import open_picture
 from decoders.search import Search
 from encoders.backbones import transform_of
 from evaluate import main as evaluate_main

@@ -17,8 +17,6 @@ COMMANDS = {"prepare", "train", "evaluate", "caption"}
 COURSEWORK = {"vocabulary", "data_loader", "model"}
 ROOMS = PLACES.keys() - COMMANDS - COURSEWORK - {"images", "tests"}
 EXCEPTIONS = {     # while walls move; it may only shrink
-    ("coco/checkup.py", "encoders"),
-    ("coco/sources.py", "encoders"),
     ("model.py", "decoders"),
     ("training/loop.py", "captioning"),
     ("training/loop.py", "figures"),
@@ -29,7 +27,6 @@ EXCEPTIONS = {     # while walls move; it may only shrink
     ("training/run.py", "encoders"),
     ("training/settings.py", "decoders"),
     ("training/settings.py", "encoders"),
-    ("training/watching.py", "encoders"),
 }
 
 

@@ -16,9 +16,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from system.files import BadInput, read_json, writing
+from system.locks import is_locked, lock, sweep
 
 PATIENCE = 10               # seconds: loader workers outlive a killed run by five, and its lock
 
@@ -47,18 +46,12 @@ def claim(folder, settings, resume):
         if changed:
             raise BadInput(f"{folder} holds a run with other settings ({'; '.join(changed)}): "
                            "give another --run, or the same settings to go on")
-    # one object for a path, so that a notebook may make its Run again
-    lock = FileLock(folder / "lock", is_singleton=True)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=PATIENCE)
-        except Timeout:
-            raise BadInput(f"another process trains in {folder}, perhaps a notebook left open: "
-                           "wait for it, stop it, or give another --run") from None
-        for left in folder.glob("*.part-*"):                # by a run that was killed
-            left.unlink()
-    return lock
+        held = lock(folder / "lock", f"another process trains in {folder}, perhaps a notebook left "
+                    "open: wait for it, stop it, or give another --run", PATIENCE).lock
+        sweep(folder)
+    return held
 
 
 def fresh_folder(folder):
@@ -77,13 +70,5 @@ def newest_run(folder="runs"):
 
 
 def in_use(folder):
-    """Whether a process trains in this folder now."""
-    path = Path(folder) / "lock"
-    try:
-        if path.exists():
-            FileLock(path).acquire(timeout=0).lock.release()
-    except Timeout:
-        return True
-    except OSError:                 # not ours to write, so not ours to ask
-        pass
-    return False
+    """Return whether a process trains in this folder now."""
+    return is_locked(Path(folder) / "lock")

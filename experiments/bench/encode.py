@@ -15,7 +15,7 @@ from captioning.checkpoint import load_captioner
 from captioning.evaluation import caption_features, score, tokenized_references
 from coco.dataset import read_split
 from encoders.backbones import Backbone, transform_of
-from encoders.encoding import AT_ONCE, fast, single_threads
+from encoders.encoding import BATCH_SIZE, fast, single_threads
 from encoders.encoding import encode as encode_images
 from encoders.features import cached_features
 from encoders.features import load as read_picture
@@ -60,7 +60,7 @@ def encode_by(setup, name, weights):
         with quiet():
             return cached_features(backbone, transform, split.first(count), cache=cache)[0]
 
-    first, next_one = timed(ours, AT_ONCE)[1], timed(ours, AT_ONCE)[1]
+    first, next_one = timed(ours, BATCH_SIZE)[1], timed(ours, BATCH_SIZE)[1]
     reference.encode(network, usual, files, theirs)
     alike = cosine(np.load(theirs).mean(1), ours(few).mean(1))
     require(alike >= SAME_PICTURE, f"the features of {name} (cosine {alike:.4f})")
@@ -74,8 +74,8 @@ def encode_by(setup, name, weights):
             Figure.of(fast, "pictures/s", sample),
             Figure.of([flops * one for one in ratios(fast, limits)], "of limit",
                       f"{flops / 1e9:.2f} GFLOP a picture, {sample}"),
-            Figure.of([max(0.0, first - next_one)], "s", f"the first {AT_ONCE} pictures, less what "
-                      "the next take"))
+            Figure.of([max(0.0, first - next_one)], "s", f"the first {BATCH_SIZE} pictures, less "
+                      "what the next take"))
 
 
 def load(setup):
