@@ -129,7 +129,7 @@ def test_the_shares_of_a_batch_are_the_batch(tiny_root, world):
 
 
 def test_rows_are_shared_without_gap_or_overlap(monkeypatch):
-    monkeypatch.setattr(distributed, "world", lambda: 3)
+    monkeypatch.setattr(distributed, "world_size", lambda: 3)
     ends = []
     for rank in range(3):
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
