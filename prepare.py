@@ -15,6 +15,7 @@ import argparse
 import glob
 import tempfile
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from coco import sources
@@ -64,19 +65,21 @@ def convert_folder(options):
                    options.seed)
 
 
+def add_source(commands, name, run, root, text):
+    """Add and return the parser of the command `name`, which makes a dataset by `run(options)`."""
+    one = commands.add_parser(name, help=text, description=f"To {text}.")
+    one.add_argument("--root", default=root, help="the folder to make (%(default)s)")
+    one.set_defaults(run=run)
+    return one
+
+
 def parse(arguments):
+    """Return the options of a command line."""
     parser = argparse.ArgumentParser(
         description="Get data onto disk in COCO's layout. Started again, an interrupted command "
         "goes on where it stopped. Defaults in brackets.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def source(name, run, root, text):
-        """Add the command `name`, which makes a folder and is done by `run`."""
-        one = commands.add_parser(name, help=text, description=f"To {text}.")
-        one.add_argument("--root", default=root, help="the folder to make (%(default)s)")
-        one.set_defaults(run=run)
-        return one
-
+    source = partial(add_source, commands)
     drawn = source("scenes", draw_scenes, "data/scenes", "draw the embedded dataset")
     for split, size in scenes.SIZES.items():
         drawn.add_argument(f"--{split}", type=int, default=size, metavar="N",
@@ -109,6 +112,7 @@ def parse(arguments):
 
 
 def at_least_one(text):
+    """Return an option's text as a number from 1 on."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("at least 1 picture")

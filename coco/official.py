@@ -36,7 +36,7 @@ KINDS = ("instances", "captions")
 
 
 def download_coco(root, year=2017, subset=None, seed=0, host=HOST):
-    """Have COCO of a year in `root`, or `subset` of its train and a fifth as many val pictures.
+    """Download COCO of a year to `root`, or `subset` of its train and a fifth as many val pictures.
 
     Raises `BadInput` for what cannot be had and for a root that holds something else.
     """
@@ -113,7 +113,7 @@ def get(url, archive):
 
 
 def whole_split(root, split, host):
-    """Have all pictures of a split, and delete its archive once they are out of it."""
+    """Download and unpack all pictures of a split, and delete their archive."""
     if not (root / split).exists():
         get(f"{host}/zips/{split}.zip", root / f"{split}.zip")
         archives.extract(root / f"{split}.zip", root / split)

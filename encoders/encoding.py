@@ -81,7 +81,7 @@ def in_order(work, items):
 
 
 def on_one_core(work, item):
-    """Return `work(item)`, computed by the calling thread alone."""
+    """Return `work(item)`, computed by the calling thread only."""
     torch.set_num_threads(1)                # of this thread: each other core has a thread too
     return work(item)
 

@@ -45,10 +45,7 @@ def may_flip(picture):
 
 
 def view_of(picture, size, view, seed=0):
-    """Return what makes a view of a picture of `size` pixels: a box to crop or None, and a flip.
-
-    The flip is a bool; view 0 has neither.
-    """
+    """Return (box to crop or None, whether to flip) for a view of a picture of `size` pixels."""
     if view == 0:
         return None, False
     random = np.random.default_rng([seed, view, picture.id])
@@ -93,7 +90,7 @@ def cached_features(backbone, transform, split, views=1, cache=None):
 
 
 def identity(picture):
-    """Return id, file name, size and time of a picture, which stand for its content in the cache.
+    """Return the id, file name, size and time of a picture, by which the cache knows it.
 
     Raises `BadInput` if the file is missing.
     """

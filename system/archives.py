@@ -19,7 +19,7 @@ DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runtime
 
 
 def extract(archive, folder):
-    """Have in `folder` what the archive has in its folder of the same name.
+    """Unpack the archive's folder of the same name into `folder`, whole or not at all.
 
     Raises `BadInput` if the archive is damaged or has no such folder.
     """
@@ -43,10 +43,8 @@ def read(archive, name):
 
 
 def fault(path):
-    """Return what shows a fetched file to be no zip archive; None if its list of contents is there.
-
-    A web page in place of the file is found so, and a file cut short, since the list is at the end.
-    """
+    """Return what is wrong with a fetched archive, or None if its list of contents is there."""
+    # the list is at the end, so that a web page and a file cut short are found
     return None if zipfile.is_zipfile(path) else "it is no whole zip archive"
 
 

@@ -8,7 +8,7 @@ the server's ETag or date. If-Range asks for the rest of that very version; a se
 another by now, or cannot begin in the middle, sends the whole file, and it is begun again.
 
 Well-kept downloaders do not do all this (pooch and torchvision begin again after every break,
-huggingface_hub resumes from its own hub alone), so this is urllib and a file.
+huggingface_hub resumes only from its own hub), so this is urllib and a file.
 """
 
 import hashlib
@@ -45,8 +45,9 @@ BREAKS = (Broken, URLError, HTTPException, ConnectionError, TimeoutError, ssl.SS
 
 
 def fetch(url, path, md5=None, check=None, progress=True, stop=None):
-    """Have `url` at `path`, going on where an earlier attempt broke off; nothing if it is there.
+    """Fetch `url` to `path`, going on where an earlier attempt broke off.
 
+    Nothing is asked for if the file is there.
     check: function of a fetched file's path that returns what is wrong with it, or None.
     stop: a `threading.Event` that ends the pauses between tries.
     Raises `NotThere` if the server has no such file or another, `BadInput` if it keeps breaking
@@ -91,7 +92,11 @@ def size_of(url):
 
 
 def patiently(attempt, url, stop, progress=lambda: 0):
-    """Return `attempt()`, made again after every break until TRIES in a row brought nothing new."""
+    """Call `attempt` until it succeeds and return its result, with a pause after every break.
+
+    progress: function that returns how many bytes there are. Raises `BadInput` after TRIES breaks
+    in a row that brought no new byte.
+    """
     failures, most = 0, 0
     while True:
         try:
@@ -152,7 +157,7 @@ def ask_for(url, headers=None, method="GET"):
 
 
 def continues(response, offset, total):
-    """Return whether an answer is the piece from `offset` to the end of a file of `total` bytes."""
+    """Return whether an answer has all bytes of a file of `total` bytes from `offset` on."""
     return response.headers.get("Content-Range") == f"bytes {offset}-{total - 1}/{total}"
 
 
@@ -163,13 +168,13 @@ def announced(response):
 
 
 def version(response):
-    """Return what tells one version of a file from the next, as If-Range takes it, or None."""
+    """Return the server's name for this version of a file, as If-Range takes it, or None."""
     tag = response.headers.get("ETag", "")
     return tag if tag.startswith('"') else response.headers.get("Last-Modified")   # W/"..": weak
 
 
 def about(part):
-    """Return the path of the file that says what `part` is a part of."""
+    """Return the path of the description of `part`: its address, version and length."""
     return part.with_name(part.name + ".json")
 
 

@@ -22,7 +22,7 @@ DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errn
 
 
 class BadInput(ValueError):
-    """Something the user gave cannot be used; the message is one sentence that says what to do."""
+    """An input that cannot be used; the message is one sentence that says what to do."""
 
 
 @contextmanager
@@ -153,7 +153,7 @@ def run_command(main):
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:     # whoever read our lines has left, as `head` does
+    except BrokenPipeError:     # the program that read our lines has ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
