@@ -22,9 +22,11 @@ import torch
 from pycocotools.coco import COCO
 from torch.utils.data import BatchSampler, DataLoader, Dataset, SubsetRandomSampler
 
-from coco.dataset import CACHE, captions_by_image, open_picture, read_annotations, says_something
+from coco.dataset import captions_by_image, read_annotations, says_something
+from coco.pictures import open_picture
 from encoders.features import load
 from system import tensor_file
+from system.cache import CACHE
 from system.files import BadInput
 from vocabulary import (
     END_ID,

@@ -12,46 +12,39 @@ command. Two at once on one folder do not meet: the second is refused.
 """
 
 import argparse
-import hashlib
+import glob
 import tempfile
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from coco import sources
 from coco.checkup import check
 from coco.karpathy import karpathy
 from coco.official import HOST, download_coco
 from scenes import dataset as scenes
-from system.files import BadInput, run_command
+from system.cache import cache_name
+from system.files import run_command
+from system.locks import lock, sweep
 
 
 @contextmanager
-def alone(root):
-    """Keep other commands away from `root`; the lock goes with its process, even a killed one."""
-    name = hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:20]
-    lock = FileLock(Path(tempfile.gettempdir()) / f"prepare-{name}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise BadInput(f"another command is preparing {root}: wait until it ends, or give another "
-                       "--root") from None
-    try:
-        for pattern in ("*.part-[0-9]*", "*/*.part-[0-9]*"):    # half files that a kill left
-            for file in Path(root).glob(pattern):
-                file.unlink()
+def locked(root):
+    """Keep other commands away from `root` during the block, and delete what a killed one left."""
+    root = Path(root).resolve()
+    # not in root, which may hold something else and must then stay as it is
+    path = Path(tempfile.gettempdir()) / f"prepare-{cache_name(str(root))}.lock"
+    with lock(path, f"another command is preparing {root}: wait until it ends, or give another "
+              "--root", patience=0):
+        sweep(root.parent, glob.escape(root.name))
+        for folder in [root, *filter(Path.is_dir, root.glob("*"))]:
+            sweep(folder)
         yield
-    finally:
-        lock.release()
 
 
 def draw_scenes(options):
-    try:
-        sizes = {split: getattr(options, split) for split in scenes.SIZES}
-        scenes.draw(options.root, sizes, options.seed)
-    except (FileExistsError, ValueError) as error:
-        raise BadInput(str(error)) from None
+    scenes.draw(options.root, {split: getattr(options, split) for split in scenes.SIZES},
+                options.seed)
 
 
 def get_coco(options):
@@ -72,18 +65,21 @@ def convert_folder(options):
                    options.seed)
 
 
+def add_source(commands, name, run, root, text):
+    """Add and return the parser of the command `name`, which makes a dataset by `run(options)`."""
+    one = commands.add_parser(name, help=text, description=f"To {text}.")
+    one.add_argument("--root", default=root, help="the folder to make (%(default)s)")
+    one.set_defaults(run=run)
+    return one
+
+
 def parse(arguments):
+    """Return the options of a command line."""
     parser = argparse.ArgumentParser(
         description="Get data onto disk in COCO's layout. Started again, an interrupted command "
         "goes on where it stopped. Defaults in brackets.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def source(name, run, root, text):
-        one = commands.add_parser(name, help=text, description=f"To {text}.")
-        one.add_argument("--root", default=root, help="the folder to make (%(default)s)")
-        one.set_defaults(run=run)
-        return one
-
+    source = partial(add_source, commands)
     drawn = source("scenes", draw_scenes, "data/scenes", "draw the embedded dataset")
     for split, size in scenes.SIZES.items():
         drawn.add_argument(f"--{split}", type=int, default=size, metavar="N",
@@ -116,6 +112,7 @@ def parse(arguments):
 
 
 def at_least_one(text):
+    """Return an option's text as a number from 1 on."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("at least 1 picture")
@@ -128,7 +125,7 @@ def main(arguments=None):
         if check(options.root)["verdict"] == "bad":
             return 1
     else:
-        with alone(options.root):
+        with locked(options.root):
             options.run(options)
     name = Path(options.root).resolve().name
     print(f"next: python train.py --data {options.root} --run runs/{name}")

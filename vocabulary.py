@@ -1,4 +1,4 @@
-"""Words <-> integers.
+"""Turn words into integers and integers into words.
 
     sentence --tokenize--> words --Vocabulary.encode--> caption --Vocabulary.decode--> sentence
 
@@ -29,12 +29,9 @@ CONTRACTIONS = {"cannot", "gimme", "gonna", "gotta", "lemme", "wanna"}      # tw
 
 
 def tokenize(sentence):
-    """Split a sentence into lower-case words and punctuation, as the vocabulary counts them.
-
-    It is what NLTK's tokenizer does. Nearly all captions are plain words, a few commas and a full
-    stop, and of those it is quickly said.
-    """
+    """Split a sentence into lower-case words and punctuation, as NLTK's tokenizer does."""
     text = str(sentence).lower()
+    # nearly all captions are plain words, a few commas and a full stop: those need no tokenizer
     if PLAIN.fullmatch(text):
         words = text.replace(",", " ,").replace(".", " .").split()
         if CONTRACTIONS.isdisjoint(words):
@@ -44,20 +41,21 @@ def tokenize(sentence):
 
 @cache
 def tokenizer():
-    """NLTK's, imported when first asked for: whoever only writes captions never waits for it."""
+    """Return NLTK's tokenizer."""
+    # imported when first needed, since decoding captions needs none and the import takes a second
     from nltk.tokenize import NLTKWordTokenizer
 
     return NLTKWordTokenizer()  # word_tokenize would first ask for a download, punkt_tab
 
 
 def join(words):
-    """Write words as a sentence: the inverse of `tokenize` up to case and rare punctuation."""
+    """Join words to a sentence: the inverse of `tokenize` up to case and rare punctuation."""
     sentence = " ".join('"' if word in ("``", "''") else word for word in words)
     return re.sub(r" (?=(?:[.,;:!?%)]|n't|'\w+)(?: |$))", "", sentence)
 
 
 class Tokens:
-    """The words of many sentences as integers; iterating gives each sentence's list of words.
+    """The words of many sentences as integers; an iteration gives each sentence's list of words.
 
     words: the different ones.  ids: the place in `words` of every word of every sentence, int32.
     lengths: the number of words in each sentence.
@@ -68,8 +66,8 @@ class Tokens:
 
     @classmethod
     def of(cls, sentences):
-        """Tokenise sentences."""
-        places, ids, lengths = {}, array("i"), array("i")   # no list of lists: COCO has 590,000
+        """Tokenise sentences and return their `Tokens`."""
+        places, ids, lengths = {}, array("i"), array("i")   # lists of COCO's 590,000 take gigabytes
         for sentence in sentences:
             words = tokenize(sentence)
             ids.extend([places.setdefault(word, len(places)) for word in words])
@@ -86,12 +84,12 @@ class Tokens:
             start = end
 
     def counts(self):
-        """{word: how often it occurs}."""
+        """Return {word: number of its occurrences}."""
         return dict(zip(self.words, np.bincount(self.ids).tolist(), strict=True))
 
 
 class Vocabulary:
-    """The words a model knows; `vocab(word)` is the word's id, `len(vocab)` their number.
+    """The words of a model; `vocab(word)` is the word's id, `len(vocab)` their number.
 
     Built from the captions of a COCO annotations file and saved, or read back:
 
@@ -118,6 +116,7 @@ class Vocabulary:
             self._store(special + list(words))
 
     def _store(self, words):
+        """Number the words, the three special ones first; raise `BadInput` for a repeated one."""
         self.start_word, self.end_word, self.unk_word = words[:3]
         self.idx2word = dict(enumerate(words))
         self.word2idx = {word: index for index, word in self.idx2word.items()}
@@ -139,6 +138,7 @@ class Vocabulary:
         return list(self.idx2word.values())
 
     def __call__(self, word):
+        """Return the id of a word, `<unk>`'s if the vocabulary does not have it."""
         return self.word2idx.get(word, UNK_ID)
 
     def __len__(self):
@@ -148,12 +148,12 @@ class Vocabulary:
         return word in self.word2idx
 
     def encode(self, words):
-        """Words (or a sentence, tokenised first) -> caption, `<start>` and `<end>` included."""
+        """Return words, or a sentence, as a caption: ids from `<start>` to `<end>`."""
         words = tokenize(words) if isinstance(words, str) else words
         return [START_ID, *map(self, words), END_ID]
 
     def decode(self, caption):
-        """Caption -> sentence: everything after `<start>` and before the first `<end>`, if any."""
+        """Return a caption as a sentence: its words up to the first `<end>`, without `<start>`."""
         words = []
         for index in map(int, caption):
             if index == END_ID:
@@ -163,12 +163,12 @@ class Vocabulary:
         return join(words)
 
     def save(self, path):
-        """Write the words as JSON, whole or not at all."""
+        """Write the words to `path` as JSON, whole or not at all."""
         write_json(path, {"format": "vocabulary", "words": self.words}, indent=0)
 
 
 def frequent(sentences_of_words, threshold, special=()):
-    """Words seen `threshold` times or more, most frequent first, ties in alphabetical order."""
+    """Return the words seen `threshold` times or more, most frequent first, ties alphabetically."""
     counts = (sentences_of_words.counts() if isinstance(sentences_of_words, Tokens)
               else Counter(chain.from_iterable(sentences_of_words)))
     kept = [word for word, count in counts.items() if count >= threshold and word not in special]
@@ -176,7 +176,7 @@ def frequent(sentences_of_words, threshold, special=()):
 
 
 def captions_in(annotations_file):
-    """The sentences of a COCO captions file."""
+    """Return the sentences of a COCO captions file."""
     content = read_json(annotations_file, "give the path of a COCO captions_*.json file")
     try:
         return [writable(annotation["caption"]) for annotation in content["annotations"]]
@@ -186,7 +186,7 @@ def captions_in(annotations_file):
 
 
 def read_words(path):
-    """The words of a saved vocabulary; raises `BadInput` for anything else, a pickle included."""
+    """Return the words of a saved vocabulary; raise `BadInput` for any other file."""
     rebuild = "build it again with vocab_from_file=False, which writes it as JSON"
     if not Path(path).is_file():
         raise BadInput(f"{path} is not there: {rebuild}")

@@ -17,9 +17,9 @@ from tqdm.auto import tqdm
 
 from decoders.registry import build_decoder
 from decoders.search import search as run_search
-from encoders.backbones import Transform
 from encoders.encoding import encode, fast
 from encoders.features import cached_features
+from encoders.transform import Transform
 from model import EncoderCNN
 from system.files import BadInput
 from vocabulary import Vocabulary

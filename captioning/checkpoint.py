@@ -17,7 +17,8 @@ from torch.overrides import TorchFunctionMode
 
 from captioning.captioner import Captioner
 from decoders import registry as decoders
-from encoders.backbones import NAMES, Transform
+from encoders.backbones import NAMES
+from encoders.transform import Transform
 from system import tensor_file
 from system.files import BadInput
 from vocabulary import END_WORD, START_WORD, UNK_WORD, Vocabulary

@@ -17,7 +17,8 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from captioning.evaluation import score, tokens
-from coco.dataset import open_picture, read_captions
+from coco.dataset import read_captions
+from coco.pictures import open_picture
 from system.files import whole_file, writing
 
 SIDE = 320                  # pixels of a picture's longer side

@@ -17,7 +17,7 @@ from zlib import crc32
 
 import torch
 
-from coco.dataset import open_picture
+from coco.pictures import open_picture
 from decoders.search import Search
 from encoders.encoding import encode, fast, in_order
 from system.distributed import gather, rank, world_size

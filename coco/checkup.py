@@ -1,4 +1,4 @@
-"""Is a dataset whole? Every picture, caption and id of a root looked at, and a verdict.
+"""Check every picture, caption and id of a dataset, and say whether it is whole.
 
     check(root)         what a root holds and all that is wrong with it, printed and returned
     readable(split)     the split without the pictures that cannot be read: before training, so
@@ -21,16 +21,16 @@ from coco.dataset import (
     PREPARE,
     Split,
     find_split,
-    open_picture,
     read_annotations,
     says_something,
     split_names,
 )
-from encoders.features import CACHE, name_of, state
+from coco.pictures import open_picture
+from system.cache import CACHE, cache_name, file_state
 from system.files import BadInput, content_hash, read_json, write_json
 from vocabulary import tokenize
 
-AT_ONCE = 256               # pictures between two steps of the progress bar
+THREADS = 4                 # that read pictures: Pillow decodes without Python's lock
 NAMED = 5                   # cases of a fault that are named; the others are counted
 SIDES = ("train", "val", "test")
 REMARKS = ("empty captions", "captions given twice to one picture", "captions that share an id",
@@ -38,16 +38,16 @@ REMARKS = ("empty captions", "captions given twice to one picture", "captions th
 
 
 def readable(split, cache=None):
-    """The split without the pictures that cannot be read, which are listed on stderr.
+    """Return the split without the pictures that cannot be read, which are listed on stderr.
 
     Every picture is opened once; the verdict is kept on disk and holds until a file changes.
     Raises `BadInput` if none can be read.
     """
     files = [picture.file for picture in split.pictures]
-    name = name_of([[str(file), state(file)] for file in files])
+    name = cache_name([[str(file), file_state(file)] for file in files])
     path = Path(cache or CACHE) / "readable" / f"{name}.json"
     if not path.exists():
-        reasons = [reason for _, reason in look_at(files)]
+        reasons = [reason for _, reason in read_all(files)]
         write_json(path, {"bad": [[n, reason] for n, reason in enumerate(reasons) if reason]}, 1)
     bad = dict(read_json(path, "delete it")["bad"])
     if not bad:
@@ -61,29 +61,25 @@ def readable(split, cache=None):
                  tuple(one for index, one in enumerate(split.pictures) if index not in bad))
 
 
-def look_at(files):
-    """(hash of its bytes, None) for a picture that can be read, else (None, what is wrong)."""
-    def look(file):
+def read_all(files):
+    """Open every picture; return (hash of its bytes, None), or (None, what is wrong), of each."""
+    def read(file):
         try:
             open_picture(file)
             return content_hash(file), None
         except BadInput as error:
             return None, str(error)
 
-    seen = []
-    with ThreadPoolExecutor(4) as pool, tqdm(total=len(files), desc="checking pictures",
-                                             unit="picture", leave=False) as bar:
-        for start in range(0, len(files), AT_ONCE):
-            seen += pool.map(look, files[start:start + AT_ONCE])
-            bar.update(len(seen) - start)
-    return seen
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(tqdm(pool.map(read, files), "checking pictures", len(files), unit="picture",
+                         leave=False))
 
 
 def check(root):
     """Print a table of what `root` holds and what is wrong with it; return it as a dict.
 
-    report["verdict"] is "good" or "bad": a command ends with exit status 1 for "bad".
-    report["found"] has every case, by kind. Raises `BadInput` if root is no dataset at all.
+    Its "verdict" is "good" or "bad"; "found" has every case, by kind; "splits" has statistics.
+    Raises `BadInput` if root is no dataset at all.
     """
     names = split_names(root)
     if not names:
@@ -107,7 +103,7 @@ def check(root):
 
 
 def check_captions(name, images, annotations, found):
-    """Match captions and pictures, adding to `found` what does not; returns statistics."""
+    """Add to `found` the captions and pictures that do not match; return `statistics`."""
     sentences = {image["id"]: [] for image in images}
     for number, one in enumerate(annotations):
         where = f"{name}: annotations[{number}] of image {one['image_id']}"
@@ -129,13 +125,13 @@ def check_captions(name, images, annotations, found):
 
 
 def twice(where, values):
-    """One case for each value that occurs more than once."""
+    """Return a case, a sentence that begins with `where`, for each value that occurs repeatedly."""
     return [f"{where}: {value!r} {times} times" for value, times in Counter(values).items()
             if times > 1]
 
 
 def statistics(sentences):
-    """What {image id: sentences} amount to."""
+    """Return the numbers of pictures, captions and words in {image id: sentences}."""
     lengths, words = [], set()
     for mine in sentences.values():
         for sentence in map(tokenize, mine):
@@ -147,12 +143,12 @@ def statistics(sentences):
 
 
 def check_pictures(folder, images, found):
-    """Open every picture; returns {id: file} and {hash of the bytes: file} of a split in one."""
+    """Open every picture; return, in one dict, {id: file} and {hash of the bytes: file}."""
     files = [folder / image["file_name"] for image in images]
     seen = dict(zip((image["id"] for image in images), files, strict=True))
-    for file, (digest, reason) in zip(files, look_at(files), strict=True):
+    for file, (digest, reason) in zip(files, read_all(files), strict=True):
         if reason:
-            kind = "missing" if state(file) is None else "that cannot be read"
+            kind = "missing" if file_state(file) is None else "that cannot be read"
             found[f"pictures {kind}"].append(reason)
         elif digest in seen:
             found["equal pictures within a split"].append(f"{seen[digest]} and {file}")
@@ -162,7 +158,7 @@ def check_pictures(folder, images, found):
 
 
 def check_sides(root, pictures, found):
-    """A picture, by its id or by its bytes, must not be in two of train, val and test."""
+    """Add to `found` the pictures that two of train, val and test share, by id or by bytes."""
     sides = [name for name in (find_split(root, word) for word in SIDES) if name in pictures]
     for one, other in combinations(sides, 2):
         common = pictures[one].keys() & pictures[other].keys()
@@ -173,7 +169,7 @@ def check_sides(root, pictures, found):
 
 
 def table(report):
-    """A report as lines of text: splits, what was found, the verdict."""
+    """Return a report as lines of text: splits, what was found, the verdict."""
     columns = list(next(iter(report["splits"].values()), []))
     wide = max(map(len, ["split", *report["splits"]]))
     lines = [f"{'split':{wide}}  " + "  ".join(columns)] if columns else []

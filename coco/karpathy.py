@@ -1,10 +1,10 @@
-"""Karpathy's split of COCO, on which captioners are compared: 113,287 train, 5,000 val, 5,000 test.
+"""Apply Karpathy's split to COCO, on which captioners are compared: 113,287, 5,000 and 5,000.
 
     dataset_coco.json + a COCO root --> root/annotations/captions_{train,val,test}.json, pictures
 
 Karpathy and Fei-Fei 2015 (arXiv:1412.2306) took val and test from val2014; the rest of it, called
-restval, joins train. Pictures are hard links into the COCO root, which take no room and work on
-Windows as well; where a disk has none, or it is another disk, they are copied.
+restval, joins train. Pictures become hard links into the COCO root, which take no room and work on
+Windows as well; on a disk without hard links, and from one disk to another, they are copied.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from coco.dataset import inside
-from system.files import BadInput, make_room, read_json, whole_file, write_json
+from system.files import BadInput, holds, make_room, read_json, whole_file, write_json
 
 SPLITS = ("test", "val", "train")       # train last: a root that has it is whole
 INFO = {"description": "COCO in the split of Karpathy and Fei-Fei 2015"}
@@ -22,9 +22,12 @@ GIVE = "give Karpathy's dataset_coco.json"
 
 
 def karpathy(root, split_file, coco_root):
-    """Make `root` from the split file and those of its pictures that `coco_root` has."""
+    """Make `root` from the split file and those of its pictures that `coco_root` has.
+
+    Raises `BadInput` for what cannot be read and for a root that holds something else.
+    """
     root, coco_root = Path(root), Path(coco_root)
-    refuse_other(root)
+    holds(root, "annotations/captions_*.json", INFO, partly=True)
     found, missing = {split: [] for split in SPLITS}, []
     for image in read_images(split_file):
         source = find_picture(coco_root, image)
@@ -47,15 +50,8 @@ def karpathy(root, split_file, coco_root):
         write_json(root / "annotations" / f"captions_{split}.json", captions(found[split]))
 
 
-def refuse_other(root):
-    """Raise `BadInput` if root holds any captions but these."""
-    for path in root.glob("annotations/captions_*.json"):
-        if read_json(path, "give another --root").get("info") != INFO:
-            raise BadInput(f"{root} holds something else, {path.name}: give another --root")
-
-
 def read_images(split_file):
-    """The split file's entries; raises `BadInput` for any that is not as it should be."""
+    """Return the split file's entries; raise `BadInput` for one that lacks a field."""
     content = read_json(split_file, GIVE)
     try:
         for image in content["images"]:
@@ -73,14 +69,14 @@ def read_images(split_file):
 
 
 def find_picture(coco_root, image):
-    """Where a COCO root of either year has a picture, or None."""
+    """Return the path of a picture in a COCO root of either year, or None."""
     name = f"{image['cocoid']:012}.jpg"
     places = (f"{image['filepath']}/{image['filename']}", f"train2017/{name}", f"val2017/{name}")
     return next((coco_root / place for place in places if (coco_root / place).exists()), None)
 
 
 def place(root, pictures):
-    """Have every (source, target) there, as a hard link or, where that cannot be, a copy."""
+    """Make every target of (source, target) a hard link to the source or, failing that, a copy."""
     source, target = pictures[0]
     if not link(source, target):
         make_room(root, sum(source.stat().st_size for source, target in pictures
@@ -92,7 +88,7 @@ def place(root, pictures):
 
 
 def link(source, target):
-    """Make `target` a hard link to `source`; whether it is there."""
+    """Make `target` a hard link to `source`, if it is not there; return whether it is now."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         if not target.exists():
@@ -103,7 +99,7 @@ def link(source, target):
 
 
 def captions(found):
-    """The captions file of a split."""
+    """Return the content of a split's captions file."""
     return {"info": INFO,
             "images": [{"id": image["cocoid"], "file_name": source.name}
                        for image, source in found],

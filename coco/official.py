@@ -1,4 +1,4 @@
-"""COCO from its own server, in its own layout: whole, or a subset small enough for a first run.
+"""Fetch COCO from its own server, in its own layout: whole, or a subset for a first run.
 
     annotations_trainval2017.zip (253 MB) --read--> captions and instances of both splits
     whole     train2017.zip, val2017.zip (20 GB) --extract--> root/train2017, root/val2017
@@ -9,7 +9,6 @@ is whole, any other goes on where it stopped when the same command is given agai
 beginning of one fixed random order, so a larger one keeps what a smaller one fetched.
 """
 
-import hashlib
 import json
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from coco.dataset import inside
 from system import archives
 from system.download import fetch, fetch_all, size_of
 from system.files import BadInput, make_room, read_json, whole_file, write_json
+from system.lottery import in_drawn_order
 
 HOST = "http://images.cocodataset.org"      # no https: the certificate is of another name
 # Of the archives there, as many independent projects give them; COCO itself publishes none.
@@ -36,7 +36,7 @@ KINDS = ("instances", "captions")
 
 
 def download_coco(root, year=2017, subset=None, seed=0, host=HOST):
-    """Have COCO of a year in `root`, or `subset` of its train and a fifth as many val pictures.
+    """Download COCO of a year to `root`, or `subset` of its train and a fifth as many val pictures.
 
     Raises `BadInput` for what cannot be had and for a root that holds something else.
     """
@@ -57,20 +57,22 @@ def download_coco(root, year=2017, subset=None, seed=0, host=HOST):
                                f"{len(images)} pictures: move it away, or give another --root")
             contents[split] = None
         else:
-            contents[split] = part_of_split(root, split, choose(images, count, seed), host)
+            chosen = in_drawn_order(images, seed, lambda image: image["id"])[:count]
+            contents[split] = part_of_split(root, split, chosen, host)
     for split, images in contents.items():
         for kind in KINDS:
             write_annotations(root, archive, f"{kind}_{split}.json", images)
 
 
 def splits(year, subset):
-    """The splits and how many pictures of each (None: all), train last."""
+    """Return the splits and how many pictures of each (None: all), train last."""
     return ((f"val{year}", subset and max(1, subset // 5)), (f"train{year}", subset))
 
 
 def refuse_other(root, year, subset):
     """Raise `BadInput` if root holds the other year or more pictures than are asked for."""
     other = 2014 if year == 2017 else 2017
+    # not by `info`, as elsewhere: these files have COCO's own, and a larger subset may follow
     if any(root.glob(f"annotations/captions_*{other}.json")):
         raise BadInput(f"{root} holds COCO {other}, whose pictures are partly the same: give "
                        "another --root")
@@ -83,7 +85,7 @@ def refuse_other(root, year, subset):
 
 
 def room_for(root, archive, year, subset, host):
-    """Bytes still to be taken up at the worst moment, when an archive stands beside its content."""
+    """Return the bytes still to be taken up at the worst moment, an archive beside its content."""
     size = taken(archive) if archive.exists() else size_of(f"{host}/annotations/{archive.name}")
     worst = kept = size + JSON * size - taken(archive) - taken(root / "annotations")
     for split, count in splits(year, subset):
@@ -91,34 +93,38 @@ def room_for(root, archive, year, subset, host):
             worst += max(0, count * PICTURE - taken(root / split))
         elif not (root / split).exists():
             size = size_of(f"{host}/zips/{split}.zip")
-            begun = taken(root / f"{split}.zip") + taken(root / split)
+            begun = taken(root / f"{split}.zip")
             worst, kept = max(worst, kept + 2 * size - begun), kept + size - begun
     return max(0, worst)
 
 
 def taken(path):
-    """Bytes of a file or a folder, or of what there is of it."""
+    """Return the bytes of a file or a folder, or of the part there is of a file."""
     found = [path, path.with_name(path.name + ".part")]
     return sum(file.stat().st_size for place in found for file in [place, *place.rglob("*")]
                if file.is_file())
 
 
 def get(url, archive):
-    """Fetch one of COCO's archives; only COCO's own host need have exactly those of MD5."""
+    """Fetch one of COCO's archives, from COCO's own host with exactly the digest of MD5."""
+    # a mirror may have packed the same pictures anew
     fetch(url, archive, MD5.get(archive.name) if url.startswith(HOST + "/") else None,
           archives.fault)
 
 
 def whole_split(root, split, host):
-    """All pictures of a split; its archive is deleted once they are out of it."""
+    """Download and unpack all pictures of a split, and delete their archive."""
     if not (root / split).exists():
         get(f"{host}/zips/{split}.zip", root / f"{split}.zip")
-        archives.extract(root / f"{split}.zip", root / split, inside=split)
+        archives.extract(root / f"{split}.zip", root / split)
     (root / f"{split}.zip").unlink(missing_ok=True)
 
 
 def part_of_split(root, split, images, host):
-    """Fetch these pictures; returns the ids of those there are, a few that are missing said."""
+    """Fetch pictures and print which are missing; return the ids of the others.
+
+    Raises `BadInput` if more than a share MISSED of them is missing.
+    """
     missing = fetch_all([(host + quote(urlsplit(image["coco_url"]).path),
                           root / split / image["file_name"]) for image in images], picture_fault)
     found = there(root, split, images)
@@ -131,12 +137,12 @@ def part_of_split(root, split, images, host):
 
 
 def there(root, split, images):
-    """Those of the images whose file is there."""
+    """Return those of the images whose file is in the folder of their split."""
     return [image for image in images if (root / split / image["file_name"]).exists()]
 
 
 def picture_fault(path):
-    """What is wrong with a fetched picture, or None."""
+    """Return what is wrong with a fetched picture, or None."""
     try:
         with Image.open(path) as image:
             image.load()
@@ -145,7 +151,7 @@ def picture_fault(path):
 
 
 def images_in(archive, split):
-    """The entries of the pictures of a split; raises `BadInput` if they are not COCO's."""
+    """Return the entries of the pictures of a split; raise `BadInput` if they are not COCO's."""
     content = archives.read(archive, f"annotations/captions_{split}.json")
     with understood(archive, f"captions_{split}.json"):
         images = [{key: image[key] for key in ("id", "file_name", "coco_url")}
@@ -157,7 +163,7 @@ def images_in(archive, split):
 
 @contextmanager
 def understood(archive, name):
-    """Raise `BadInput` for JSON that is damaged or not as COCO's."""
+    """Raise `BadInput` if the block meets JSON that is damaged or not as COCO's."""
     try:
         yield
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -165,16 +171,8 @@ def understood(archive, name):
                        f"{error}): delete it and look where it came from") from None
 
 
-def choose(images, count, seed):
-    """The first `count` images in an order drawn by the seed, the same for every count."""
-    def draw(image):
-        return hashlib.sha256(f"{seed} {image['id']}".encode()).digest()
-
-    return sorted(images, key=draw)[:count]
-
-
 def write_annotations(root, archive, name, wanted):
-    """Write one of the archive's files, cut to the pictures of the ids `wanted` (None: all)."""
+    """Write a file of annotations, cut to the pictures of the ids `wanted` (None: all)."""
     content, path = archives.read(archive, f"annotations/{name}"), root / "annotations" / name
     if wanted is None:
         with whole_file(path) as beside:

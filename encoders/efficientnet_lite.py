@@ -1,4 +1,4 @@
-"""EfficientNet-Lite: EfficientNet (Tan and Le 2019, arXiv:1905.11946) without what phones dislike.
+"""EfficientNet-Lite: EfficientNet (Tan and Le 2019, arXiv:1905.11946) made plain for phones.
 
     images (B, 3, S, S) --stem--> (B, 32, S/2, S/2) --7 stages--> --head--> (B, 1280, S/32, S/32)
 
@@ -20,12 +20,13 @@ SCALES = {"efficientnet_lite0": (1.0, 1.0, 224), "efficientnet_lite1": (1.0, 1.1
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution padded as TensorFlow pads: at stride 2 the odd pixel goes right and below."""
+    """A convolution padded as in TensorFlow: at stride 2 the odd pixel goes right and below."""
 
     def forward(self, images):
         return self.convolve(images, self.weight, self.bias)
 
     def convolve(self, images, kernel, bias):
+        """Return the convolution of images (B, C, rows, columns) with another kernel and bias."""
         pads = []
         for size in (images.shape[-1], images.shape[-2]):
             step, width = self.stride[0], self.kernel_size[0]
@@ -38,11 +39,7 @@ class SameConv2d(nn.Conv2d):
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution, batch normalisation and, if `active`, ReLU6.
-
-    With statistics that stand still a batch norm is a scale and a shift of each channel. Put into
-    the kernel, while that is trained too, it costs a pass over the kernel and none over the maps.
-    """
+    """Convolution, batch normalisation and, if `active`, ReLU6."""
 
     def __init__(self, inputs, outputs, kernel, stride=1, groups=1, active=True):
         conv = SameConv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
@@ -53,6 +50,8 @@ class ConvNorm(nn.Sequential):
         conv, norm, *active = self
         if norm.training or not isinstance(norm, nn.BatchNorm2d):
             return super().forward(images)
+        # a batch norm with frozen statistics is a scale and a shift of each channel: put into the
+        # kernel, while that trains too, it costs a pass over the kernel and none over the maps
         scale = norm.weight / (norm.running_var + norm.eps).sqrt()
         maps = conv.convolve(images, conv.weight * scale.view(-1, 1, 1, 1),
                              norm.bias - norm.running_mean * scale)
@@ -60,7 +59,7 @@ class ConvNorm(nn.Sequential):
 
 
 class InvertedResidual(nn.Module):
-    """Widen, filter each channel, narrow; added to the input where the shapes agree."""
+    """Widen, filter each channel, narrow; the result is added to an input of the same shape."""
 
     def __init__(self, inputs, outputs, kernel, stride, expansion):
         super().__init__()
@@ -76,7 +75,7 @@ class InvertedResidual(nn.Module):
 
 
 def stages(name):
-    """The network as a list of modules: stem, seven stages, head; no pooling, no classifier."""
+    """Build the network as a list of modules: stem, seven stages, head, without its classifier."""
     width, depth, _ = SCALES[name]
     modules, inputs = [ConvNorm(3, 32, 3, 2)], 32
     for number, (kernel, stride, expansion, channels, blocks) in enumerate(STAGES):
@@ -91,6 +90,6 @@ def stages(name):
 
 
 def round_channels(channels, divisor=8):
-    """The nearest multiple of 8, but never less than 90 % of `channels`."""
+    """Return the nearest multiple of `divisor`, but never less than 90 % of `channels`."""
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded

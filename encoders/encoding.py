@@ -1,4 +1,4 @@
-"""A frozen CNN at full speed: the same features as `Backbone`'s, ten times as fast on a laptop.
+"""Run a frozen CNN fast: the same features as `Backbone`'s, ten times as fast on a laptop.
 
     Backbone --fast--> network;  images (B, 3, S, S) --encode--> features (B, D) or (B, L, D)
 
@@ -24,11 +24,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from system.processor import precision_of
 
-AT_ONCE = 8                 # pictures per pass through the network
+BATCH_SIZE = 8              # pictures per pass through the network
 
 
 def fast(backbone, precision=None):
-    """A copy of a backbone that gives its features quickly and cannot be trained.
+    """Return a copy of a backbone that computes the same features fast and cannot be trained.
 
     precision: the type of its arithmetic; None is the device's fastest.
     """
@@ -51,11 +51,14 @@ def fold(module):
 
 
 def encode(network, images):
-    """Images (B, 3, S, S) -> features (B, D) or (B, L, D), a float16 array, by a `fast` network."""
+    """Return the features of images (B, 3, S, S) as a float16 array (B, D) or (B, L, D).
+
+    network: a copy by `fast`.
+    """
     kernel = next(network.parameters())
     parts = []
     with torch.inference_mode():
-        for some in images.split(AT_ONCE):
+        for some in images.split(BATCH_SIZE):
             some = some.to(kernel.device, kernel.dtype, memory_format=torch.channels_last)
             parts.append(network(some).half().cpu())
     return torch.cat(parts).numpy()
@@ -67,7 +70,7 @@ def in_order(work, items):
         ahead = deque()
         try:
             for item in items:
-                ahead.append(pool.submit(alone, work, item))
+                ahead.append(pool.submit(on_one_core, work, item))
                 if len(ahead) > 2 * threads:
                     yield ahead.popleft().result()
             while ahead:
@@ -77,14 +80,15 @@ def in_order(work, items):
                 one.cancel()
 
 
-def alone(work, item):
-    torch.set_num_threads(1)                # this thread's: the next core is another one's
+def on_one_core(work, item):
+    """Return `work(item)`, computed by the calling thread only."""
+    torch.set_num_threads(1)                # of this thread: each other core has a thread too
     return work(item)
 
 
 @contextmanager
 def single_threads():
-    """Give how many threads torch would use; put that number back in the end."""
+    """Give the block the number of torch's threads, and restore it afterwards."""
     threads = torch.get_num_threads()
     try:
         yield threads

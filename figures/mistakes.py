@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 
-from coco.dataset import open_picture
+from coco.pictures import open_picture
 from figures.pictures import ACCENT, wrap
 from scenes.claims import KINDS, check
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import to_rgba
 
 from captioning.task import Captioning
-from coco.dataset import open_picture
+from coco.pictures import open_picture
 from training import curves
 
 ACCENT, QUIET = curves.ACCENT, curves.QUIET     # one pair of colours for all figures

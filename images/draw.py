@@ -14,7 +14,8 @@ from PIL import Image
 
 from caption import SHIPPED
 from captioning.checkpoint import load_captioner
-from coco.dataset import open_picture, read_split
+from coco.dataset import read_split
+from coco.pictures import open_picture
 from figures.pictures import ACCENT, QUIET, plot_history, wrap
 from training.folders import read_history
 

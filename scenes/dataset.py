@@ -1,4 +1,4 @@
-"""The embedded dataset: a small drawn world whose captions can be checked for truth.
+"""Draw the embedded dataset, a small world whose captions can be checked for truth.
 
     python prepare.py scenes              # 3,900 pictures from a seed; nothing is downloaded
 
@@ -16,9 +16,7 @@ one does. scenes/claims.py judges a sentence by the scene graph.
 """
 
 import json
-import os
 import random
-import shutil
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -28,6 +26,7 @@ from scenes.drawing import PAINTERS
 from scenes.scenery import SIDE
 from scenes.wording import sentences
 from scenes.world import PAIRS, scene
+from system.files import BadInput, holds, read_json, whole_folder
 
 VERSION = 1                             # of what a seed gives: raise it when the pictures change
 SIZES = {"train": 3000, "val": 300, "test": 300, "novel": 300}
@@ -43,13 +42,16 @@ JPEG = {"format": "JPEG", "quality": 90, "subsampling": 0}      # colours keep f
 
 
 def info(sizes, seed):
-    """What tells one set of scenes from another; COCO's `info`."""
+    """Return COCO's `info`, which tells one set of scenes from another."""
     return {"description": "scenes: a small drawn world", "version": VERSION, "seed": seed,
             "sizes": sizes}
 
 
 def one_scene(seed, split, number):
-    """Picture, scene graph with its held-out wording, captions and things of one image."""
+    """Draw one image: return its picture, scene graph, captions and things.
+
+    The scene graph has the held-out wording among its entries.
+    """
     rng = random.Random(f"{seed} {split} {number}")
     picture, graph, things = (scene(rng, PAIRS, HELD_OUT) if split == "novel"
                               else scene(rng, SEEN))
@@ -58,7 +60,7 @@ def one_scene(seed, split, number):
 
 
 def area(polygons):
-    """Pixels inside any of the polygons."""
+    """Return the number of pixels inside any of the polygons."""
     mask = Image.new("L", (SIDE, SIDE))
     for points in polygons:
         ImageDraw.Draw(mask).polygon(points.ravel().tolist(), fill=1)
@@ -66,7 +68,7 @@ def area(polygons):
 
 
 def instances(image_id, things):
-    """COCO annotations of one image, in the order of the scene graph's objects."""
+    """Return the COCO annotations of one image, in the order of the scene graph's objects."""
     found = []
     for number, thing in enumerate(things):
         polygons = thing.polygons()
@@ -78,7 +80,7 @@ def instances(image_id, things):
 
 
 def write_split(root, split, size, first_id, about, bar):
-    """One split's pictures and its three files of annotations."""
+    """Draw and write a split's pictures and its three files of annotations."""
     folder = root / split
     folder.mkdir(parents=True)
     images, captions, boxes, graphs = [], [], [], {}
@@ -98,71 +100,57 @@ def write_split(root, split, size, first_id, about, bar):
 
 
 def write(root, kind, split, content):
+    """Write one file of annotations."""
     folder = root / "annotations"
     folder.mkdir(exist_ok=True)
     (folder / f"{kind}_{split}.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def checked(sizes, seed):
-    """All four sizes, the given ones over SIZES. Raises ValueError for what cannot be drawn."""
+    """Return all four sizes, the given ones over SIZES; raise `BadInput` for impossible ones."""
     for split, size in (sizes or {}).items():
         if split not in SIZES:
-            raise ValueError(f"there is no split {split!r}; the splits are {', '.join(SIZES)}")
+            raise BadInput(f"there is no split {split!r}; the splits are {', '.join(SIZES)}")
         if not isinstance(size, int) or not 1 <= size < APART:
-            raise ValueError(f"{split} needs between 1 and {APART - 1} pictures, not {size}")
+            raise BadInput(f"{split} needs between 1 and {APART - 1} pictures, not {size}")
     if not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"the seed must be a whole number from 0 on, not {seed}")
+        raise BadInput(f"the seed must be a whole number from 0 on, not {seed}")
     return {**SIZES, **(sizes or {})}
 
 
-def holds(root, about):
-    """Whether root has these very scenes, all of them; False if it is free to take them.
-
-    Raises FileExistsError if it holds anything else."""
-    if not root.exists() or root.is_dir() and not any(root.iterdir()):
-        return False
-    try:
-        for split, size in about["sizes"].items():
-            text = (root / "annotations" / f"captions_{split}.json").read_text(encoding="utf-8")
-            found = json.loads(text)["info"]
-            pictures = len(list((root / split).glob("*.jpg")))
-            if found != {**about, "split": split} or pictures != size:
-                raise ValueError("other scenes, or not all of them")
-    except (OSError, ValueError, KeyError, TypeError) as reason:
-        wanted = ", ".join(f"{size} {split}" for split, size in about["sizes"].items())
-        raise FileExistsError(f"{root} holds something else than the scenes of seed "
-                              f"{about['seed']} ({wanted}): remove it or name another folder"
-                              ) from reason
+def drawn(root, about):
+    """Return whether root has these very scenes; raise `BadInput` if it holds anything else."""
+    for split, size in about["sizes"].items():
+        if not holds(root, f"annotations/captions_{split}.json", {**about, "split": split}):
+            return False
+        found = len(list((root / split).glob("*.jpg")))
+        if found != size:
+            raise BadInput(f"{root} holds something else, {found} pictures of {split} in place of "
+                           f"{size}: remove it, or give another folder")
     return True
 
 
 def draw(root, sizes=None, seed=0, progress=True):
-    """Draws the dataset and returns its folder; done at once if root already holds it.
+    """Draw the dataset and return its folder; done at once if root already holds it.
 
-    `sizes` gives pictures by split, over SIZES. Everything is drawn beside root and moved there
-    at the end, so root is never half full. Raises FileExistsError if it holds something else.
+    sizes: pictures by split, over SIZES. Everything is drawn beside root and moved there at the
+    end, so root is never half full. Raises `BadInput` if root holds something else.
     """
     root, about = Path(root).resolve(), info(checked(sizes, seed), seed)
-    if holds(root, about):
+    if drawn(root, about):
         if progress:
             print(f"{root} already holds these scenes")
         return root
-    partial = root.with_name(f".{root.name}.{os.getpid()}.partial")
-    try:
-        total = sum(about["sizes"].values())
-        with tqdm(total=total, unit="picture", desc="drawing", disable=not progress) as bar:
-            for order, (split, size) in enumerate(about["sizes"].items()):
-                write_split(partial, split, size, order * APART, about, bar)
-        if root.exists():
-            root.rmdir()                        # empty, or holds() would have refused it
-        partial.rename(root)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    total = sum(about["sizes"].values())
+    with whole_folder(root) as beside, tqdm(
+            total=total, unit="picture", desc="drawing", disable=not progress) as bar:
+        for order, (split, size) in enumerate(about["sizes"].items()):
+            write_split(beside, split, size, order * APART, about, bar)
     return root
 
 
 def find_root(data):
-    """The folder of a dataset by name: "scenes" is this one, drawn if need be; or a path."""
+    """Return the folder of a dataset: a path, or "scenes" for this one, drawn if need be."""
     if data != "scenes":
         return Path(data)
     root = Path("data/scenes")
@@ -171,9 +159,9 @@ def find_root(data):
 
 
 def read_graphs(root, split):
-    """The scene graph of every picture of a split, in order; none if these are not scenes."""
+    """Return the scene graph of every picture of a split, in order; none if these are no scenes."""
     path = Path(root) / "annotations" / f"scene_graphs_{split.name}.json"
     if not path.exists():
         return []
-    graphs = json.loads(path.read_text(encoding="utf-8"))
+    graphs = read_json(path, "draw the scenes again")
     return [graphs[str(picture.id)] for picture in split.pictures]

@@ -113,5 +113,5 @@ def shard(length):
 
 
 def bar_options():
-    """Return the arguments of tqdm that show a progress bar in the main process alone."""
+    """Return the arguments of tqdm that show a progress bar only in the main process."""
     return {} if is_main() else {"disable": True}

@@ -1,19 +1,18 @@
 """Fetch files over HTTP so that nothing is lost: whole and verified, or a part to go on from.
 
-    fetch(url, path)    url --Range, If-Range--> path.part --length, hash, check--> path
+    fetch(url, path)    url --Range, If-Range--> path.part --length, digest, check--> path
     fetch_all(wanted)   many small ones at once; those a server does not have are listed
 
-Beside `path.part` lies `path.part.json`: which version of which file it is the beginning of, by
+Beside `path.part`, `path.part.json` says which version of which file it is the beginning of, by
 the server's ETag or date. If-Range asks for the rest of that very version; a server that has
-another by now, or cannot begin in the middle, sends the whole file, and it is taken from the start.
+another by now, or cannot begin in the middle, sends the whole file, and it is begun again.
 
-No well-kept downloader does all this (pooch and torchvision begin again after every break,
-huggingface_hub resumes from its own hub alone), so this is urllib and a file.
+Well-kept downloaders do not do all this (pooch and torchvision begin again after every break,
+huggingface_hub resumes only from its own hub), so this is urllib and a file.
 """
 
 import hashlib
 import os
-import re
 import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -30,8 +29,7 @@ CHUNK = 1 << 18             # bytes between two writes, and lost at most by a ki
 TIMEOUT = 30                # seconds without a byte that count as a break
 TRIES = 5                   # breaks in a row, none bringing a new byte, before giving up
 PAUSE = 1                   # seconds before the second try, doubled before each further one
-LONGEST_PAUSE = 60          # seconds, also where a busy server asks for more
-PARALLEL = 16               # small files at once
+CONNECTIONS = 16            # small files at once
 BUSY = (408, 425, 429, 500, 502, 503, 504)      # answers that another time may be better
 
 
@@ -40,41 +38,37 @@ class NotThere(BadInput):
 
 
 class Broken(Exception):
-    """A download that came to a halt and may be taken up again after `pause` seconds."""
-
-    def __init__(self, reason, pause=0):
-        super().__init__(reason)
-        self.pause = pause
+    """A download that came to a halt and may be taken up again."""
 
 
 BREAKS = (Broken, URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
 
 
 def fetch(url, path, md5=None, check=None, progress=True, stop=None):
-    """Have `url` at `path`, going on where an earlier attempt broke off; nothing if it is there.
+    """Fetch `url` to `path`, going on where an earlier attempt broke off.
 
-    check: gives what is wrong with a fetched file, or None.  stop: an event that ends the waiting.
+    Nothing is asked for if the file is there.
+    check: function of a fetched file's path that returns what is wrong with it, or None.
+    stop: a `threading.Event` that ends the pauses between tries.
     Raises `NotThere` if the server has no such file or another, `BadInput` if it keeps breaking
     off; what has come by then is kept.
     """
     path, stop = Path(path), stop or threading.Event()
     part = path.with_name(path.name + ".part")
     if path.exists():
-        about(part).unlink(missing_ok=True)     # left if a kill came right after the renaming
-        return path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     with tqdm(desc=path.name, unit="B", unit_scale=True, leave=False, disable=not progress) as bar:
-        patiently(lambda: receive(url, part, bar), url, stop, lambda: length(part), bar)
+        patiently(lambda: receive(url, part, bar), url, stop, lambda: length(part))
     verify(url, part, md5, check)
+    about(part).unlink()                # first, since nothing would remove it after the renaming
     os.replace(part, path)
-    about(part).unlink(missing_ok=True)
-    return path
 
 
 def fetch_all(wanted, check=None, unit="picture"):
-    """Fetch many (url, path) at once; returns a sentence for each that the server does not have."""
+    """Fetch many (url, path) at once; return a sentence for each that the server does not have."""
     missing, stop = [], threading.Event()
-    pool = ThreadPoolExecutor(PARALLEL)
+    pool = ThreadPoolExecutor(CONNECTIONS)
     try:
         tasks = [pool.submit(fetch, url, path, None, check, False, stop) for url, path in wanted]
         for task in tqdm(as_completed(tasks), "fetching", len(tasks), unit=unit, leave=False):
@@ -82,14 +76,14 @@ def fetch_all(wanted, check=None, unit="picture"):
                 task.result()
             except NotThere as error:
                 missing.append(str(error))
-    finally:                    # after a failure or Ctrl-C nothing new begins, nothing waits on
+    finally:                    # after a failure or Ctrl-C nothing new begins and nothing pauses
         stop.set()
         pool.shutdown(cancel_futures=True)
     return sorted(missing)
 
 
 def size_of(url):
-    """How many bytes a server says `url` has; 0 if it does not say."""
+    """Return how many bytes a server says `url` has; 0 if it does not say."""
     def ask():
         with ask_for(url, method="HEAD") as response:
             return announced(response) or 0
@@ -97,70 +91,65 @@ def size_of(url):
     return patiently(ask, url, threading.Event())
 
 
-def patiently(attempt, url, stop, progress=lambda: 0, bar=None):
-    """`attempt()`, made again after every break until TRIES in a row have brought nothing new."""
-    failures, best = 0, 0
+def patiently(attempt, url, stop, progress=lambda: 0):
+    """Call `attempt` until it succeeds and return its result, with a pause after every break.
+
+    progress: function that returns how many bytes there are. Raises `BadInput` after TRIES breaks
+    in a row that brought no new byte.
+    """
+    failures, most = 0, 0
     while True:
         try:
             return attempt()
         except BREAKS as error:
-            failures = 1 if progress() > best else failures + 1
-            best = max(best, progress())
-            if failures == TRIES:
-                raise BadInput(f"{url} could not be fetched in {TRIES} tries ({reason(error)}): "
-                               "look to the network, then give the same command again, which "
-                               "goes on from here") from None
-            pause = min(LONGEST_PAUSE, max(getattr(error, "pause", 0), PAUSE * 2 ** (failures - 1)))
-            if bar is not None:
-                bar.set_postfix_str(f"{reason(error)}, again in {pause:.0f} s")
-            if stop.wait(pause):
-                raise BadInput(f"{url} was not waited for") from None
-
-
-def reason(error):
-    """A break in a few words."""
-    return str(getattr(error, "reason", error)) or type(error).__name__
+            failures = 1 if progress() > most else failures + 1
+            most = max(most, progress())
+            reason = str(getattr(error, "reason", error)) or type(error).__name__
+        if failures == TRIES:
+            raise BadInput(f"{url} could not be fetched in {TRIES} tries ({reason}): look to the "
+                           "network, then give the same command again, which goes on from here")
+        if stop.wait(PAUSE * 2 ** (failures - 1)):
+            raise BadInput(f"{url} was not waited for")
 
 
 def receive(url, part, bar):
-    """Append to `part` what it lacks of `url`; raises one of BREAKS if the end does not come."""
-    known = begun(url, part)
-    offset, total = (length(part), known["length"]) if known else (0, None)
-    if known and offset == total:
+    """Append to `part` what it lacks of `url`; raise one of BREAKS if the end does not come."""
+    known = read_json(about(part), f"delete it and {part}") if about(part).exists() else {}
+    resumable = known.get("url") == url and known.get("version") and known.get("length")
+    offset = length(part) if resumable else 0
+    if offset and offset == known["length"]:
         return
     headers = {"Range": f"bytes={offset}-", "If-Range": known["version"]} if offset else {}
     with ask_for(url, headers) as response:
         if response.status == 200:      # the whole file, whatever was asked for
-            offset, total = 0, announced(response)
-            forget(part)                # first: a part beside another's description would pass
-            write_json(about(part), {"url": url, "version": version(response), "length": total})
-        elif not continues(response, offset, total):
-            forget(part)
+            part.unlink(missing_ok=True)    # first: beside another's description it would pass
+            offset, known = 0, {"url": url, "version": version(response),
+                                "length": announced(response)}
+            write_json(about(part), known)
+        elif not (offset and continues(response, offset, known["length"])):
+            about(part).unlink(missing_ok=True)
             raise Broken("the server did not send the piece it was asked for")
-        bar.total, bar.n, bar.initial = total, offset, offset
-        bar.set_postfix_str("")
+        bar.total, bar.n, bar.initial = known["length"], offset, offset
         with open(part, "ab") as file:
             while data := response.read1(CHUNK):        # whatever has come, so a stall loses none
                 file.write(data)
                 bar.update(len(data))
-    if total is not None and length(part) != total:
-        raise Broken(f"broke off after {length(part)} of {total} bytes")
+    if known["length"] not in (None, length(part)):
+        raise Broken(f"broke off after {length(part)} of {known['length']} bytes")
 
 
 def ask_for(url, headers=None, method="GET"):
-    """The server's answer; raises `NotThere` for a refusal and `Broken` if it is only busy."""
+    """Return the server's answer; raise `NotThere` for a refusal and `Broken` if it is busy."""
     if not url.startswith(("http://", "https://")):     # urllib would open file: as well
         raise BadInput(f"{url} does not begin with http:// or https://: give an address that does")
     try:
         return urlopen(Request(url, headers=headers or {}, method=method), timeout=TIMEOUT)
     except HTTPError as error:
-        if error.code == 416:           # nothing left from there on: the file is another
+        if error.code == 416:           # nothing is left from there on, so the file is another
             return error
         error.close()
         if error.code in BUSY:
-            wait = error.headers.get("Retry-After", "")
-            raise Broken(f"the server is busy, {error.code}",
-                         int(wait) if wait.isdigit() else 0) from None
+            raise Broken(f"the server is busy, {error.code}") from None
         raise NotThere(f"{url} is not to be had ({error.code} {error.reason}): the address or the "
                        "server is wrong") from None
     except (InvalidURL, ValueError) as error:
@@ -168,53 +157,41 @@ def ask_for(url, headers=None, method="GET"):
 
 
 def continues(response, offset, total):
-    """Whether a 206 answer is the piece from `offset` to the end of a file of `total` bytes."""
-    piece = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
-    return piece is not None and (int(piece[1]), int(piece[2])) == (offset, total)
+    """Return whether an answer has all bytes of a file of `total` bytes from `offset` on."""
+    return response.headers.get("Content-Range") == f"bytes {offset}-{total - 1}/{total}"
 
 
 def announced(response):
-    """The length a server announces, or None."""
+    """Return the length a server announces, or None."""
     said = response.headers.get("Content-Length", "")
     return int(said) if said.isdigit() else None
 
 
 def version(response):
-    """What tells one version of a file from the next, as If-Range takes it; None if nothing."""
+    """Return the server's name for this version of a file, as If-Range takes it, or None."""
     tag = response.headers.get("ETag", "")
     return tag if tag.startswith('"') else response.headers.get("Last-Modified")   # W/"..": weak
 
 
 def about(part):
-    """Where it is written what `part` is a part of."""
+    """Return the path of the description of `part`: its address, version and length."""
     return part.with_name(part.name + ".json")
 
 
-def begun(url, part):
-    """What `part` is known to be the beginning of; None if it must be begun again."""
-    if not (part.exists() and about(part).exists()):
-        return None
-    known = read_json(about(part), f"delete it and {part}")
-    return known if known["url"] == url and known["version"] and known["length"] else None
-
-
-def forget(part):
-    part.unlink(missing_ok=True)
-    about(part).unlink(missing_ok=True)
-
-
 def length(path):
+    """Return the bytes of a file, 0 if there is none."""
     return path.stat().st_size if path.exists() else 0
 
 
 def verify(url, part, md5, check):
-    """Raise `NotThere` and forget the part if it is not the file that was meant."""
+    """Raise `NotThere` and delete the part if it is not the file that was meant."""
     fault = check(part) if check else None
     if md5 and not fault:
         with open(part, "rb") as file:
             found = hashlib.file_digest(file, "md5").hexdigest()
         fault = f"its md5 is {found}, not {md5}" if found != md5 else None
     if fault:
-        forget(part)
+        part.unlink()
+        about(part).unlink()
         raise NotThere(f"{url} gave a file that cannot be used ({fault}): give the same command "
                        "again, and if that does not help, the server is wrong")

@@ -1,4 +1,7 @@
-"""Files that are whole or absent, and errors a person can act on.
+"""Files and folders that are whole or absent, and errors a person can act on.
+
+    whole_file(path), whole_folder(path)    path.part-PID, .path.partial-PID --rename--> path
+    run_command(main)                       BadInput --> one line on stderr and exit status 2
 
 Everything the project writes goes to a neighbour first and is renamed when complete, so that a
 reader never meets half a file. Everything it refuses raises `BadInput` with one sentence: what is
@@ -19,12 +22,12 @@ DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errn
 
 
 class BadInput(ValueError):
-    """Something the user gave cannot be used; the message is one sentence that says what to do."""
+    """An input that cannot be used; the message is one sentence that says what to do."""
 
 
 @contextmanager
 def writing(path):
-    """Around whatever writes to `path`: a full disk or a locked folder is raised as `BadInput`."""
+    """Raise `BadInput` if the block that writes to `path` meets a full disk or a locked folder."""
     try:
         yield
     except OSError as error:
@@ -49,6 +52,48 @@ def whole_file(path):
             beside.unlink(missing_ok=True)
 
 
+@contextmanager
+def whole_folder(path):
+    """Give a new folder beside `path`; rename it to `path` only if the block succeeds.
+
+    At `path` there may be an empty folder, whose place it takes. Raises `BadInput` if the disk is
+    full or may not be written.
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    with writing(path):
+        shutil.rmtree(beside, ignore_errors=True)       # of a killed process of the same number
+        beside.mkdir(parents=True)
+        try:
+            yield beside
+            if path.exists():
+                path.rmdir()            # Windows renames to no name that is taken
+            os.replace(beside, path)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def holds(root, files, info, partly=False):
+    """Return whether `root` is made already: it has files like `files`, each with this `info`.
+
+    files: a pattern within root.  info: what those JSON files must have under "info".
+    partly: without such files, root may hold something all the same, as when a kill came before
+    they were written; else it must be empty or absent. Raises `BadInput` if it holds anything else.
+    """
+    root = Path(root)
+    if not root.exists() or root.is_dir() and not any(root.iterdir()):
+        return False
+    found = sorted(root.glob(files))
+    for path in found:
+        content = read_json(path, "give another folder")
+        if not isinstance(content, dict) or content.get("info") != info:
+            raise BadInput(f"{root} holds something else, {path.name}: remove it, or give another "
+                           "folder")
+    if not found and not partly:
+        raise BadInput(f"{root} holds something else: remove it, or give another folder")
+    return bool(found)
+
+
 def write_json(path, value, indent=None):
     """Write `value` to `path` as UTF-8 JSON, whole or not at all."""
     with whole_file(path) as beside:
@@ -57,7 +102,7 @@ def write_json(path, value, indent=None):
 
 
 def read_json(path, remedy):
-    """The value in a JSON file; raises `BadInput`, ending in `remedy`, if there is none."""
+    """Return the value in a JSON file; raise `BadInput`, ending in `remedy`, if there is none."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8-sig"))   # with or without a BOM
     except FileNotFoundError:
@@ -69,18 +114,19 @@ def read_json(path, remedy):
 
 
 def writable(text):
-    """`text` as UTF-8 can write it: half an emoji, which JSON can hold, becomes a question mark."""
+    """Return `text` as UTF-8 can write it."""
+    # JSON can hold half an emoji, which becomes a question mark
     return text.encode(errors="replace").decode()
 
 
 def content_hash(path):
-    """A hash of a file's bytes: equal files have the same."""
+    """Return a hash of a file's bytes, the same for equal files."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def make_room(folder, needed, what):
-    """Say how much disk `what` needs; raises `BadInput` if `folder`'s has less than that free."""
+    """Print how many bytes `what` needs; raise `BadInput` if `folder`'s disk has less free."""
     whole = Path(folder).absolute()
     there = next(path for path in (whole, *whole.parents) if path.exists())
     free = shutil.disk_usage(there).free
@@ -91,7 +137,7 @@ def make_room(folder, needed, what):
 
 
 def amount(size):
-    """Bytes as a person reads them."""
+    """Return a number of bytes as a person reads it."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
@@ -107,7 +153,7 @@ def run_command(main):
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:     # whoever read our lines has left, as `head` does
+    except BrokenPipeError:     # the program that read our lines has ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:

@@ -3,9 +3,8 @@
     tensors, header --write--> file --read--> tensors, header, or BadInput in one sentence
 
 safetensors holds numbers and text, so reading one runs no code and takes no more memory than the
-file is long. The header is one entry: safetensors writes several in no fixed order, and equal runs
-shall give equal files. The digest finds a flipped bit or an edited score. It is no signature, so
-who reads a stranger's file also checks what it says.
+file is long. The digest finds a flipped bit or an edited score. It is no signature: whatever reads
+a stranger's file must also check what the header says.
 """
 
 import hashlib
@@ -29,13 +28,15 @@ def write(path, kind, version, tensors, header):
     header["digest"] = digest(tensors, header)
     with whole_file(path) as beside:
         try:
+            # one entry: safetensors writes several in no fixed order, and equal runs must give
+            # equal files
             save_file(tensors, beside, {"header": json.dumps(header)})
         except SafetensorError as error:        # its name for a full disk
             raise OSError(str(error)) from None
 
 
 def read(path, kind, version, remedy):
-    """The tensors, on the CPU and independent of the file, and the header given to `write`.
+    """Return the tensors, on the CPU and independent of the file, and the header given to `write`.
 
     Raises `BadInput`, ending in `remedy`, for a file of another kind, another version, or damaged.
     """
@@ -56,7 +57,7 @@ def read(path, kind, version, remedy):
 
 
 def refuse_outsiders(path, remedy):
-    """Look at the first bytes: a pickle is called one, and no vast header is ever read."""
+    """Raise `BadInput` if the first bytes show a pickle, a damaged file or a vast header."""
     try:
         with open(path, "rb") as file:
             length, opening = file.read(8), file.read(1)
@@ -72,7 +73,7 @@ def refuse_outsiders(path, remedy):
 
 
 def refuse_others(path, header, kind, version, remedy):
-    """Refuse another kind and another version before any tensor is touched."""
+    """Raise `BadInput` if the header names another kind of file or another version."""
     if not isinstance(header, dict) or header.get("kind") != kind:
         raise BadInput(f"{path} is no {kind} of this program's: {remedy}")
     found = header.get("version")
@@ -83,7 +84,7 @@ def refuse_others(path, header, kind, version, remedy):
 
 
 def digest(tensors, header):
-    """SHA-256 over the header and every tensor's name, type, shape and bytes."""
+    """Return the SHA-256 of the header and of every tensor's name, type, shape and bytes."""
     found = hashlib.sha256(json.dumps(header).encode())
     for name, tensor in sorted(tensors.items()):
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

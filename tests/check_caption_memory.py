@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from captioning.captioner import Captioner
 from captioning.checkpoint import save_captioner
-from encoders.backbones import Transform
+from encoders.transform import Transform
 from vocabulary import Vocabulary
 
 DIFFERENT = 50              # pictures; the others are links to these

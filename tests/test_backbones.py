@@ -15,8 +15,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from encoders import backbones
-from encoders.backbones import Backbone, Transform, lite_file, read_weights, transform_of
+from encoders.backbones import Backbone, lite_file, transform_of
 from encoders.efficientnet_lite import ConvNorm
+from encoders.transform import Transform
+from encoders.weights import read_weights
 from model import EncoderCNN
 from system.files import BadInput
 
@@ -271,7 +273,7 @@ def test_a_network_has_the_channels_its_classifier_reads(name):
     with torch.device("meta"):
         network = getattr(torchvision.models, name)(weights=None, **options)
     classifier = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
-    assert backbones.CHANNELS[name] == classifier.in_features
+    assert backbones.NETWORKS[name].channels == classifier.in_features
 
 
 @pytest.mark.parametrize("name", ["resnet50", "efficientnet_lite0"])

@@ -18,10 +18,12 @@ from PIL import Image
 
 from captioning import checkpoint
 from captioning.evaluation import score, tokenized_references
-from coco.dataset import Picture, open_picture, read_split
+from coco.dataset import Picture, read_split
+from coco.pictures import open_picture
 from data_loader import CaptionData, get_loader, open_coco, tokenized
-from encoders.backbones import Backbone, Transform
+from encoders.backbones import Backbone
 from encoders.features import cached_features, load
+from encoders.transform import Transform
 from system import files, tensor_file
 from system.files import BadInput, write_json
 from train import main as train_main

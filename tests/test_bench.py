@@ -207,7 +207,7 @@ def test_stand_in_features_are_what_cached_ones_are(tmp_path):
 
 
 def test_encoding_is_compared_once_the_features_agree(setup, monkeypatch):
-    monkeypatch.setattr(bench_encode, "FIRST", 2)
+    monkeypatch.setattr(bench_encode, "BATCH_SIZE", 2)
     ratio, rate, share, warmup = bench_encode.encode_by(setup, "efficientnet_lite0", "pretrained")
     assert ratio.rounds == 2 and min(ratio.low, rate.low, share.value) > 0 and warmup.value >= 0
     monkeypatch.setattr(bench_encode, "cached_features", lambda backbone, transform, split, cache:

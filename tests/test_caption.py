@@ -17,7 +17,7 @@ from captioning import photos as photo_files
 from captioning.captioner import Captioner
 from captioning.checkpoint import save_captioner
 from captioning.photos import Described, describe_files, find_pictures
-from coco.dataset import open_picture
+from coco.pictures import open_picture
 from decoders.search import Search
 from encoders.backbones import transform_of
 from system.files import BadInput

@@ -10,6 +10,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -88,7 +89,7 @@ def test_a_loaded_captioner_says_the_same_and_needs_no_other_file(tmp_path, monk
         assert loaded.tensors()[name].dtype == tensor.dtype
     assert [p.requires_grad for p in loaded.encoder.parameters()] == [
         p.requires_grad for p in made.encoder.parameters()]
-    pictures = [backbones.Image.effect_noise((90, 60), 50 + k) for k in range(3)]
+    pictures = [Image.effect_noise((90, 60), 50 + k) for k in range(3)]
     assert loaded.describe(pictures) == made.describe(pictures)
 
 

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from coco import dataset as coco
-from coco.dataset import find_split, open_picture, read_split
+from coco.dataset import find_split, read_split
+from coco.pictures import open_picture
 from system.files import BadInput, write_json
 
 

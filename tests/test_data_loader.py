@@ -9,8 +9,8 @@ import torch
 import vocabulary
 from coco.dataset import Picture, Split, read_split
 from data_loader import LONGEST, CaptionData, PictureBatches, tokenized
-from encoders.backbones import Transform
 from encoders.features import load
+from encoders.transform import Transform
 from system.files import BadInput
 from vocabulary import END_ID, START_ID, UNK_ID, Vocabulary, tokenize
 

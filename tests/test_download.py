@@ -127,12 +127,6 @@ def test_a_file_that_became_shorter_unnoticed_is_begun_again(get, server):
     assert [status for _, _, status, _ in server.asked][-2:] == [416, 200]
 
 
-def test_a_kill_right_after_the_renaming_leaves_nothing_for_good(get, tmp_path):
-    get()
-    (tmp_path / "a.zip.part.json").write_text("{}")
-    assert get() == (CONTENT, ["a.zip"])
-
-
 def test_a_part_that_only_lacks_its_new_name_is_not_asked_for_again(get, server, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(download, "verify", lambda *given: 1 / 0)
@@ -183,7 +177,7 @@ def test_a_server_that_is_not_there_is_one_sentence(tmp_path):
         fetch(url + "/x", tmp_path / "x", progress=False)
 
 
-def test_a_busy_server_is_left_alone_as_long_as_it_asks(monkeypatch):
+def test_a_busy_server_is_left_alone_twice_as_long_each_time():
     waited = []
 
     class Stop:
@@ -191,11 +185,11 @@ def test_a_busy_server_is_left_alone_as_long_as_it_asks(monkeypatch):
             waited.append(pause)
 
     def busy():
-        raise download.Broken("busy", pause=[7, 1000, 0, 0, 0][len(waited)])
+        raise download.Broken("busy")
 
     with pytest.raises(BadInput):
         download.patiently(busy, "http://x", Stop())
-    assert waited == [7, download.LONGEST_PAUSE, 0.004, 0.008]
+    assert waited == [0.001, 0.002, 0.004, 0.008]
 
 
 def test_many_files_come_at_once_and_those_that_are_not_there_are_listed(server, tmp_path):
@@ -209,7 +203,7 @@ def test_many_files_come_at_once_and_those_that_are_not_there_are_listed(server,
 
 
 def test_one_file_that_keeps_breaking_off_stops_the_others_soon(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "PARALLEL", 2)
+    monkeypatch.setattr(download, "CONNECTIONS", 2)
     monkeypatch.setattr(download, "PAUSE", 0.01)
     names = [f"/{number}.jpg" for number in range(300)]
     server.files |= {name: name.encode() for name in names}
@@ -223,12 +217,11 @@ def test_one_file_that_keeps_breaking_off_stops_the_others_soon(server, tmp_path
 
 
 def test_nobody_waits_for_a_busy_server_once_another_file_has_failed(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "PAUSE", 60)
+    monkeypatch.setattr(download, "PAUSE", 5)
     server.faults[PATH] = 503
-    began = time.monotonic()
     with pytest.raises(BadInput, match="ftp://x"):
         fetch_all([(server.url + PATH, tmp_path / "a"), ("ftp://x", tmp_path / "b")])
-    assert time.monotonic() - began < 10
+    assert server.count()[PATH] <= 1
 
 
 def test_the_size_of_a_file_is_told_without_fetching_it(server):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from encoders.backbones import Backbone
-from encoders.encoding import AT_ONCE, encode, fast, in_order
+from encoders.encoding import BATCH_SIZE, encode, fast, in_order
 from system.processor import precision_of, trains_in_bfloat16
 
 
@@ -60,8 +60,8 @@ def test_the_backbone_itself_is_left_as_it_was():
 
 def test_a_large_batch_is_encoded_like_its_parts():
     network = fast(with_statistics("resnet18"))
-    images = torch.randn(2 * AT_ONCE + 3, 3, 64, 64)
-    parts = [encode(network, some) for some in images.split(AT_ONCE)]
+    images = torch.randn(2 * BATCH_SIZE + 3, 3, 64, 64)
+    parts = [encode(network, some) for some in images.split(BATCH_SIZE)]
     assert (encode(network, images) == [row for part in parts for row in part]).all()
 
 

@@ -10,7 +10,8 @@ from captioning.captioner import Captioner
 from captioning.checkpoint import save_captioner
 from captioning.ensemble import Ensemble, Rows, combine
 from captioning.evaluation import evaluate
-from coco.dataset import open_picture, read_split
+from coco.dataset import read_split
+from coco.pictures import open_picture
 from decoders.registry import wants_grid
 from decoders.search import Search, search
 from encoders.backbones import transform_of

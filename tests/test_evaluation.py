@@ -19,7 +19,8 @@ from captioning import evaluation
 from captioning.captioner import Captioner
 from captioning.checkpoint import save_captioner
 from captioning.evaluation import evaluate, left_out, score, table
-from coco.dataset import Split, open_picture, read_split
+from coco.dataset import Split, read_split
+from coco.pictures import open_picture
 from decoders.search import Search
 from encoders.backbones import transform_of
 from evaluate import main as evaluate_main

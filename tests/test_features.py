@@ -1,5 +1,7 @@
-"""The frozen encoder is asked once; what it said is kept exactly and never mistaken."""
+"""A frozen encoder computes once; its features are kept exactly and never mistaken."""
 
+import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -8,10 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from coco.dataset import Picture, Split, open_picture, read_split
+from coco.dataset import Picture, Split, read_split
+from coco.pictures import open_picture
 from encoders import features
-from encoders.backbones import Backbone, Transform, transform_of
+from encoders.backbones import Backbone, transform_of
 from encoders.features import cached_features, encode_split, load, may_flip, view_of
+from encoders.transform import Transform
 from model import EncoderCNN
 from system.files import BadInput
 
@@ -143,46 +147,91 @@ def test_what_features_depend_on_gives_another_file(backbone, tiny_root, tmp_pat
                     (backbone, replace(SMALL, size=48), split, 1),
                     (backbone, SMALL, split.first(3), 1),
                     (backbone, SMALL, Split("x", split.pictures[::-1]), 1),
-                    (backbone, SMALL, sided, 1), (other, SMALL, split, 1), (grid, SMALL, split, 1)]:
+                    (backbone, SMALL, sided, 2), (other, SMALL, split, 1), (grid, SMALL, split, 1)]:
         before = len(list(tmp_path.rglob("*.npy")))
         cached_features(*variant, cache=tmp_path)
         assert len(list(tmp_path.rglob("*.npy"))) == before + 1
     cached_features(backbone, SMALL, Split("another name", split.pictures), 1, tmp_path)
+    cached_features(backbone, SMALL, sided, 1, tmp_path)    # what is never flipped needs no words
     assert len(list(tmp_path.rglob("*.npy"))) == before + 1
 
 
 def test_a_picture_that_was_replaced_is_encoded_again(backbone, tmp_path):
     split = Split("x", (picture("A colour.", file=tmp_path / "x.bmp"),))
     seen = []
-    for colour in ("red", "blue"):
+    for second, colour in enumerate(("red", "blue")):       # in files of the same size
         Image.new("RGB", (9, 9), colour).save(tmp_path / "x.bmp")
+        os.utime(tmp_path / "x.bmp", (2 * second, 2 * second))      # the coarsest clock of a disk
         seen.append(np.array(cached_features(backbone, SMALL, split, cache=tmp_path)))
     assert not np.array_equal(*seen)
 
 
-@pytest.mark.parametrize("broken", [1, 5, 12])
-def test_an_interrupted_pass_goes_on_and_repeats_no_chunk(backbone, calls, split, tmp_path,
-                                                          monkeypatch, broken):
-    monkeypatch.setattr(features, "AT_ONCE", 2)             # twelve of them in two views
-    whole = cached_features(backbone, SMALL, split, 2, tmp_path / "whole")
-    calls.clear()
+@pytest.fixture
+def twos(monkeypatch):
+    """Batches of two pictures, each saved at once: twelve of the split in two views."""
+    monkeypatch.setattr(features, "BATCH_SIZE", 2)
+    monkeypatch.setattr(features, "SAVE_EVERY", 1)
+
+
+def interrupt(backbone, split, cache, call):
+    """A pass that is interrupted at the backbone's call of that number; call 0 gives the shape."""
+    calls = []
 
     def stop(*_):
-        if len(calls) == 1 + broken:                        # the first call asks for the shape
+        calls.append(1)
+        if len(calls) == 1 + call:
             raise KeyboardInterrupt
 
     with backbone.register_forward_pre_hook(stop), pytest.raises(KeyboardInterrupt):
-        cached_features(backbone, SMALL, split, 2, tmp_path)
+        cached_features(backbone, SMALL, split, 2, cache)
+
+
+def whole(folder):
+    """The bytes of the one array in a cache, where no part of it is left."""
+    file, = (folder / "features").glob("*.npy")
+    assert {path.suffix for path in file.parent.iterdir()} == {".json", ".lock", ".npy"}
+    assert len(list(file.parent.glob("*.json"))) == 1
+    return file.read_bytes()
+
+
+@pytest.mark.parametrize("broken", [1, 5, 12])
+def test_an_interrupted_pass_goes_on_and_repeats_no_batch(backbone, calls, split, tmp_path, twos,
+                                                          broken):
+    cached_features(backbone, SMALL, split, 2, tmp_path / "whole")
+    interrupt(backbone, split, tmp_path, broken)
     assert not list((tmp_path / "features").glob("*.npy"))
     calls.clear()
-    resumed = cached_features(backbone, SMALL, split, 2, tmp_path)
+    cached_features(backbone, SMALL, split, 2, tmp_path)
     assert calls == [1] + [2] * (12 - (broken - 1))
-    assert np.array_equal(resumed, whole)
-    assert not list(tmp_path.rglob("*.part"))
+    assert whole(tmp_path) == whole(tmp_path / "whole")
 
 
-def test_a_pass_killed_between_its_last_chunk_and_the_renaming_is_finished(backbone, split,
-                                                                           tmp_path, monkeypatch):
+def test_rows_that_no_count_vouches_for_are_written_again(backbone, calls, split, tmp_path, twos,
+                                                          monkeypatch):
+    cached_features(backbone, SMALL, split, 2, tmp_path / "whole")
+    monkeypatch.setattr(features, "SAVE_EVERY", 3)
+    interrupt(backbone, split, tmp_path, 9)                 # after eight batches, six of them saved
+    part, = tmp_path.rglob("*.part")
+    with open(part, "r+b") as file:                         # as a power cut may leave the others
+        file.seek(128 + 12 * 1024)                          # past the head and rows of 512 channels
+        file.write(b"x" * 5000)
+    calls.clear()
+    cached_features(backbone, SMALL, split, 2, tmp_path)
+    assert calls == [1] + [2] * 6
+    assert whole(tmp_path) == whole(tmp_path / "whole")
+
+
+def test_a_count_whose_rows_are_gone_is_not_believed(backbone, split, tmp_path, twos):
+    cached_features(backbone, SMALL, split, 2, tmp_path / "whole")
+    interrupt(backbone, split, tmp_path, 6)
+    part, = tmp_path.rglob("*.part")
+    part.unlink()
+    cached_features(backbone, SMALL, split, 2, tmp_path)
+    assert whole(tmp_path) == whole(tmp_path / "whole")
+
+
+def test_a_pass_killed_between_its_last_batch_and_the_renaming_is_finished(
+        backbone, calls, split, tmp_path, monkeypatch):
     replace_file = features.os.replace
 
     def killed(source, target):
@@ -193,45 +242,24 @@ def test_a_pass_killed_between_its_last_chunk_and_the_renaming_is_finished(backb
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(features.os, "replace", killed)
         cached_features(backbone, SMALL, split, cache=tmp_path)
-    assert np.array_equal(cached_features(backbone, SMALL, split, cache=tmp_path),
-                          encode_split(backbone, SMALL, split))
+    calls.clear()
+    found = cached_features(backbone, SMALL, split, cache=tmp_path)
+    assert calls == [1] and whole(tmp_path)
+    assert np.array_equal(found, encode_split(backbone, SMALL, split))
 
 
-def stop_at_call(number):
-    """A hook that interrupts the backbone's call of that number; the first asks for the shape."""
-    calls = []
+def test_a_full_disk_is_an_error_after_which_the_same_command_goes_on(backbone, calls, split,
+                                                                      tmp_path, twos, monkeypatch):
+    def full(file):
+        if len(calls) > 7:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-    def stop(*_):
-        calls.append(1)
-        if len(calls) == number:
-            raise KeyboardInterrupt
-
-    return stop
-
-
-def test_a_pass_may_go_on_with_chunks_of_another_size(backbone, split, tmp_path, monkeypatch):
-    monkeypatch.setattr(features, "AT_ONCE", 2)
-    with backbone.register_forward_pre_hook(stop_at_call(4)), pytest.raises(KeyboardInterrupt):
-        cached_features(backbone, SMALL, split, cache=tmp_path)
-    monkeypatch.setattr(features, "AT_ONCE", 4)
-    array = cached_features(backbone, SMALL, split, cache=tmp_path)
-    assert np.abs(array[0]).max(axis=1).min() > 0           # no row was left empty
-
-
-@pytest.mark.parametrize("left", [0, 50, 200, 128 + 5 * 1024 + 3, 128 + 24 * 1024])
-def test_a_pass_killed_while_it_wrote_ends_byte_for_byte_as_if_it_had_not_been(
-        backbone, calls, split, tmp_path, monkeypatch, left):
-    monkeypatch.setattr(features, "AT_ONCE", 4)
-    cached_features(backbone, SMALL, split, 2, tmp_path)
-    file, = tmp_path.rglob("*.npy")
-    whole = file.read_bytes()
-    assert len(whole) == 128 + 24 * 1024                # the head, and rows of 512 channels
-    file.unlink()
-    file.with_name(file.name + ".part").write_bytes(whole[:left])
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(features.os, "fsync", full)
+        cached_features(backbone, SMALL, split, 2, tmp_path)
     calls.clear()
     cached_features(backbone, SMALL, split, 2, tmp_path)
-    assert file.read_bytes() == whole
-    assert set(calls[1:]) <= {4}            # the same batches: another one may round otherwise
+    assert 5 <= len(calls) < 12 and whole(tmp_path)
 
 
 def test_of_two_passes_at_once_the_second_waits_and_takes_what_the_first_made(
@@ -249,6 +277,7 @@ def test_half_a_manifest_that_a_kill_left_is_cleared_away(backbone, split, tmp_p
     before = sorted(array.parent.iterdir())
     array.unlink()
     array.with_name(f"{array.stem}.json.part-4711").write_text("{")
+    array.with_name(f"{array.name}.1.part.0.json.part-4711").write_text("1")
     cached_features(backbone, SMALL, split, cache=tmp_path)
     assert sorted(array.parent.iterdir()) == before
 

@@ -16,10 +16,6 @@ PLACES = {name: place for place, names in enumerate(ORDER.split("|")) for name i
 COMMANDS = {"prepare", "train", "evaluate", "caption"}
 COURSEWORK = {"vocabulary", "data_loader", "model"}
 ROOMS = PLACES.keys() - COMMANDS - COURSEWORK - {"images", "tests"}
-EXCEPTIONS = {     # while walls move; it may only shrink
-    ("coco/checkup.py", "encoders"),
-    ("coco/sources.py", "encoders"),
-}
 
 
 def modules():
@@ -49,7 +45,7 @@ def wrong_imports(room, source):
 def test_every_import_points_to_the_left():
     found = {(path.relative_to(ROOT).as_posix(), name) for room, path in modules()
              for _, name in wrong_imports(room, path.read_text(encoding="utf-8"))}
-    assert found == EXCEPTIONS
+    assert found == set()
 
 
 @pytest.mark.parametrize("room, source", [

@@ -257,14 +257,14 @@ def test_drawing_again_into_the_same_root_returns_at_once(root, capsys):
 @pytest.mark.parametrize("change", [{"seed": 1}, {"sizes": {**SMALL, "val": 24}}])
 def test_a_root_that_holds_other_scenes_is_refused(root, change):
     before = contents(root)
-    with pytest.raises(FileExistsError, match="holds something else"):
+    with pytest.raises(BadInput, match="holds something else"):
         draw(root, **{"sizes": SMALL, "progress": False, **change})
     assert contents(root) == before
 
 
 def test_a_root_that_holds_anything_else_is_refused_and_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="holds something else"):
+    with pytest.raises(BadInput, match="holds something else"):
         draw(tmp_path, SMALL, progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -273,7 +273,7 @@ def test_a_set_with_a_picture_missing_is_not_taken_for_whole(root, tmp_path):
     few = {split: 2 for split in SPLITS}
     other = draw(tmp_path / "few", few, progress=False)
     next((other / "train").iterdir()).unlink()
-    with pytest.raises(FileExistsError):
+    with pytest.raises(BadInput):
         draw(other, few, progress=False)
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import evaluate
 import prepare
-from captioning import evaluation
+import train
 from coco import sources
 from coco.dataset import read_split
 from coco.sources import LISTS, divide, flickr8k, folder, read_flickr8k
 from system.files import BadInput, read_json
-from training import loop as training
 
 COLOURS = {"red": (210, 40, 40), "green": (40, 170, 60), "blue": (40, 70, 200)}
 
@@ -307,9 +307,9 @@ def test_from_a_folder_of_photographs_to_a_scored_model_in_three_commands(photos
     monkeypatch.setenv("PATH", "")              # no Java: METEOR alone would take ten seconds
     root, run, report = tmp_path / "root", tmp_path / "run", tmp_path / "report.json"
     command(prepare, "folder", photos, captions, "--root", root)
-    command(training, "--data", root, "--run", run, "--epochs", 1, "--embed-size", 16,
+    command(train, "--data", root, "--run", run, "--epochs", 1, "--embed-size", 16,
             "--hidden-size", 16, "--vocab-threshold", 1, "--views", 1)
-    command(evaluation, run, "--data", root, "--split", "test", "--json", report)
+    command(evaluate, run, "--data", root, "--split", "test", "--json", report)
     scores = read_json(report, "")
     assert (scores["split"], scores["pictures"], scores["references"]) == ("test", 2, 4)
     assert 0 <= scores["CIDEr"] <= 10 and (run / "best.safetensors").stat().st_size > 1e6

@@ -16,9 +16,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from system.files import BadInput, read_json, write_json, writing
+from system.locks import is_locked, lock, sweep
 
 PATIENCE = 10               # seconds: loader workers outlive a killed run by five, and its lock
 
@@ -70,18 +69,12 @@ def claim(folder, task, resume):
     The lock lasts as long as something refers to it, and never beyond the process.
     """
     refuse_other_settings(folder, task, resume)
-    # one object for a path, so that a notebook may make its Run again
-    lock = FileLock(folder / "lock", is_singleton=True)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=PATIENCE)
-        except Timeout:
-            raise BadInput(f"another process trains in {folder}, perhaps a notebook left open: "
-                           "wait for it, stop it, or give another --run") from None
-        for left in folder.glob("*.part-*"):                # by a run that was killed
-            left.unlink()
-    return lock
+        held = lock(folder / "lock", f"another process trains in {folder}, perhaps a notebook left "
+                    "open: wait for it, stop it, or give another --run", PATIENCE).lock
+        sweep(folder)
+    return held
 
 
 def fresh_folder(folder):
@@ -101,12 +94,4 @@ def newest_run(folder="runs"):
 
 def in_use(folder):
     """Return whether a process trains in this folder now."""
-    path = Path(folder) / "lock"
-    try:
-        if path.exists():
-            FileLock(path).acquire(timeout=0).lock.release()
-    except Timeout:
-        return True
-    except OSError:                 # not ours to write, so not ours to ask
-        pass
-    return False
+    return is_locked(Path(folder) / "lock")

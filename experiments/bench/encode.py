@@ -15,8 +15,8 @@ from captioning.checkpoint import load_captioner
 from captioning.evaluation import score, tokenized_references
 from coco.dataset import read_split
 from encoders.backbones import Backbone, transform_of
+from encoders.encoding import BATCH_SIZE, fast, single_threads
 from encoders.encoding import encode as encode_images
-from encoders.encoding import fast, single_threads
 from encoders.features import cached_features
 from encoders.features import load as read_picture
 from experiments.bench import reference
@@ -63,7 +63,7 @@ def encode_by(setup, name, weights):
         with quiet():
             return cached_features(backbone, transform, split.first(count), cache=cache)[0]
 
-    first, next_one = timed(ours, FIRST)[1], timed(ours, FIRST)[1]
+    first, next_one = timed(ours, BATCH_SIZE)[1], timed(ours, BATCH_SIZE)[1]
     reference.encode(network, usual, files, theirs)
     alike = cosine(np.load(theirs).mean(1), ours(few).mean(1))
     require(alike >= SAME_PICTURE, f"the features of {name} (cosine {alike:.4f})")
@@ -77,8 +77,8 @@ def encode_by(setup, name, weights):
             Figure.of(fast, "pictures/s", sample),
             Figure.of([flops * one for one in ratios(fast, limits)], "of limit",
                       f"{flops / 1e9:.2f} GFLOP a picture, {sample}"),
-            Figure.of([max(0.0, first - next_one)], "s", f"the first {FIRST} pictures, less what "
-                      "the next take"))
+            Figure.of([max(0.0, first - next_one)], "s", f"the first {BATCH_SIZE} pictures, less "
+                      "what the next take"))
 
 
 def load(setup):

@@ -1,0 +1,31 @@
+"""What is worked out once is kept on disk, under a name that is a hash of all it depends on.
+
+    path = CACHE / "features" / f"{cache_name([settings, *map(file_state, files)])}.npy"
+
+A name of that kind cannot be stale: whatever changes, the name changes with it.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+CACHE = Path(os.environ.get("CAPTION_CACHE", "cache"))
+
+
+def cache_name(values):
+    """Return a file name that is a hash of plain values: numbers, strings, lists and dicts."""
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:20]
+
+
+def file_state(path):
+    """Return size and modification time of a file, [bytes, ns]; None if the file is not there.
+
+    A change of content shows in them, except one of equal size within a tick of the disk's clock:
+    nanoseconds on most, up to two seconds on a memory card.
+    """
+    try:
+        found = path.stat()
+        return [found.st_size, found.st_mtime_ns]
+    except (OSError, ValueError):       # ValueError: a name with a zero byte
+        return None

@@ -1,0 +1,146 @@
+"""What several rooms need: whole folders, one writer at a time, cache names, drawn orders."""
+
+import errno
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+
+from system.cache import cache_name, file_state
+from system.files import BadInput, holds, whole_folder, write_json
+from system.locks import is_locked, lock, sweep
+from system.lottery import in_drawn_order
+
+INFO = {"description": "numbers", "seed": 1}
+
+
+@pytest.mark.parametrize("before", [None, []])
+def test_a_folder_appears_when_it_is_whole(tmp_path, before):
+    if before is not None:
+        (tmp_path / "made").mkdir()
+    with whole_folder(tmp_path / "made") as beside:
+        (beside / "x").write_text("x")
+        assert not (tmp_path / "made" / "x").exists()
+    assert os.listdir(tmp_path) == ["made"] and os.listdir(tmp_path / "made") == ["x"]
+
+
+def test_a_folder_that_is_not_finished_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt), whole_folder(tmp_path / "made") as beside:
+        (beside / "x").write_text("x")
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_replaces_nothing_that_has_content(tmp_path):
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "thesis.txt").write_text("mine")
+    with pytest.raises(BadInput, match="made cannot be written"), whole_folder(tmp_path / "made"):
+        pass
+    assert (tmp_path / "made" / "thesis.txt").read_text() == "mine"
+    assert os.listdir(tmp_path) == ["made"]
+
+
+def test_a_folder_for_which_the_disk_has_no_room_is_one_sentence(tmp_path):
+    with pytest.raises(BadInput, match="No space left .*: make room"), (
+            whole_folder(tmp_path / "made")):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_root_that_is_free_or_made_is_known_and_any_other_refused(tmp_path):
+    root, files = tmp_path / "root", "notes_*.json"
+    assert not holds(root, files, INFO)
+    root.mkdir()
+    assert not holds(root, files, INFO)
+    (root / "picture.jpg").touch()
+    assert not holds(root, files, INFO, partly=True)
+    with pytest.raises(BadInput, match="root holds something else: remove it"):
+        holds(root, files, INFO)
+    write_json(root / "notes_1.json", {"info": INFO})
+    assert holds(root, files, INFO) and holds(root, files, INFO, partly=True)
+    for content in ({"info": {**INFO, "seed": 2}}, {}, [INFO]):
+        write_json(root / "notes_2.json", content)
+        for partly in (False, True):
+            with pytest.raises(BadInput, match="something else, notes_2.json: "):
+                holds(root, files, INFO, partly)
+
+
+def test_a_file_in_the_place_of_a_root_is_something_else(tmp_path):
+    (tmp_path / "root").write_text("mine")
+    with pytest.raises(BadInput, match="root holds something else"):
+        holds(tmp_path / "root", "*.json", INFO)
+
+
+HOLDER = ("import sys; from pathlib import Path; from system.locks import lock\n"
+          "with lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()")
+
+
+def test_a_lock_is_held_by_one_process_and_goes_with_it(tmp_path):
+    path = tmp_path / "lock"
+    assert not is_locked(path)
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, path], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline() == b"held" + os.linesep.encode()
+        assert is_locked(path)
+        with pytest.raises(BadInput, match="wait for the other"):
+            lock(path, "wait for the other", patience=0)
+    finally:
+        holder.kill()
+        holder.communicate()
+    with lock(path, "wait for the other", patience=60):
+        assert is_locked(path)
+    assert not is_locked(path)
+
+
+def test_a_sweep_takes_what_a_kill_left_and_nothing_else(tmp_path):
+    kept = ["a", "a.part", "a.part-b", "a.part.json", "b.part-1", "part-1", ".b.partial-1"]
+    for name in ("a.part-1", "a.part-4711", *kept):
+        (tmp_path / name).touch()
+    (tmp_path / ".a.partial-7" / "deep").mkdir(parents=True)
+    (tmp_path / "a.partial-7").mkdir()
+    sweep(tmp_path, "a")
+    assert sorted(os.listdir(tmp_path)) == sorted([*kept, "a.partial-7"])
+
+
+def test_what_a_killed_writer_left_is_what_is_swept(tmp_path):
+    code = ("import os, sys; from system.files import whole_file, whole_folder\n"
+            "with whole_file(sys.argv[1] + '/x') as file, whole_folder(sys.argv[1] + '/y') as y:\n"
+            "    file.touch(); (y / 'z').touch(); os._exit(9)")
+    assert subprocess.run([sys.executable, "-c", code, tmp_path]).returncode == 9
+    assert len(os.listdir(tmp_path)) == 2
+    sweep(tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_equal_values_have_one_cache_name_and_others_another():
+    values = [["a.jpg", [1, 2]], None, 0.5, {"size": 3}]
+    assert cache_name(values) == cache_name([["a.jpg", [1, 2]], None, 0.5, {"size": 3}])
+    assert cache_name([1]) == "080a9ed428559ef60266"        # the same in every version
+    assert len({cache_name(one) for one in ([1], ["1"], [[1]], [1.0], {"1": 1})}) == 5
+
+
+def test_a_file_s_state_shows_a_change_and_an_absence(tmp_path):
+    path = tmp_path / "x"
+    assert file_state(path) is None and file_state(tmp_path / "a\0b") is None
+    path.write_text("x")
+    before = file_state(path)
+    assert file_state(path) == before
+    path.write_text("xy")
+    assert file_state(path) != before
+    longer = file_state(path)
+    os.utime(path, (0, 2))
+    assert file_state(path)[0] == longer[0] and file_state(path) != longer
+
+
+def test_a_drawn_order_depends_on_seed_and_key_alone():
+    def ordered(items, seed=0):
+        return in_drawn_order(items, seed, lambda item: item)
+
+    assert ordered(range(8)) == [6, 4, 2, 1, 7, 5, 0, 3]    # the same in every version
+    mixed = list(range(50))
+    random.Random(0).shuffle(mixed)
+    assert ordered(mixed) == ordered(range(50)) != ordered(range(50), seed=1)
+    assert [item for item in ordered(range(50)) if item < 8] == ordered(range(8))
