@@ -37,7 +37,7 @@ def status_of(folder):
         raise BadInput(f"{folder} holds a run of no task that this program knows: give another")
     task, settings, recipes = TASKS[name]
     plain = next(iter(recipes))
-    return status(folder, settings(**found), task.key,
+    return status(folder, task, settings(**found),
                   [] if plain == DEFAULT else ["--recipe", plain])
 
 

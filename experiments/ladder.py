@@ -27,7 +27,7 @@ from data_loader import CaptionData
 from decoders.search import Search
 from experiments.baselines import most_frequent, neighbour
 from experiments.harness import Experiment, add_options, folders
-from experiments.ladder_table import COLUMNS, SHORT, each_of, filled, table
+from experiments.ladder_table import each_of, filled, table
 from scoring.prose import prose
 from system.files import BadInput, run_command, whole_file, write_json
 
@@ -35,7 +35,7 @@ GREEDY, BEAM = Search(method="greedy"), Search(beam=3)
 BEST = "adaptive"           # the decoder of the upper rungs: the best by CIDEr on val
 EPOCHS = 6                  # of a decoder: adaptive attention over-fits after them
 BATCH_SIZE = 128            # captions in one forward pass
-PAGES = {"README.md": SHORT, "docs/EXPERIMENTS.md": tuple(COLUMNS)}
+PAGE = Path("docs/EXPERIMENTS.md")
 
 
 @dataclass(frozen=True)
@@ -186,13 +186,12 @@ def arguments():
     return parser.parse_args()
 
 
-def write_pages(results):
-    """Write the table into the pages that quote it, where they exist."""
-    for name, keys in PAGES.items():
-        if (page := Path(name)).exists():
-            text = filled(page.read_text(encoding="utf-8"), table(RUNGS, results, keys))
-            with whole_file(page) as beside:
-                beside.write_text(text, encoding="utf-8")
+def write_page(results):
+    """Write the table into the page that quotes it, if it exists."""
+    if PAGE.exists():
+        text = filled(PAGE.read_text(encoding="utf-8"), table(RUNGS, results))
+        with whole_file(PAGE) as beside:
+            beside.write_text(text, encoding="utf-8")
 
 
 def main():
@@ -202,7 +201,7 @@ def main():
     if options.table:
         print(table(RUNGS, results))
         if options.name == "ladder":
-            write_pages(results)
+            write_page(results)
         return
     if not options.data or options.seeds < 1:
         raise BadInput("give --data a dataset in COCO's layout, and --seeds 1 or more")

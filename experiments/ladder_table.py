@@ -24,13 +24,7 @@ COLUMNS = {                 # of a result: heading, factor, format
     "distinct": ("distinct", 1, ".0f"), "vocabulary": ("words used", 1, ".0f"),
     "mean_length": ("length", 1, ".1f"), "bad_endings": ("bad endings, %", 100, ".1f")}
 JUDGE = METRICS["CIDEr"]    # the metric of the comparison with the rung below
-SHORT = ("minutes", "Bleu_4", "METEOR", "CIDEr")        # for the README
 MARKS = "<!-- python -m experiments.ladder --table -->", "<!-- end of the ladder -->"
-
-
-def result_of(folder, name, seed):
-    """Return the path of a finished rung's result."""
-    return folder / f"{name}-{seed}.json"
 
 
 def each_of(folder, name, seed):
@@ -38,11 +32,10 @@ def each_of(folder, name, seed):
     return folder / f"{name}-{seed}.cider.json"
 
 
-def table(rungs, folder, keys=tuple(COLUMNS)):
+def table(rungs, folder):
     """Return all finished rungs as Markdown, in the order of `rungs`.
 
-    keys: those of COLUMNS to show, as far as a result has them.  Raises `BadInput` if no rung is
-    finished, or if the results are of different pictures.
+    Raises `BadInput` if no rung is finished, or if the results are of different pictures.
     """
     found = {rung.name: seeds for rung in rungs if (seeds := read_results(folder, rung.name))}
     if not found:
@@ -53,7 +46,7 @@ def table(rungs, folder, keys=tuple(COLUMNS)):
         raise BadInput(f"{folder} mixes results of different pictures ({sorted(of)}): delete those "
                        "that do not belong, or run experiments.ladder with another --name "
                        "for other data")
-    keys = [key for key in keys if any(one.get(key) is not None for one in results)]
+    keys = [key for key in COLUMNS if any(one.get(key) is not None for one in results)]
     headings = ["rung", "change", *(COLUMNS[key][0] for key in keys),
                 f"{JUDGE.label} over the rung below", "wins"]
     rows = [headings, ["---"] * len(headings)]

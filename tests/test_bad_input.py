@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from captioning import checkpoint
+from captioning import task
 from captioning.evaluation import score, tokenized_references
 from coco.dataset import Picture, read_split
 from coco.pictures import open_picture
@@ -27,7 +27,7 @@ from encoders.transform import Transform
 from system import files, tensor_file
 from system.files import BadInput, write_json
 from train import main as train_main
-from training import run as runs
+from training.state import save_state
 from vocabulary import Vocabulary
 
 TINY = Transform(32, (0.5,) * 3, (0.5,) * 3)
@@ -319,9 +319,9 @@ def train(root, run, *more):
 @pytest.fixture
 def small_encoder(monkeypatch):
     """Training with an encoder of random weights and small pictures."""
-    build = runs.Captioner.build
-    monkeypatch.setattr(runs, "transform_of", lambda *_: TINY)
-    monkeypatch.setattr(runs.Captioner, "build", lambda architecture, vocab, transform, _,
+    build = task.Captioner.build
+    monkeypatch.setattr(task, "transform_of", lambda *_: TINY)
+    monkeypatch.setattr(task.Captioner, "build", lambda architecture, vocab, transform, _,
                         tuned: build(architecture, vocab, transform, None, tuned))
 
 
@@ -410,7 +410,7 @@ def test_a_checkpoint_for_which_the_disk_has_no_room_is_refused(tmp_path, monkey
         state_dict = staticmethod(lambda: {"state": {}})
 
     file = tmp_path / "s.safetensors"
-    status, error = outcome(lambda: checkpoint.save_state(file, Nothing, Nothing, {}))
+    status, error = outcome(lambda: save_state(file, Nothing, Nothing, {}))
     assert status == 2 and not list(tmp_path.iterdir())
     assert_one_sentence(error, ["s.safetensors", "No space left", "make room"])
 

@@ -91,7 +91,7 @@ def test_useful_flops_are_two_for_each_multiplication_that_a_word_needs(inject, 
 def test_pytorchs_count_is_that_by_hand_and_a_product_with_the_zero_state(root, tmp_path, small):
     run = training_run(write_stand_in(tmp_path / "data", read_split(root, "train").pictures),
                        tmp_path, threshold=1)
-    expected = 2 * by_hand([3, 6], len(run.vocab), 16, 24, 1280, 1)
+    expected = 2 * by_hand([3, 6], len(run.task.vocab), 16, 24, 1280, 1)
     zero_state = 2 * 2 * 2 * 4 * 24 * 24            # two captions; its value and its gradient
     assert UsefulFlops(run).of([3, 6], pictures=2) == expected + zero_state
 
@@ -193,7 +193,7 @@ def test_what_linux_tells_is_read_and_elsewhere_there_is_nothing(tmp_path, monke
 def test_pairs_are_counted_as_if_their_captions_had_the_mean_length(root, tmp_path, small):
     split = read_split(root, "train")
     run = training_run(write_stand_in(tmp_path / "data", split.pictures), tmp_path)
-    assert in_pairs(run, int(run.train.lengths.sum())) == pytest.approx(60)
+    assert in_pairs(run, int(run.task.train.lengths.sum())) == pytest.approx(60)
     before = [one.clone() for one in run.captioner.decoder.parameters()]
     assert len(take_steps(run, 2)) == 20
     assert any(not torch.equal(*pair) for pair in zip(

@@ -194,7 +194,7 @@ def test_a_step_in_bfloat16_has_the_loss_and_nearly_the_direction_of_float32(set
 
 
 def test_the_seed_draws_the_first_weights(settings, tmp_path):
-    first = [begin_run(settings, tmp_path / str(number), seed=seed).captioner.tensors()
+    first = [begin_run(settings, tmp_path / str(number), seed=seed).task.tensors()
              for number, seed in enumerate((0, 0, 1))]
     assert equal(first[0], first[1]) and not equal(first[0], first[2])
 
