@@ -194,10 +194,10 @@ def test_pairs_are_counted_as_if_their_captions_had_the_mean_length(root, tmp_pa
     split = read_split(root, "train")
     run = training_run(write_stand_in(tmp_path / "data", split.pictures), tmp_path)
     assert in_pairs(run, int(run.task.train.lengths.sum())) == pytest.approx(60)
-    before = [one.clone() for one in run.captioner.decoder.parameters()]
+    before = [one.clone() for one in run.task.captioner.decoder.parameters()]
     assert len(take_steps(run, 2)) == 20
     assert any(not torch.equal(*pair) for pair in zip(
-        before, run.captioner.decoder.parameters(), strict=True))
+        before, run.task.captioner.decoder.parameters(), strict=True))
 
 
 def test_stand_in_features_are_what_cached_ones_are(tmp_path):
