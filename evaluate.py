@@ -11,8 +11,8 @@ import torch
 from captioning.checkpoint import load_captioner
 from captioning.ensemble import combine
 from captioning.evaluation import evaluate, left_out, table
-from coco.checkup import readable
 from coco.dataset import read_split
+from coco.readable import readable
 from decoders.search import Search
 from system.files import BadInput, run_command, write_json
 

@@ -21,7 +21,7 @@ from system.files import BadInput, read_json, run_command
 from training.folders import read_history
 from training.loop import train
 from training.settings import add_options
-from training.watching import status
+from training.status import status
 
 # Of every task its class, the class of its settings, and its recipes, the first without a dial.
 TASKS = {"captioning": (Captioning, CaptioningSettings, CAPTIONING)}

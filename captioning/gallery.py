@@ -14,7 +14,7 @@ import math
 import tempfile
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from captioning.evaluation import score, tokens
 from coco.dataset import read_captions
@@ -24,100 +24,9 @@ from system.files import whole_file, writing
 SIDE = 320                  # pixels of a picture's longer side
 QUALITY = 70                # of its JPEG: about 12 KB
 
-PAGE = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-                   lstrip_blocks=True).from_string("""\
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
-style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>Captions</title>
-<style>
-:root { color-scheme: light dark; --ink: #1a1a1a; --quiet: #5c5c5c; --paper: #fff; --card: #f4f4f2;
-        --line: #d9d9d5; --accent: #a8323f }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #ececec; --quiet: #a9a9a9; --paper: #161616; --card: #232323; --line: #3d3d3d;
-          --accent: #f08c97 } }
-* { box-sizing: border-box }
-body { margin: 0 auto; max-width: 90rem; padding: 1rem; color: var(--ink);
-       background: var(--paper); font: 1rem/1.4 system-ui, sans-serif }
-h1 { margin: 0; font-size: 1.4rem }
-p { margin: .3rem 0 }
-ol, ul { margin: 0; padding: 0; list-style: none }
-.quiet, summary { color: var(--quiet); font-size: .85rem; overflow-wrap: anywhere }
-select { font: inherit; padding: .4rem; margin: .6rem 0 1rem }
-:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
-.pictures { display: grid; gap: 1rem;
-            grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--width)), 1fr)) }
-.pictures > li { background: var(--card); border-radius: .5rem; overflow: hidden;
-                 content-visibility: auto; contain-intrinsic-size: auto 22rem }
-figure { margin: 0 }
-img { display: block; width: 100%; height: 14rem; object-fit: contain; background: #8883 }
-figcaption { padding: .6rem .8rem .8rem }
-.equals { display: grid; gap: .5rem; margin: .2rem 0 .6rem;
-          grid-template-columns: repeat(auto-fit, minmax(min(100%, 10rem), 1fr)) }
-.equals .caption { padding: .4rem .6rem; border: 1px solid var(--line); border-radius: .35rem }
-.score { padding: 0 .8rem; color: var(--accent); font-weight: 600; font-size: .85rem }
-</style>
-<h1>Captions</h1>
-<p class="quiet">{{ about }}</p>
-<label>Order <select>
-{% for value, text in orders %}
-<option value="{{ value }}">{{ text }}</option>
-{% endfor %}
-</select></label>
-<ol class="pictures" style="--width: {{ '23rem' if sampled else '16rem' }}">
-{% for number, cider, entry in entries %}
-<li data-number="{{ number }}"\
-{% if cider is not none %} data-score="{{ '%.4f' % cider }}"{% endif %}>
-{% if cider is not none %}
-<p class="score">CIDEr {{ '%.1f' % (100 * cider) }}</p>
-{% endif %}
-<figure>
-<img alt="{{ entry.sentences[0] }}" src="data:image/jpeg;base64,{{ entry.jpeg }}">
-<figcaption>
-{% if sampled %}
-<ul class="equals">
-{% for sentence in entry.sentences %}
-<li class="caption">{{ sentence }}</li>
-{% endfor %}
-</ul>
-{% else %}
-<p class="caption">{{ entry.sentences[0] }}</p>
-{% for sentence in entry.sentences[1:] %}
-<p class="quiet">{{ sentence }}</p>
-{% endfor %}
-{% endif %}
-{% if entry.references %}
-<details><summary>{{ entry.references | length }} references</summary>
-{% for sentence in entry.references %}
-<p class="quiet">{{ sentence }}</p>
-{% endfor %}
-</details>
-{% endif %}
-<p class="quiet">{{ entry.file }}</p>
-</figcaption>
-</figure>
-</li>
-{% endfor %}
-</ol>
-<script>
-const list = document.querySelector(".pictures"), select = document.querySelector("select");
-const text = (item) => item.querySelector(".caption").textContent;
-const number = (item, otherwise) => +(item.dataset.score ?? otherwise);
-const orders = {
-  worst: (a, b) => number(a, Infinity) - number(b, Infinity) || orders.found(a, b),
-  best: (a, b) => number(b, -1) - number(a, -1) || orders.found(a, b),
-  found: (a, b) => a.dataset.number - b.dataset.number,
-  caption: (a, b) => text(a).localeCompare(text(b)) || orders.found(a, b),
-};
-const sort = () => list.append(...[...list.children].sort(orders[select.value]));
-select.addEventListener("change", sort);
-if (select.selectedIndex) sort();  // a browser may remember the choice when it loads the page again
-</script>
-</html>
-""")
+PAGE = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
+                   undefined=StrictUndefined, trim_blocks=True,
+                   lstrip_blocks=True).get_template("gallery.html")
 
 
 class Gallery:

@@ -17,8 +17,8 @@ from captioning.complaints import complaints_about, warn_of_shared
 from captioning.evaluation import score, tokenized_references
 from captioning.objectives import Loss, caption_loss
 from captioning.self_critical import Rewards, SelfCritical
-from coco.checkup import readable
 from coco.dataset import read_split
+from coco.readable import readable
 from data_loader import CaptionData, tokenized
 from decoders.registry import own_arguments, wants_grid
 from encoders.backbones import transform_of

@@ -1,78 +1,31 @@
 """Check every picture, caption and id of a dataset, and say whether it is whole.
 
-    check(root)         what a root holds and all that is wrong with it, printed and returned
-    readable(split)     the split without the pictures that cannot be read: before training, so
-                        that one bad picture among thousands is left out, not met after an hour
+    root --check--> what it holds and all that is wrong with it, printed and returned
 
 A fault makes the verdict bad: what it touches is lost to training, or scores would not mean what
 they say. A remark (REMARKS) does not.
 """
 
-import sys
 from collections import Counter, defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
 from statistics import median
 
-from tqdm.auto import tqdm
-
 from coco.dataset import (
     PREPARE,
-    Split,
     find_split,
     read_annotations,
     says_something,
     split_names,
 )
-from coco.pictures import open_picture
-from system.cache import CACHE, cache_name, file_state
-from system.files import BadInput, content_hash, read_json, write_json
+from coco.readable import NAMED, read_all
+from system.cache import file_state
+from system.files import BadInput
 from vocabulary import tokenize
 
-THREADS = 4                 # that read pictures: Pillow decodes without Python's lock
-NAMED = 5                   # cases of a fault that are named; the others are counted
 SIDES = ("train", "val", "test")
 REMARKS = ("empty captions", "captions given twice to one picture", "captions that share an id",
            "pictures without captions", "equal pictures within a split")
-
-
-def readable(split, cache=None):
-    """Return the split without the pictures that cannot be read, which are listed on stderr.
-
-    Every picture is opened once; the verdict is kept on disk and holds until a file changes.
-    Raises `BadInput` if none can be read.
-    """
-    files = [picture.file for picture in split.pictures]
-    name = cache_name([[str(file), file_state(file)] for file in files])
-    path = Path(cache or CACHE) / "readable" / f"{name}.json"
-    if not path.exists():
-        reasons = [reason for _, reason in read_all(files)]
-        write_json(path, {"bad": [[n, reason] for n, reason in enumerate(reasons) if reason]}, 1)
-    bad = dict(read_json(path, "delete it")["bad"])
-    if not bad:
-        return split
-    told = f"{len(bad)} of {len(files)} pictures of {split.name} cannot be read"
-    if len(bad) == len(files):
-        raise BadInput(f"{told}, so none is left; the first: {bad[0]}")
-    print(f"{told} and are left out (all are named in {path}):", *list(bad.values())[:NAMED],
-          sep="\n  ", file=sys.stderr)
-    return Split(f"{split.name} ({len(bad)} unreadable left out)",
-                 tuple(one for index, one in enumerate(split.pictures) if index not in bad))
-
-
-def read_all(files):
-    """Open every picture; return (hash of its bytes, None), or (None, what is wrong), of each."""
-    def read(file):
-        try:
-            open_picture(file)
-            return content_hash(file), None
-        except BadInput as error:
-            return None, str(error)
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(tqdm(pool.map(read, files), "checking pictures", len(files), unit="picture",
-                         leave=False))
 
 
 def check(root):

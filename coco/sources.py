@@ -14,9 +14,9 @@ import sys
 from collections import defaultdict
 from pathlib import Path, PureWindowsPath
 
-from coco.checkup import NAMED, readable
 from coco.dataset import Picture, Split, inside, says_something
 from coco.karpathy import place
+from coco.readable import NAMED, readable
 from system.cache import cache_name, file_state
 from system.files import BadInput, content_hash, holds, whole_folder, writable, write_json
 from system.lottery import in_drawn_order

@@ -9,10 +9,9 @@ The folder is generated: edit the solved notebooks and make it again.
 import argparse
 import copy
 import filecmp
-import os
 import re
 import shutil
-from contextlib import contextmanager
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -21,7 +20,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from course.closure import closure
 from course.exercises import cut, paste, read_exercises
 from course.notebooks import NAMES, read_notebook, tidy
-from system.files import BadInput, run_command, writing
+from system.files import BadInput, run_command, whole_folder
 
 HERE = Path(__file__).parents[1]
 COMMANDS = ("caption", "course.handin")         # the modules that a student runs
@@ -97,29 +96,16 @@ def make(folder, source=HERE):
     solved = {name: read_notebook(source / f"{name}.ipynb") for name in NAMES}
     notebooks = {name: student_version(notebook, name) for name, notebook in solved.items()}
     files = needed(solved, source)
-    with whole_folder(folder) as beside:
-        fill(beside, source, files, notebooks)
-        if folder.exists() and not same(folder, beside):
-            raise BadInput(f"{folder} is not as it would be made, somebody may have worked in it: "
-                           "move it elsewhere or delete it, and start again")
+    if not folder.exists():
+        with whole_folder(folder) as beside:
+            fill(beside, source, files, notebooks)
+    else:
+        with tempfile.TemporaryDirectory() as beside:
+            fill(Path(beside), source, files, notebooks)
+            if not same(folder, Path(beside)):
+                raise BadInput(f"{folder} is not as it would be made, somebody may have worked in "
+                               "it: move it elsewhere or delete it, and start again")
     return sum(len(read_exercises(notebook, name)) for name, notebook in solved.items())
-
-
-@contextmanager
-def whole_folder(path):
-    """Give a new folder beside `path`; rename it to `path`, if that is free, after the block.
-
-    If the block raises, or if there is something at `path`, the new folder goes.
-    """
-    beside = path.with_name(f"{path.name}.part-{os.getpid()}")
-    with writing(path):
-        try:
-            beside.mkdir(parents=True)
-            yield beside
-            if not path.exists():
-                os.replace(beside, path)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
 
 
 def needed(solved, source):
@@ -128,7 +114,9 @@ def needed(solved, source):
     commands = {f"python -m {command}": f"import {command}" for command in COMMANDS}
     pictures = {source / link for notebook in solved.values() for link in links(PICTURE, notebook)}
     others = {path for pattern in BESIDE for path in source.glob(pattern)}
-    return sorted({*closure({**sources, **commands}, source), *pictures, *others})
+    modules = closure({**sources, **commands}, source)
+    templates = {file for one in modules if (file := one.with_suffix(".html")).exists()}
+    return sorted({*modules, *templates, *pictures, *others})
 
 
 def python_of(notebook):

@@ -21,8 +21,8 @@ from captioning.ensemble import Ensemble, combine
 from captioning.evaluation import evaluate, report_of
 from captioning.objectives import caption_loss
 from captioning.settings import settings_of
-from coco.checkup import readable
 from coco.dataset import read_split
+from coco.readable import readable
 from data_loader import CaptionData
 from decoders.search import Search
 from experiments.baselines import most_frequent, neighbour

@@ -6,8 +6,10 @@ import pytest
 from PIL import Image
 
 from coco import checkup
-from coco.checkup import NAMED, check, readable
+from coco import readable as readable_module
+from coco.checkup import check
 from coco.dataset import read_split
+from coco.readable import NAMED, readable
 from system.files import BadInput, read_json, write_json
 
 
@@ -160,8 +162,8 @@ def test_many_bad_pictures_are_all_written_down_and_the_first_shown(root, tmp_pa
 
 
 def test_pictures_are_opened_once_until_one_changes(root, tmp_path, monkeypatch):
-    opened, open_picture = [], checkup.open_picture
-    monkeypatch.setattr(checkup, "open_picture", lambda file: (opened.append(file),
+    opened, open_picture = [], readable_module.open_picture
+    monkeypatch.setattr(readable_module, "open_picture", lambda file: (opened.append(file),
                                                               open_picture(file)))
     split = read_split(root, "train")
     for _ in range(2):

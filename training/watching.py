@@ -1,20 +1,15 @@
-"""Watching a run: where it stands, whether its loss behaves, its curves in TensorBoard.
-
-    python train.py --status runs/scenes
+"""Watch a run: does its loss behave, and its curves in TensorBoard.
 
 What commonly goes wrong raises no error, so the engine looks for it after every epoch, and so does
 the task, by its `complaints`.
 """
 
-import shlex
 import sys
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from system.files import BadInput, read_json
-from training.folders import in_use, read_history
-from training.settings import options_of
+from system.files import BadInput
 
 DIVERGING = 1.2             # times the lowest loss of an epoch so far
 
@@ -48,34 +43,3 @@ def write_scalars(writer, row):
         if isinstance(value, float):
             writer.add_scalar(name, value, row["epoch"])
     writer.flush()
-
-
-def status(folder, task, settings, options=()):
-    """Return lines of text that say where a run stands.
-
-    task: its class.  settings: those of its settings.json.  options: words that the command needs
-    beside those of the settings.
-    """
-    folder = Path(folder)
-    command = shlex.join(["python", "train.py", "--run", str(folder), *options,
-                          *options_of(settings)])
-    if not (folder / "status.json").exists():
-        return f"{folder}: nothing is saved yet\nbegin with: {command}"
-    at = read_json(folder / "status.json", "wait for the next save")
-    lines = [f"{folder}: {at['epoch']} of {settings.epochs} epochs done"
-             + (f", and {at['batch']} of {at['steps_per_epoch']} steps" if at["batch"] else "")]
-    if at["best_epoch"]:
-        lines += [f"best {task.key} on val {at['best']:.3f}, after epoch {at['best_epoch']}"]
-    if at["count"]:
-        lines += [f"last loss {at['loss'] / at['count']:.3f} per {task.unit}, in this epoch so far"]
-    elif history := read_history(folder)[:at["epoch"]]:
-        last = history[-1]
-        lines += [f"last loss {last['train_loss']:.3f} per {task.unit}, {last['val_loss']:.3f} on "
-                  "val"]
-    if at["seconds_per_epoch"]:
-        lines += [f"about {at['seconds_per_epoch']:.0f} s an epoch, validation aside"]
-    if at["finished"]:
-        lines += [f"finished: python evaluate.py {folder} --data {settings.data}"]
-    else:
-        lines += ["it is running now" if in_use(folder) else f"stopped; go on with: {command}"]
-    return "\n".join(lines)
