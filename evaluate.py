@@ -15,6 +15,7 @@ from coco.dataset import read_split
 from coco.readable import readable
 from decoders.search import Search
 from system.files import BadInput, run_command, write_json
+from system.tensor_file import best_file, kind_of
 
 
 def arguments():
@@ -35,18 +36,31 @@ def arguments():
     return parser.parse_args()
 
 
-def main():
-    options = arguments()
-    if options.beam < 1 or (options.limit is not None and options.limit < 1):
-        raise BadInput("--beam and --limit take whole numbers of 1 or more")
+def evaluate_captioners(options):
+    """Caption a split with captioners and return the report, the captions and what to say."""
     captioner = combine([load_captioner(path, options.device) for path in options.checkpoints])
     split = readable(read_split(options.data, options.split).first(options.limit))
     settings = Search(beam=options.beam, length_penalty=options.length_penalty)
     report, results, _ = evaluate(captioner, split, settings, slow=True)
+    return report, results, [
+        *left_out(report), "SPICE was left out: its CoreNLP models are not part of this project"]
+
+
+# By the kind that a checkpoint's header says it is of.
+EVALUATORS = {"captioner": evaluate_captioners}
+
+
+def main():
+    options = arguments()
+    if options.beam < 1 or (options.limit is not None and options.limit < 1):
+        raise BadInput("--beam and --limit take whole numbers of 1 or more")
+    remedy = f"give a {' or a '.join(EVALUATORS)}, or a run's folder made by train.py"
+    kind = kind_of(best_file(options.checkpoints[0]), remedy)
+    if kind not in EVALUATORS:
+        raise BadInput(f"{options.checkpoints[0]} is a {kind}, which nothing evaluates: {remedy}")
+    report, results, remarks = EVALUATORS[kind](options)
     print(table(report))
-    for line in [*left_out(report),
-                 "SPICE was left out: its CoreNLP models are not part of this project"]:
-        print(line, file=sys.stderr)
+    print(*remarks, sep="\n", file=sys.stderr)
     if options.json:
         write_json(options.json, report, indent=1)
     if options.results:

@@ -52,8 +52,7 @@ def load_captioner(path, device="cpu"):
 
     Raises `BadInput` for a file that `save_captioner` did not write.
     """
-    path = Path(path)
-    path = path / "best.safetensors" if path.is_dir() else path
+    path = tensor_file.best_file(path)
     remedy = "give a checkpoint or a run's folder made by train.py"
     tensors, header = tensor_file.read(path, "captioner", FORMAT, remedy)
     try:

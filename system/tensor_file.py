@@ -10,6 +10,7 @@ a stranger's file must also check what the header says.
 import hashlib
 import json
 import os
+from pathlib import Path
 from textwrap import shorten
 
 import torch
@@ -54,6 +55,22 @@ def read(path, kind, version, remedy):
     if header.pop("digest", None) != digest(tensors, header):
         raise BadInput(f"{path} is damaged or was edited (its digest does not match): {remedy}")
     return tensors, {key: header[key] for key in header.keys() - {"kind", "version"}}
+
+
+def best_file(path):
+    """Return the checkpoint at `path`: the file itself, or the best one of a run's folder."""
+    path = Path(path)
+    return path / "best.safetensors" if path.is_dir() else path
+
+
+def kind_of(path, remedy):
+    """Return the kind of a file that `write` wrote; raise `BadInput` for any other file."""
+    refuse_outsiders(path, remedy)
+    try:
+        with safe_open(path, "pt") as file:
+            return json.loads((file.metadata() or {})["header"])["kind"]
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+        raise BadInput(f"{path} is no file of this program's: {remedy}") from None
 
 
 def refuse_outsiders(path, remedy):

@@ -269,7 +269,8 @@ def test_a_photo_is_described_without_importing_what_it_does_not_need(checkpoint
     """
     packages = {"torchvision", "nltk", "scipy", "matplotlib", "sympy", "pycocotools", "jinja2",
                 "pycocoevalcap", "scoring", "training", "figures"}
-    modules = {"torch._dynamo", "coco.checkup", "coco.readable", "captioning.gallery", "captioning.ensemble",
+    modules = {"torch._dynamo", "coco.checkup", "coco.readable", "captioning.gallery",
+               "captioning.ensemble",
                "captioning.evaluation"}
     code = ("import json, sys; sys.argv[0] = 'caption.py'; import caption; caption.main()\n"
             "print(json.dumps(list(sys.modules)))")

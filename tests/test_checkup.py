@@ -5,7 +5,6 @@ import shutil
 import pytest
 from PIL import Image
 
-from coco import checkup
 from coco import readable as readable_module
 from coco.checkup import check
 from coco.dataset import read_split
@@ -152,7 +151,7 @@ def test_bad_pictures_are_left_out_named_and_the_others_keep_their_order(root, t
 
 def test_many_bad_pictures_are_all_written_down_and_the_first_shown(root, tmp_path, capsys,
                                                                     monkeypatch):
-    monkeypatch.setattr(checkup, "NAMED", 2)
+    monkeypatch.setattr(readable_module, "NAMED", 2)
     for number in range(1, 6):
         (root / "train" / f"{number:06d}.jpg").write_bytes(b"")
     readable(read_split(root, "train"), tmp_path)

@@ -26,6 +26,7 @@ from encoders.backbones import transform_of
 from evaluate import main as evaluate_main
 from scoring import meteor
 from scoring.metrics import METRICS, Metric, add, compute
+from system import tensor_file
 from system.files import run_command
 from vocabulary import Vocabulary, tokenize
 
@@ -288,3 +289,13 @@ def test_the_command_answers_bad_input_with_one_sentence(tmp_path, monkeypatch, 
     assert end.value.code == 2 and shown == ""
     assert error.startswith("error: ") and error.count("\n") == 1
     assert "best.safetensors is not there" in error
+
+
+def test_a_file_of_a_kind_that_nothing_evaluates_is_refused(tmp_path, monkeypatch, capsys):
+    tensor_file.write(tmp_path / "best.safetensors", "training state", 1, {}, {})
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", str(tmp_path), "--data", str(tmp_path)])
+    with pytest.raises(SystemExit) as end:
+        run_command(evaluate_main)
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and error.count("\n") == 1
+    assert "is a training state, which nothing evaluates: give a captioner" in error
