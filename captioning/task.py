@@ -15,7 +15,7 @@ from captioning.captioner import Captioner
 from captioning.checkpoint import load_captioner, save_captioner
 from captioning.complaints import complaints_about, warn_of_shared
 from captioning.evaluation import score, tokenized_references
-from captioning.objectives import Loss, caption_loss
+from captioning.objectives import CrossEntropy, caption_loss
 from captioning.self_critical import Rewards, SelfCritical
 from coco.checkup import readable
 from coco.dataset import read_split
@@ -100,7 +100,7 @@ class Captioning(Task):
         if settings.samples:
             return SelfCritical(encoder, captioner.decoder, Rewards(self.train_split, self.vocab),
                                 settings.samples)
-        return Loss(encoder, captioner.decoder, settings.label_smoothing)
+        return CrossEntropy(encoder, captioner.decoder, settings.label_smoothing)
 
     def groups(self):
         """Return the decoder with the linear layer and, at its own rate, tuned encoder stages."""

@@ -222,6 +222,6 @@ def test_self_critical_settings_must_fit(settings):
 def test_how_samples_are_drawn_differs_from_step_to_step():
     model = SelfCritical(None, None, None, 5)
     torch.manual_seed(1)
-    first = model.settings()
+    first = model.sampling()
     torch.manual_seed(2)
-    assert isinstance(first, Search) and first.seed != model.settings().seed
+    assert isinstance(first, Search) and first.seed != model.sampling().seed
