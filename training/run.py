@@ -17,7 +17,7 @@ import torch
 
 from system.distributed import any_of, data_parallel, is_main, is_single
 from system.files import write_json
-from system.processor import choose_precision
+from system.processor import choose_precision, refuse_device
 from training.averaging import Average
 from training.dropout import use_fast_dropout
 from training.folders import claim, read_history, read_spent, write_settings
@@ -34,6 +34,7 @@ class Run:
         self.started = time.monotonic()
         self.task, self.settings = task, task.settings
         self.folder, self.device = Path(folder), device
+        refuse_device(device)
         self.precision = choose_precision(self.settings.precision, device)
         task.read()                     # what is wrong with the data leaves no folder behind
         self.lock = claim(self.folder, task, resume) if is_main() else None

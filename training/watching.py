@@ -50,11 +50,11 @@ def write_scalars(writer, row):
     writer.flush()
 
 
-def status(folder, settings, key, options=()):
+def status(folder, settings, task, options=()):
     """Return lines of text that say where a run stands.
 
-    settings: those of its settings.json.  key: the figure by which its task chooses the best epoch.
-    options: words that the command needs beside those of the settings.
+    settings: those of its settings.json.  task: the class of its task.  options: words that the
+    command needs beside those of the settings.
     """
     folder = Path(folder)
     command = shlex.join(["python", "train.py", "--run", str(folder), *options,
@@ -65,11 +65,13 @@ def status(folder, settings, key, options=()):
     lines = [f"{folder}: {at['epoch']} of {settings.epochs} epochs done"
              + (f", and {at['batch']} of {at['steps_per_epoch']} steps" if at["batch"] else "")]
     if at["best_epoch"]:
-        lines += [f"best {key} on val {at['best']:.3f}, after epoch {at['best_epoch']}"]
+        lines += [f"best {task.key} on val {at['best']:.3f}, after epoch {at['best_epoch']}"]
     if at["count"]:
-        lines += [f"last loss {at['loss'] / at['count']:.3f}, in this epoch so far"]
+        lines += [f"last loss {at['loss'] / at['count']:.3f} per {task.unit}, in this epoch so far"]
     elif history := read_history(folder)[:at["epoch"]]:
-        lines += ["last loss {train_loss:.3f}, {val_loss:.3f} on val".format(**history[-1])]
+        row = history[-1]
+        lines += [f"last loss {row['train_loss']:.3f} per {task.unit}, "
+                  f"{row['val_loss']:.3f} on val"]
     if at["seconds_per_epoch"]:
         lines += [f"about {at['seconds_per_epoch']:.0f} s an epoch, validation aside"]
     if at["finished"]:
