@@ -66,6 +66,7 @@ class Captioning(Task):
         if is_main():
             warn_of_shared(self.train_split, self.val_split)
         self.objective = self.build_objective()
+        # of batch-norm, to see that a frozen encoder stays as it is
         self.statistics = [one.clone() for one in backbone.buffers()]
         self.steps_per_epoch = len(self.order(0))
 
@@ -125,7 +126,7 @@ class Captioning(Task):
     def measure(self):
         """Return loss per word under teacher forcing, and scores of free-running captions.
 
-        All processes encode val together; the main one alone captions and scores.
+        All processes encode val; only the main one captions and scores it.
         """
         encoder, decoder = self.captioner.encoder, self.captioner.decoder
         self.val.features = self.val_features()

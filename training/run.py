@@ -113,7 +113,7 @@ class Run:
                 "same settings to go on (in the notebook, set RESUME = True)")
 
     def note_time(self, epoch):
-        """Keep the seconds that the run had taken at the end of an epoch, encoding included."""
+        """Note the seconds that the run had taken at the end of an epoch, encoding included."""
         now = time.monotonic()
         self.spent["at_epoch"][str(epoch)] = self.spent["seconds"] + now - self.started
 
