@@ -16,7 +16,6 @@ import re
 import sys
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
 from captioning.checkpoint import load_captioner
@@ -24,6 +23,7 @@ from captioning.photos import describe_distributed, find_pictures
 from decoders.search import Search
 from system.distributed import is_main, processes
 from system.files import BadInput, run_command
+from system.processor import add_device
 
 SHIPPED = Path(__file__).parent / "checkpoints" / "critical-flickr8k.safetensors"
 FROM_ONE = "a whole number of 1 or more", lambda value: value >= 1
@@ -61,8 +61,7 @@ def arguments():
     parser.add_argument("--gallery", help="write a web page of the pictures to this .html file")
     parser.add_argument("--references", help="COCO captions file; the gallery then scores every "
                         "picture whose file name it holds, and shows the worst first")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
-                        help="cpu, cuda or mps (%(default)s)")
+    add_device(parser)
     return parser.parse_args()
 
 

@@ -3,9 +3,9 @@
     Split --CaptionData--> Batch: images, captions, lengths, pictures          the project's way
     get_loader(transform, mode) -> images (B, 3, 224, 224), captions (B, T)    the coursework's way
 
-An epoch is a pass without replacement. Captions of like length share a batch, so there is almost
-nothing to pad; what there is, is filled with `<end>` and masked by `lengths`. The order is a
-function of seed and epoch alone, hence the same in every run, process and resumption.
+An epoch is a pass without replacement. Captions of like length stand in one batch, so there is
+almost nothing to pad; what there is, is filled with `<end>` and masked by `lengths`. The order is a
+function of only seed and epoch, hence the same in every run, process and resumption.
 
 Shape letters:  P pictures   B captions   T tokens   L grid cells   D channels   S side in pixels
 """
@@ -128,7 +128,7 @@ class CaptionData:
         """Return the `Rows` of each batch of an epoch, for process `part` = (rank, world_size).
 
         captions_per_picture: number of captions of each picture that stand side by side, so that
-        what depends on the picture alone is computed once for them; a picture with more captions
+        what depends only on the picture is computed once for them; a picture with more captions
         gives some of them, one with fewer gives some twice. 0: each caption stands by itself,
         among others of its length.
         """

@@ -6,8 +6,6 @@
 import argparse
 import sys
 
-import torch
-
 from captioning.checkpoint import load_captioner
 from captioning.ensemble import combine
 from captioning.evaluation import evaluate, left_out, table
@@ -15,6 +13,7 @@ from coco.dataset import read_split
 from coco.readable import readable
 from decoders.search import Search
 from system.files import BadInput, run_command, write_json
+from system.processor import add_device
 from system.tensor_file import best_file, kind_of
 
 
@@ -31,8 +30,7 @@ def arguments():
     parser.add_argument("--limit", type=int, help="only the first so many pictures")
     parser.add_argument("--json", help="write the report to this file")
     parser.add_argument("--results", help="write the captions as a COCO result file")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
-                        help="cpu, cuda or mps (%(default)s)")
+    add_device(parser)
     return parser.parse_args()
 
 

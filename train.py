@@ -11,13 +11,12 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
-
 from captioning.settings import RECIPES as CAPTIONING
 from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
 from system.distributed import is_main, processes
 from system.files import BadInput, read_json, run_command
+from system.processor import add_device
 from training.folders import read_history
 from training.loop import train
 from training.settings import add_options
@@ -36,9 +35,13 @@ def status_of(folder):
     if name not in TASKS:
         raise BadInput(f"{folder} holds a run of no task that this program knows: give another")
     task, settings, recipes = TASKS[name]
+    try:
+        found = settings(**found)
+    except TypeError:           # fields come and go between versions
+        raise BadInput(f"{folder} holds a run with settings of another version of this program: "
+                       "train it again in another folder") from None
     plain = next(iter(recipes))
-    return status(folder, task, settings(**found),
-                  [] if plain == DEFAULT else ["--recipe", plain])
+    return status(folder, task, found, [] if plain == DEFAULT else ["--recipe", plain])
 
 
 class Status(argparse.Action):
@@ -64,8 +67,7 @@ def arguments(words=None):
                         help="say where the run in this folder stands, and do nothing else")
     parser.add_argument("--tensorboard", action="store_true",
                         help="send the numbers of each epoch to TensorBoard as well")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
-                        help="cpu, cuda or mps (%(default)s)")
+    add_device(parser)
     add_options(parser, TASKS[RECIPES[known.recipe]][1])
     return vars(parser.parse_args(words))
 

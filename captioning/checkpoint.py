@@ -21,6 +21,7 @@ from encoders.backbones import NAMES
 from encoders.transform import Transform
 from system import tensor_file
 from system.files import BadInput
+from system.processor import refuse_device
 from vocabulary import END_WORD, START_WORD, UNK_WORD, Vocabulary
 
 FORMAT = 3                  # raised when an older program could not read the file
@@ -50,8 +51,10 @@ def save_captioner(path, captioner, **about):
 def load_captioner(path, device="cpu"):
     """Read a checkpoint, or the best one of a run's folder, ready to use on `device`.
 
-    Raises `BadInput` for a file that `save_captioner` did not write.
+    Raises `BadInput` for a file that `save_captioner` did not write, and for a device
+    that cannot be used.
     """
+    refuse_device(device)
     path = tensor_file.best_file(path)
     remedy = "give a checkpoint or a run's folder made by train.py"
     tensors, header = tensor_file.read(path, "captioner", FORMAT, remedy)
@@ -65,11 +68,7 @@ def load_captioner(path, device="cpu"):
                             for name, tensor in tensors.items()}, assign=True)
     captioner.encoder.eval()
     captioner.decoder.eval()
-    try:
-        return captioner.to(device)
-    except (RuntimeError, AssertionError) as error:     # torch raises both
-        raise BadInput(f"device '{device}' cannot be used ({str(error).splitlines()[0]}): give "
-                       "cpu") from None
+    return captioner.to(device)
 
 
 def build_empty(header):

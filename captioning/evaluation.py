@@ -74,12 +74,13 @@ def report_of(sentences, split, how, slow=False):
 
 def table(report):
     """Return a report as lines of text, scores as papers print them."""
-    lines = []
+    rows = []
     for name, value in report.items():
         if metric := METRICS.get(name):
             name, value = metric.label, f"{metric.scale * value:6.1f}"
-        lines.append(f"{name:>10}  {value}")
-    return "\n".join(lines)
+        rows.append((name, value))
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:>{width}}  {value}" for name, value in rows)
 
 
 def left_out(report):

@@ -1,11 +1,11 @@
 """Cross-entropy of the captions that people wrote.
 
     scores (B, T, V), captions (B, T), lengths (B,) --caption_loss--> loss, words    to read
-    Batch --Loss--> objective, loss, words                                           to train with
+    Batch --CrossEntropy--> objective, loss, words                                   to train with
 
 Both count the same words: `<start>` is given, not predicted, and what lies past a caption's length
-is filling. `Loss` scores no other places, and adds label smoothing and the decoder's regularizer.
-self_critical.py has the other objective, rewards.
+is filling. `CrossEntropy` scores no other words, and adds label smoothing and the decoder's
+regularizer. self_critical.py has the other objective, rewards.
 
 Shape letters:  P pictures   B captions, as many for each picture   T tokens   V vocabulary
 """
@@ -32,8 +32,8 @@ def caption_loss(scores, captions, lengths):
     return loss, (targets >= 0).sum()
 
 
-class Loss(nn.Module):
-    """Cross-entropy as the objective of a step: one module, so that processes average gradients.
+class CrossEntropy(nn.Module):
+    """Cross-entropy as the objective of a step, over encoder and decoder as one module.
 
     smoothing: fraction of each target's probability spread over all words.
     """
@@ -45,23 +45,25 @@ class Loss(nn.Module):
     def forward(self, batch):
         """Return the objective, the cross-entropy in it, and the number of words: sums over words.
 
-        batch: a `data_loader.Batch`, its lengths on the CPU, so that the places of the words are
-        known there and nothing waits for a GPU.
+        batch: a `data_loader.Batch`, its lengths on the CPU.
         """
         captions, counts = batch.captions, counted(batch.captions, batch.lengths)
+        # found with NumPy on the CPU: torch.nonzero would make the GPU say how many there are
         places = torch.from_numpy(np.flatnonzero(counts)).to(captions.device, non_blocking=True)
-        hidden, charge = self.hidden(self.encoder(batch.images), captions, counts)
-        # only where a word counts: the layer over the vocabulary is the dearest of all
+        hidden, penalty = self.hidden(self.encoder(batch.images), captions, counts)
+        # Only where a word counts: the layer over the vocabulary is the slowest of all. In float32
+        # under autocast too: bfloat16 would lose small probabilities in the sum over V.
         scores = self.decoder.score(hidden[:, 1:].flatten(0, 1)[places]).float()   # (words, V)
         log_probs = scores.log_softmax(dim=1)
         loss = functional.nll_loss(log_probs, captions[:, 1:].flatten()[places], reduction="sum")
-        even = -log_probs.mean(dim=1).sum() if self.smoothing else loss
-        objective = loss + self.smoothing * (even - loss) + charge
+        # the cross-entropy with targets spread evenly over all words
+        uniform = -log_probs.mean(dim=1).sum() if self.smoothing else loss
+        objective = loss + self.smoothing * (uniform - loss) + penalty
         return objective, loss.detach(), loss.new_full((), len(places))
 
     def hidden(self, features, captions, counts):
         """Return the decoder's hidden states (B, T, H) and what its regularizer adds."""
-        if self.decoder.regularizer is None:
+        if self.decoder.regularizer is None:    # `hidden` need not keep the weights (B, T, L)
             return self.decoder.hidden(features, captions), 0
         hidden, weights = self.decoder.attended(features, captions)
         counts = counts.to(weights.device, non_blocking=True)

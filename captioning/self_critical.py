@@ -49,7 +49,7 @@ class Rewards:
 
 
 class SelfCritical(nn.Module):
-    """The reward of sampled captions as the objective of a step, like `objectives.Loss`.
+    """The reward of sampled captions as the objective of a step, as `CrossEntropy` is.
 
     The loss in the history of such a run is minus the mean reward.
     """
@@ -65,11 +65,12 @@ class SelfCritical(nn.Module):
         """
         features = self.encoder(batch.images)
         # drawn without dropout, as in use; the gradient has it, or samples are learned by heart
-        captions, places = self.draw(features.detach(), batch.pictures)
+        captions, pictures = self.draw(features.detach(), batch.pictures)
         given = pad_sequence([torch.tensor(one) for one in captions], True, END_ID)
         given = given.to(features.device)
-        rewards = self.rewards.of(captions, places, self.settings().max_length)
+        rewards = self.rewards.of(captions, pictures, self.sampling().max_length)
         rewards = rewards.view(-1, self.samples)
+        # the baseline: it lowers the variance, and must not depend on the sample itself
         others = (rewards.sum(dim=1, keepdim=True) - rewards) / (self.samples - 1)
         advantage = (rewards - others).flatten().to(features.device)
 
@@ -82,13 +83,14 @@ class SelfCritical(nn.Module):
         words = counts.sum()
         return objective, -rewards.mean().to(features.device) * words, words
 
-    def settings(self):
-        """Return how captions are sampled: without rules, by another seed in every step."""
+    def sampling(self):
+        """Return the `Search` that samples captions, by another seed in every step."""
+        # without rules: REINFORCE needs samples of the very probabilities that it changes
         return Search(method="sample", captions=self.samples, suppress_unk=False,
                       allow_repetition=True, max_length=24, seed=torch.initial_seed())
 
     def draw(self, features, pictures):
         """Return samples, lists of ids, and their pictures, a picture's samples side by side."""
-        found = search(self.decoder, features, self.settings())
+        found = search(self.decoder, features, self.sampling())
         return ([one.words for samples in found for one in samples],
                 [picture for picture in pictures.tolist() for _ in range(self.samples)])

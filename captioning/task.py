@@ -15,7 +15,7 @@ from captioning.captioner import Captioner
 from captioning.checkpoint import load_captioner, save_captioner
 from captioning.complaints import complaints_about, warn_of_shared
 from captioning.evaluation import score, tokenized_references
-from captioning.objectives import Loss, caption_loss
+from captioning.objectives import CrossEntropy, caption_loss
 from captioning.self_critical import Rewards, SelfCritical
 from coco.dataset import read_split
 from coco.readable import readable
@@ -66,6 +66,7 @@ class Captioning(Task):
         if is_main():
             warn_of_shared(self.train_split, self.val_split)
         self.objective = self.build_objective()
+        # of batch-norm, to see that a frozen encoder stays as it is
         self.statistics = [one.clone() for one in backbone.buffers()]
         self.steps_per_epoch = len(self.order(0))
 
@@ -100,7 +101,7 @@ class Captioning(Task):
         if settings.samples:
             return SelfCritical(encoder, captioner.decoder, Rewards(self.train_split, self.vocab),
                                 settings.samples)
-        return Loss(encoder, captioner.decoder, settings.label_smoothing)
+        return CrossEntropy(encoder, captioner.decoder, settings.label_smoothing)
 
     def groups(self):
         """Return the decoder with the linear layer and, at its own rate, tuned encoder stages."""
@@ -125,7 +126,7 @@ class Captioning(Task):
     def measure(self):
         """Return loss per word under teacher forcing, and scores of free-running captions.
 
-        All processes encode val together; the main one alone captions and scores.
+        All processes encode val; only the main one captions and scores it.
         """
         encoder, decoder = self.captioner.encoder, self.captioner.decoder
         self.val.features = self.val_features()

@@ -9,10 +9,9 @@ A training that was stopped goes on from its last saved state, an experiment fro
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-
 from captioning.task import Captioning
 from system.files import BadInput, read_json, write_json
+from system.processor import add_device
 from training.loop import train
 
 
@@ -73,8 +72,7 @@ def add_options(parser, names, name):
                         help="folder in runs/ and results/; another for other data (%(default)s)")
     parser.add_argument("--table", action="store_true",
                         help="print the table of all that is finished, and do nothing else")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
-                        help="cpu, cuda or mps (%(default)s)")
+    add_device(parser)
 
 
 def folders(options):

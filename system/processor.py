@@ -1,8 +1,12 @@
-"""What a device can do with bfloat16, found out by trying: flags and libraries disagree.
+"""Which device a command uses, and what that device can do with bfloat16, found out by trying.
 
+    add_device(parser)                      the option --device, of every command that has one
+    refuse_device(device)                   BadInput if it cannot be used here
     trains_in_bfloat16(device) -> bool      whether an LSTM runs in it at all
     precision_of(device) -> torch.dtype     the type in which the device computes fastest
     choose_precision(name, device) -> str   the type of a training's steps, by its setting
+
+Flags are not enough: they and the libraries disagree.
 """
 
 from functools import cache
@@ -11,6 +15,21 @@ import torch
 from torch import nn
 
 from system.files import BadInput
+
+
+def add_device(parser):
+    """Add the option --device to `parser`; without it a GPU is used if there is one."""
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
+                        help="cpu, cuda or mps (%(default)s)")
+
+
+def refuse_device(device):
+    """Raise `BadInput` unless torch can put tensors on a device."""
+    try:
+        torch.zeros(1).to(device)
+    except (RuntimeError, AssertionError) as error:     # torch raises both
+        raise BadInput(f"device '{device}' cannot be used ({str(error).splitlines()[0]}): give "
+                       "cpu") from None
 
 
 def precision_of(device):

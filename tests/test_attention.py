@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from captioning.objectives import Loss
+from captioning.objectives import CrossEntropy
 from data_loader import Batch
 from decoders.adaptive import AdaptiveAttention
 from decoders.attention import SoftAttention, UpDown, penalty
@@ -405,8 +405,8 @@ def test_the_regularizer_is_the_penalty_summed_over_the_captions_and_part_of_the
     expected = sum(penalty(one[None], these[None])
                    for one, these in zip(weights, counts, strict=True))
     torch.testing.assert_close(model.regularizer(weights, counts), expected)
-    batch = Batch(features, captions, lengths, torch.arange(P))
-    objective, loss, _ = Loss(nn.Identity(), model)(batch)
+    objective, loss, _ = CrossEntropy(nn.Identity(), model)(
+        Batch(features, captions, lengths, torch.arange(P)))
     torch.testing.assert_close(objective - loss, expected, rtol=1e-4, atol=0)
 
 
@@ -414,8 +414,8 @@ def test_the_regularizer_is_the_penalty_summed_over_the_captions_and_part_of_the
 def test_no_other_decoder_adds_to_the_loss(kind):
     model, (features, captions) = decoder(kind), grids_and_captions()
     if model.regularizer is None:
-        batch = Batch(features, captions, torch.full((P,), T), torch.arange(P))
-        objective, loss, _ = Loss(nn.Identity(), model)(batch)
+        objective, loss, _ = CrossEntropy(nn.Identity(), model)(
+            Batch(features, captions, torch.full((P,), T), torch.arange(P)))
         assert objective == loss
     else:
         assert kind is SoftAttention

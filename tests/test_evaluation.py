@@ -281,6 +281,13 @@ def test_the_command_scores_a_runs_folder_and_writes_both_files(captioner, split
     assert "METEOR was left out" in done.stderr and "SPICE was left out" in done.stderr
 
 
+def test_names_of_any_length_stand_in_one_column(monkeypatch):
+    monkeypatch.setitem(METRICS, "long", Metric("long", "a metric of a long name", len))
+    first, last = table({"split": "val", "long": 0.25}).splitlines()
+    assert last.endswith("a metric of a long name    25.0")
+    assert first.index("val") == last.index("  25.0")
+
+
 def test_the_command_answers_bad_input_with_one_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["evaluate.py", str(tmp_path), "--data", str(tmp_path)])
     with pytest.raises(SystemExit) as end:

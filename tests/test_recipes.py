@@ -101,10 +101,10 @@ def test_an_average_follows_and_gives_the_parameters_back():
         average.update(number)
         keep = min(0.9, (1 + number) / (10 + number))
         expected = keep * expected + (1 - keep) * number
-    with average.in_use():
+    with average.applied():
         torch.testing.assert_close(parameter.detach(), torch.full((3,), expected))
     assert (parameter == 49).all()
-    with Average([parameter], 0.0).in_use():
+    with Average([parameter], 0.0).applied():
         assert (parameter == 49).all()
 
 
@@ -115,10 +115,11 @@ def test_the_average_is_what_is_validated_saved_and_resumed(settings, tmp_path):
     for batch in run.batches(0):
         step(run, batch)
     scores = validate(run)
-    with run.average.in_use():
-        run.average.values, kept = [], run.average.values           # validate as it is
+    with run.average.applied():
+        parameters, run.average.parameters = run.average.parameters, []     # validate as it is
+        run.average.values, kept = [], run.average.values
         assert validate(run)["val_loss"] == scores["val_loss"]
-        run.average.values = kept
+        run.average.values, run.average.parameters = kept, parameters
     finish_epoch(run, scores)
     run.lock.release(force=True)
     assert train_run(settings, tmp_path / "broken") == whole
@@ -222,6 +223,6 @@ def test_self_critical_settings_must_fit(settings):
 def test_how_samples_are_drawn_differs_from_step_to_step():
     model = SelfCritical(None, None, None, 5)
     torch.manual_seed(1)
-    first = model.settings()
+    first = model.sampling()
     torch.manual_seed(2)
-    assert isinstance(first, Search) and first.seed != model.settings().seed
+    assert isinstance(first, Search) and first.seed != model.sampling().seed

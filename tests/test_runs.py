@@ -29,7 +29,7 @@ from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
 from coco.dataset import read_split
 from system import files
-from system.files import BadInput
+from system.files import BadInput, write_json
 from tests.running import begin_run, train_run
 from train import main as train_main
 from train import status_of as status
@@ -363,6 +363,18 @@ def test_the_command_answers_status_alone(settings, whole, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["train.py", "--status", str(whole / "nowhere")])
     with pytest.raises(BadInput, match="give a run's folder"):
         train_main()
+
+
+def test_the_status_of_a_run_with_settings_that_are_no_more_is_one_sentence(tmp_path):
+    write_json(tmp_path / "settings.json", {"task": "captioning", "data": "data", "powder": 1})
+    with pytest.raises(BadInput, match="settings of another version"):
+        status(tmp_path)
+
+
+def test_a_device_that_is_not_there_leaves_no_folder(settings, tmp_path):
+    with pytest.raises(BadInput, match="device 'abacus' cannot be used"):
+        train(Captioning(settings), tmp_path / "run", "abacus")
+    assert not (tmp_path / "run").exists()
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def step(run, batch):
     """
     settings, position, device = run.settings, run.position, torch.device(run.device).type
     number = position["epoch"] * run.steps_per_epoch + position["batch"]
-    # dropout: a function of the step, and another in every process
+    # dropout: a function of seed, step and rank; two primes keep the three apart
     torch.manual_seed(settings.seed * 1_000_003 + number + rank() * 15_485_863)
     for group in run.optimizer.param_groups:
         group["lr"] = group["peak"] * rate_at(number, settings,
@@ -57,7 +57,8 @@ def step(run, batch):
         objective, loss, count = run.model(batch)
     all_loss, all_count = all_reduce(torch.stack([loss, count]))
     run.optimizer.zero_grad()
-    (objective * world_size() / all_count).backward()    # processes average their gradients
+    # DDP averages gradients over processes; the objective is a sum, to be divided by all items
+    (objective * world_size() / all_count).backward()
     norm = torch.nn.utils.clip_grad_norm_(run.parameters(), settings.clip)
     run.losses.add(number, all_loss, all_count, norm)
     run.optimizer.step()
@@ -70,7 +71,7 @@ def step(run, batch):
 def validate(run):
     """Return the figures of the task's `measure`, with the averaged weights in place."""
     run.model.eval()
-    with run.average.in_use():
+    with run.average.applied():
         return broadcast(run.task.measure())
 
 
@@ -100,7 +101,7 @@ def write_epoch(run, row, improves):
     with whole_file(run.folder / "history.jsonl") as beside:
         beside.write_text("".join(json.dumps(line) + "\n" for line in history), encoding="utf-8")
     if improves:
-        with run.average.in_use():
+        with run.average.applied():
             run.task.save_best(run.folder / "best.safetensors", row)
     save_curves(history, run.folder / "curves.png", run.task)
     warn_of_loss(history)
@@ -109,7 +110,9 @@ def write_epoch(run, row, improves):
 
 
 def train(task, folder, device="cpu", resume=True, scalars=False):
-    """Train until done: the whole loop, which notebook 2 writes out. Return the history.
+    """Train a task in a folder until it is done, and return the history.
+
+    Notebook 2 writes this loop out.
 
     scalars: send the numbers of each epoch to TensorBoard.
     """

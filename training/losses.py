@@ -17,7 +17,7 @@ class Losses:
 
     def __init__(self, position, device):
         self.position, self.pending, self.last = position, [], math.nan
-        self.every = 1 if str(device) == "cpu" else READ_EVERY
+        self.every = 1 if torch.device(device).type == "cpu" else READ_EVERY
 
     def add(self, number, loss, count, norm):
         """Note a step's number, loss, count and gradient norm, tensors; read them if it is time."""

@@ -17,7 +17,7 @@ import torch
 
 from system.distributed import any_of, data_parallel, is_main, is_single
 from system.files import write_json
-from system.processor import choose_precision
+from system.processor import choose_precision, refuse_device
 from training.averaging import Average
 from training.dropout import use_fast_dropout
 from training.folders import claim, read_history, read_spent, write_settings
@@ -34,6 +34,7 @@ class Run:
         self.started = time.monotonic()
         self.task, self.settings = task, task.settings
         self.folder, self.device = Path(folder), device
+        refuse_device(device)
         self.precision = choose_precision(self.settings.precision, device)
         task.read()                     # what is wrong with the data leaves no folder behind
         self.lock = claim(self.folder, task, resume) if is_main() else None
@@ -112,7 +113,7 @@ class Run:
                 "same settings to go on (in the notebook, set RESUME = True)")
 
     def note_time(self, epoch):
-        """Keep the seconds that the run had taken at the end of an epoch, encoding included."""
+        """Note the seconds that the run had taken at the end of an epoch, encoding included."""
         now = time.monotonic()
         self.spent["at_epoch"][str(epoch)] = self.spent["seconds"] + now - self.started
 
