@@ -41,20 +41,15 @@ from training.loop import Run, finish_epoch, step, train, validate
 from training.settings import add_options
 from training.watching import tensorboard, write_scalars
 
+pytestmark = pytest.mark.usefixtures("no_curves")
 HERE = Path(__file__).parents[1]
 SEEN = {"val_loss": 1.0, "perplexity": 2.7, "CIDEr": 0.1, "distinct": 3, "sentence": "A dog."}
-
-
-@pytest.fixture(autouse=True)
-def no_curves(monkeypatch):
-    """They take longer than an epoch of these runs."""
-    monkeypatch.setattr(training, "save_curves", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
 def settings(tiny_root):
     return CaptioningSettings(
-        data=str(tiny_root), epochs=2, batch_size=16, embed_size=8, hidden_size=8,
+        data=str(tiny_root), encoder="tiny", epochs=2, batch_size=16, embed_size=8, hidden_size=8,
         vocab_threshold=1, warmup=2, val_pictures=6, dropout=0.3, learning_rate=0.05)
 
 
@@ -200,7 +195,7 @@ def test_a_second_ctrl_c_does_not_wait(settings, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a worker there has a console of its own")
 def test_ctrl_c_in_a_terminal_does_not_end_the_loader_s_workers(settings, tmp_path):
-    run = begin_run(settings, tmp_path, tune_from=8, workers=2, one_per_picture=True,
+    run = begin_run(settings, tmp_path, tune_from=1, workers=2, one_per_picture=True,
                     batch_size=1)
     batches = run.batches(0)
     next(batches)
@@ -273,6 +268,7 @@ def test_a_page_may_make_its_run_again_and_a_finished_run_holds_no_folder(settin
 DISK = """
 import subprocess, sys
 from pathlib import Path
+import tests.tiny
 from captioning.settings import CaptioningSettings
 from system.files import BadInput
 from tests.running import train_run
@@ -395,7 +391,7 @@ def test_a_diverging_loss_is_named(settings, tmp_path, capsys):
 
 
 def test_an_encoder_left_in_train_mode_is_named(settings, tmp_path, capsys):
-    with epoch_of(replace(settings, tune_from=8), tmp_path) as run:
+    with epoch_of(replace(settings, tune_from=1), tmp_path) as run:
         torch.nn.Module.train(run.task.captioner.encoder.backbone.stages)
         run.task.captioner.encoder(torch.randn(2, 3, 64, 64))
     assert "warning: the encoder's batch-norm statistics moved" in capsys.readouterr().err
