@@ -33,6 +33,7 @@ from captioning.task import Captioning
 
 settings, folder, stop = CaptioningSettings(**eval(sys.argv[1])), sys.argv[2], int(sys.argv[3])
 step = training.step
+training.save_curves = lambda *_: None           # they take longer than an epoch
 
 def interrupted(run, batch):
     if rank() == 1 and run.position["epoch"] == 1 and run.position["batch"] == stop:

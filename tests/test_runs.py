@@ -265,6 +265,7 @@ def test_a_page_may_make_its_run_again_and_a_finished_run_holds_no_folder(settin
     assert not folders.in_use(tmp_path)
 
 
+DISK_SIZE = 1 << 20
 DISK = """
 import subprocess, sys
 from pathlib import Path
@@ -306,11 +307,12 @@ def can_mount():
 
 @pytest.mark.skipif(not can_mount(), reason="needs the right to mount a disk")
 def test_a_full_or_read_only_disk_is_one_sentence_and_nothing_is_lost(settings, whole, tmp_path):
-    disk, mb = tmp_path / "disk", 10**6
+    disk, state = tmp_path / "disk", (whole / "state.safetensors").stat().st_size
+    first, second = DISK_SIZE - state // 2, DISK_SIZE - 2 * state   # of these the disk is full
     disk.mkdir()
     done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=40m tmpfs "$1" && shift && "$@"', "",
-         disk, sys.executable, "-c", DISK, disk, repr(vars(settings)), str(30 * mb), str(14 * mb),
+        ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=1m tmpfs "$1" && shift && "$@"', "",
+         disk, sys.executable, "-c", DISK, disk, repr(vars(settings)), str(first), str(second),
          tmp_path / "copy"], capture_output=True, text=True, cwd=HERE,
         env={**os.environ, "OMP_NUM_THREADS": "1"})
     lines = [line for line in done.stdout.splitlines() if not line.startswith("epoch")]

@@ -265,8 +265,9 @@ def command(*options):
                           capture_output=True, encoding="utf-8", cwd=Path(__file__).parents[1])
 
 
-def test_the_command_trains_and_says_what_comes_next(tiny_root, tmp_path):
-    done = command("--data", tiny_root, "--run", tmp_path / "run", "--epochs", 1,
+def test_the_command_trains_and_says_what_comes_next(write_root, tmp_path):
+    root = write_root(tmp_path / "data", {"train": 2, "val": 1})
+    done = command("--data", root, "--views", 1, "--run", tmp_path / "run", "--epochs", 1,
                    "--embed-size", 8, "--hidden-size", 8, "--vocab-threshold", 1)
     assert done.returncode == 0, done.stderr
     assert "next: python evaluate.py" in done.stdout
