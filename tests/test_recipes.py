@@ -186,7 +186,7 @@ def test_the_objective_is_reinforce_with_the_mean_of_the_others(settings, tmp_pa
 
 
 def test_samples_that_are_rewarded_become_likelier(settings, tmp_path):
-    train_run(settings, tmp_path / "words", epochs=20, learning_rate=1e-2, patience=20)
+    train_run(settings, tmp_path / "words", epochs=12, learning_rate=1e-2, patience=12)
     run = critic(settings, tmp_path / "critic", start=str(tmp_path / "words"), epochs=30,
                  patience=30, batch_size=4)
     rewards = []
