@@ -12,7 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
+import tests.tiny  # noqa: F401  an encoder that settings may name
 from system.files import write_json
+from training import loop
 
 torch.set_num_threads(1)        # bits must not depend on how many cores a machine has
 COLOURS = {"red": (210, 40, 40), "green": (40, 170, 60), "blue": (40, 70, 200)}
@@ -49,6 +51,12 @@ def write_root(root, sizes, side=48):
 def give_write_root():
     """As a fixture, so that tests need not import this file."""
     return write_root
+
+
+@pytest.fixture
+def no_curves(monkeypatch):
+    """They take longer than an epoch of a tiny run."""
+    monkeypatch.setattr(loop, "save_curves", lambda *_: None)
 
 
 @pytest.fixture(scope="session")

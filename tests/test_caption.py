@@ -187,19 +187,23 @@ def test_the_command_writes_path_tab_sentence_and_goes_on_past_what_is_broken(
     assert "picture/s" in done.stderr                       # the bar
 
 
-def test_one_photo_from_another_folder_is_one_line_and_no_bar(checkpoint, photos):
-    done = command("d é.jpg", "--checkpoint", checkpoint, "--captions", 2, "--json", cwd=photos)
-    assert done.returncode == 0 and done.stderr == ""
-    found = json.loads(done.stdout)
-    assert found["file"] == "d é.jpg" and len(found["captions"]) == 2
-
-
 def run_here(monkeypatch, *options):
     """Run the command in this process: its exit status."""
     monkeypatch.setattr(sys, "argv", ["caption.py", *map(str, options)])
     with pytest.raises(SystemExit) as end:
         caption.run_command(caption.main)
     return end.value.code
+
+
+def test_one_photo_from_another_folder_is_one_line_and_no_bar(checkpoint, photos, monkeypatch,
+                                                              capfd):
+    monkeypatch.chdir(photos)
+    assert run_here(monkeypatch, "d é.jpg", "--checkpoint", checkpoint, "--captions", 2,
+                    "--json") == 0
+    shown, error = capfd.readouterr()
+    assert error == "" and shown.count("\n") == 1
+    found = json.loads(shown)
+    assert found["file"] == "d é.jpg" and len(found["captions"]) == 2
 
 
 def test_two_processes_write_what_one_writes(checkpoint, photos, tmp_path, monkeypatch,

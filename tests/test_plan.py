@@ -1,5 +1,6 @@
 """The planning page is arithmetic on measured rates, and says which numbers are which."""
 
+import functools
 import json
 import re
 import sys
@@ -14,6 +15,14 @@ REPORT = {"data": "flickr8k", "encode_lite0_rate": 200.0, "encode_resnet50_rate"
           "load_rate": 100.0, "train_rate": 1000.0,
           "limits": {"float32_flops": 2e11, "memory_bytes": 1e10},
           "machine": {"threads": 2, "cpu": "Some Processor", "instructions": "AVX2"}}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def counted_once():
+    """Count the FLOPs of each encoder once for all pages: that takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan.Encoder, "of", functools.cache(plan.Encoder.of))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,9 @@ from vocabulary import END_ID, Vocabulary
 
 
 @pytest.fixture
-def settings(tiny_root):
+def settings(tiny_root, no_curves):
     return CaptioningSettings(
-        data=str(tiny_root), epochs=2, batch_size=20, embed_size=24, hidden_size=24,
+        data=str(tiny_root), encoder="tiny", epochs=2, batch_size=20, embed_size=24, hidden_size=24,
         vocab_threshold=1, warmup=2, views=2, val_pictures=6, dropout=0.0, precision="float32")
 
 
@@ -139,7 +139,7 @@ def test_a_run_begins_with_the_weights_of_another(settings, tmp_path):
 
 
 def test_features_are_those_of_the_encoder_that_a_run_begins_with(settings, tmp_path):
-    train_run(settings, tmp_path / "tuned", tune_from=7, encoder_rate=1e-2, epochs=1)
+    train_run(settings, tmp_path / "tuned", tune_from=1, encoder_rate=1e-2, epochs=1)
     run = begin_run(settings, tmp_path / "frozen", start=str(tmp_path / "tuned"), views=1)
     captioner = load_captioner(tmp_path / "tuned")
     of_tuned = encode_split(captioner.encoder.backbone, captioner.transform, run.task.train.split)
@@ -187,7 +187,7 @@ def test_the_objective_is_reinforce_with_the_mean_of_the_others(settings, tmp_pa
 
 
 def test_samples_that_are_rewarded_become_likelier(settings, tmp_path):
-    train_run(settings, tmp_path / "words", epochs=20, learning_rate=1e-2, patience=20)
+    train_run(settings, tmp_path / "words", epochs=12, learning_rate=1e-2, patience=12)
     run = critic(settings, tmp_path / "critic", start=str(tmp_path / "words"), epochs=30,
                  patience=30, batch_size=4)
     rewards = []

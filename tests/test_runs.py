@@ -41,20 +41,15 @@ from training.loop import Run, finish_epoch, step, train, validate
 from training.settings import add_options
 from training.watching import tensorboard, write_scalars
 
+pytestmark = pytest.mark.usefixtures("no_curves")
 HERE = Path(__file__).parents[1]
 SEEN = {"val_loss": 1.0, "perplexity": 2.7, "CIDEr": 0.1, "distinct": 3, "sentence": "A dog."}
-
-
-@pytest.fixture(autouse=True)
-def no_curves(monkeypatch):
-    """They take longer than an epoch of these runs."""
-    monkeypatch.setattr(training, "save_curves", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
 def settings(tiny_root):
     return CaptioningSettings(
-        data=str(tiny_root), epochs=2, batch_size=16, embed_size=8, hidden_size=8,
+        data=str(tiny_root), encoder="tiny", epochs=2, batch_size=16, embed_size=8, hidden_size=8,
         vocab_threshold=1, warmup=2, val_pictures=6, dropout=0.3, learning_rate=0.05)
 
 
@@ -200,7 +195,7 @@ def test_a_second_ctrl_c_does_not_wait(settings, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a worker there has a console of its own")
 def test_ctrl_c_in_a_terminal_does_not_end_the_loader_s_workers(settings, tmp_path):
-    run = begin_run(settings, tmp_path, tune_from=8, workers=2, one_per_picture=True,
+    run = begin_run(settings, tmp_path, tune_from=1, workers=2, one_per_picture=True,
                     batch_size=1)
     batches = run.batches(0)
     next(batches)
@@ -270,9 +265,11 @@ def test_a_page_may_make_its_run_again_and_a_finished_run_holds_no_folder(settin
     assert not folders.in_use(tmp_path)
 
 
+DISK_SIZE = 1 << 20
 DISK = """
 import subprocess, sys
 from pathlib import Path
+import tests.tiny
 from captioning.settings import CaptioningSettings
 from system.files import BadInput
 from tests.running import train_run
@@ -310,11 +307,12 @@ def can_mount():
 
 @pytest.mark.skipif(not can_mount(), reason="needs the right to mount a disk")
 def test_a_full_or_read_only_disk_is_one_sentence_and_nothing_is_lost(settings, whole, tmp_path):
-    disk, mb = tmp_path / "disk", 10**6
+    disk, state = tmp_path / "disk", (whole / "state.safetensors").stat().st_size
+    first, second = DISK_SIZE - state // 2, DISK_SIZE - 2 * state   # of these the disk is full
     disk.mkdir()
     done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=40m tmpfs "$1" && shift && "$@"', "",
-         disk, sys.executable, "-c", DISK, disk, repr(vars(settings)), str(30 * mb), str(14 * mb),
+        ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=1m tmpfs "$1" && shift && "$@"', "",
+         disk, sys.executable, "-c", DISK, disk, repr(vars(settings)), str(first), str(second),
          tmp_path / "copy"], capture_output=True, text=True, cwd=HERE,
         env={**os.environ, "OMP_NUM_THREADS": "1"})
     lines = [line for line in done.stdout.splitlines() if not line.startswith("epoch")]
@@ -407,7 +405,7 @@ def test_a_diverging_loss_is_named(settings, tmp_path, capsys):
 
 
 def test_an_encoder_left_in_train_mode_is_named(settings, tmp_path, capsys):
-    with epoch_of(replace(settings, tune_from=8), tmp_path) as run:
+    with epoch_of(replace(settings, tune_from=1), tmp_path) as run:
         torch.nn.Module.train(run.task.captioner.encoder.backbone.stages)
         run.task.captioner.encoder(torch.randn(2, 3, 64, 64))
     assert "warning: the encoder's batch-norm statistics moved" in capsys.readouterr().err

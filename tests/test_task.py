@@ -79,7 +79,7 @@ class Backgrounds(Task):
 
 
 @pytest.fixture
-def settings(tmp_path):
+def settings(tmp_path, no_curves):
     data = tmp_path / "data"
     data.mkdir()
     random = np.random.default_rng(0)           # a background is where the first three are highest

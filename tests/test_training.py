@@ -29,9 +29,9 @@ from vocabulary import END_ID
 
 
 @pytest.fixture
-def settings(tiny_root):
+def settings(tiny_root, no_curves):
     return CaptioningSettings(
-        data=str(tiny_root), epochs=3, batch_size=16, embed_size=24, hidden_size=24,
+        data=str(tiny_root), encoder="tiny", epochs=3, batch_size=16, embed_size=24, hidden_size=24,
         vocab_threshold=1, warmup=2, views=2, val_pictures=6, dropout=0.3)
 
 
@@ -149,13 +149,13 @@ def test_a_loss_that_is_no_number_is_named(settings, tmp_path):
 
 
 def test_a_tuned_encoder_trains_from_pictures(settings, tmp_path):
-    run = begin_run(settings, tmp_path, tune_from=8, epochs=1, encoder_rate=1e-2)
+    run = begin_run(settings, tmp_path, tune_from=1, epochs=1, encoder_rate=1e-2)
     stages = run.task.captioner.encoder.backbone.stages
-    first, last = stages[0][0].weight.clone(), stages[8][0].weight.clone()
+    first, last = stages[0][0].weight.clone(), stages[1][0].weight.clone()
     history = train_run(run.settings, tmp_path)
     tuned = load_file(tmp_path / "state.safetensors")
     assert torch.equal(tuned["weights.encoder.backbone.stages.0.0.weight"], first)
-    assert not torch.equal(tuned["weights.encoder.backbone.stages.8.0.weight"], last)
+    assert not torch.equal(tuned["weights.encoder.backbone.stages.1.0.weight"], last)
     assert len(history) == 1
 
 
@@ -200,7 +200,7 @@ def test_the_seed_draws_the_first_weights(settings, tmp_path):
 
 
 def test_validation_is_per_word_without_dropout_and_of_the_encoder_as_it_is(settings, tmp_path):
-    run = begin_run(settings, tmp_path, tune_from=8, dropout=0.5)
+    run = begin_run(settings, tmp_path, tune_from=1, dropout=0.5)
     next(run.batches(0))                                        # leaves the networks training
     scores = validate(run)
     total = words = 0
@@ -211,7 +211,7 @@ def test_validation_is_per_word_without_dropout_and_of_the_encoder_as_it_is(sett
     assert scores["val_loss"] == pytest.approx(total / words)
     assert scores["perplexity"] == pytest.approx(math.exp(total / words))
     with torch.no_grad():
-        run.task.captioner.encoder.backbone.stages[8][0].weight.neg_()
+        run.task.captioner.encoder.backbone.stages[1][0].weight.neg_()
     assert validate(run)["val_loss"] != pytest.approx(scores["val_loss"], abs=1e-6)
 
 
@@ -265,8 +265,9 @@ def command(*options):
                           capture_output=True, encoding="utf-8", cwd=Path(__file__).parents[1])
 
 
-def test_the_command_trains_and_says_what_comes_next(tiny_root, tmp_path):
-    done = command("--data", tiny_root, "--run", tmp_path / "run", "--epochs", 1,
+def test_the_command_trains_and_says_what_comes_next(write_root, tmp_path):
+    root = write_root(tmp_path / "data", {"train": 2, "val": 1})
+    done = command("--data", root, "--views", 1, "--run", tmp_path / "run", "--epochs", 1,
                    "--embed-size", 8, "--hidden-size", 8, "--vocab-threshold", 1)
     assert done.returncode == 0, done.stderr
     assert "next: python evaluate.py" in done.stdout

@@ -32,11 +32,11 @@ def climb(monkeypatch, folder, *options):
 
 def small(name, data, seed):
     """A training of a moment."""
-    return CaptioningSettings(data=data, decoder=name, epochs=1, vocab_threshold=1, embed_size=16,
-                    hidden_size=16, views=1, seed=seed)
+    return CaptioningSettings(data=data, decoder=name, encoder="tiny", epochs=1, vocab_threshold=1,
+                              embed_size=16, hidden_size=16, views=1, seed=seed)
 
 
-def test_a_decoder_is_trained_and_judged_once(drawn, tmp_path, monkeypatch, capsys):
+def test_a_decoder_is_trained_and_judged_once(drawn, tmp_path, monkeypatch, capsys, no_curves):
     monkeypatch.setattr(truth, "decoder_settings", small)
     climb(monkeypatch, tmp_path, "--data", drawn, "--only", "lstm_every", "adaptive")
     file = tmp_path / "results/truth/adaptive.json"
