@@ -90,7 +90,8 @@ def test_the_loop_on_the_page_gives_the_command_s_weights_bit_for_bit(tiny_root,
     values = {"DATA": str(tiny_root), "RUN": str(tmp_path / "page"), "EPOCHS": 2, "SIZE": 16}
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
-            cell.source += "".join(f"\n{name} = {value!r}" for name, value in values.items()) + QUICK
+            cell.source += "".join(f"\n{name} = {value!r}" for name, value in values.items())
+            cell.source += QUICK
     monkeypatch.setenv("TQDM_DISABLE", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")      # of the kernel: as many as in this process
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(HERE)}}).execute()
