@@ -21,8 +21,8 @@ from vocabulary import Vocabulary
 
 # 59 of 60 captions, then 1: shares of unequal length, and one without a caption
 SIZES = {"encoder": "tiny", "epochs": 2, "batch_size": 59, "embed_size": 16,
-         "hidden_size": 16, "vocab_threshold": 1, "warmup": 1, "val_pictures": 6, "dropout": 0.0, "learning_rate": 1e-2,
-         "precision": "float32"}
+         "hidden_size": 16, "vocab_threshold": 1, "warmup": 1, "val_pictures": 6, "dropout": 0.0,
+         "learning_rate": 1e-2, "precision": "float32"}
 TWO = """
 import signal, sys
 import tests.tiny

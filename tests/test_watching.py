@@ -37,8 +37,8 @@ def trained(tiny_root, tmp_path, capsys, no_curves):
     """What is said on stderr of the last epoch of a short training with a fault planted."""
     def train(fault, **dials):
         dials = {"encoder": "tiny", "learning_rate": 0.01, "views": 1, "vocab_threshold": 1,
-                 "dropout": 0, "embed_size": 32, "hidden_size": 32, "batch_size": 4, "warmup": 2, "epochs": 10,
-                 "patience": 10, **dials}
+                 "dropout": 0, "embed_size": 32, "hidden_size": 32, "batch_size": 4, "warmup": 2,
+                 "epochs": 10, "patience": 10, **dials}
         settings = CaptioningSettings(str(tiny_root), **dials)
         run = begin_run(settings, tmp_path / "run")
         fault(run)
