@@ -5,16 +5,15 @@
     code        tag "check": the line # check 1.2, then asserts whose messages explain
 
 Only the solved notebook is ever edited: `cut` gives a student's version of a cell, `paste` undoes
-that. `read_exercises` holds authors to the contract above; `section` and `is_check` read the
-notebooks that students hand in, in which cells may be deleted and tags lost.
+that, and `read_exercises` holds authors to the contract above.
 """
 
 import re
 from typing import NamedTuple
 
+from course.handin import HEADING
 from system.files import BadInput
 
-HEADING = re.compile(r"^### Exercise (\d+\.\d+) · (.+)$", re.M)
 ANY_HEADING = re.compile(r"^#+ *exercise\b", re.M | re.I)
 MARK = re.compile(r"^[ \t]*# (BEGIN|END) SOLUTION[ \t]*$", re.M)
 ANY_MARK = re.compile(r"(BEGIN|END)[ _-]*SOLUTION", re.I)       # one misspelt would leak a solution
@@ -112,19 +111,3 @@ def refuse_number(cell, name, number):
     if cell.source.splitlines()[:1] != [f"# check {number}"]:
         raise BadInput(f"{name}, exercise {number}: its check begins {cell.source[:20]!r}; let the "
                        f"first line be '# check {number}'")
-
-
-def section(cell, before):
-    """Return the (number, title) of a cell's exercise or None; before: the previous cell's."""
-    if cell.cell_type != "markdown":
-        return before
-    heading = HEADING.search(cell.source)
-    if heading:
-        return heading.groups()
-    return None if cell.source.startswith("#") else before      # another heading ends a section
-
-
-def is_check(cell):
-    """Return whether a cell is a check, by its tag or its first line."""
-    return cell.cell_type == "code" and (       # some editors drop the tags
-        "check" in cell.metadata.get("tags", []) or cell.source.startswith("# check "))

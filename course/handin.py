@@ -10,6 +10,7 @@ report is also written to `handin.txt` in the folder. Exit status 0: everything 
 """
 
 import argparse
+import re
 import textwrap
 from pathlib import Path
 from typing import NamedTuple
@@ -18,12 +19,12 @@ import nbformat
 from nbclient.exceptions import DeadKernelError
 from tqdm import tqdm
 
-from course.exercises import is_check, section
-from course.notebooks import NAMES, choose_event_loop, kernel, read_notebook
+from course.kernels import NAMES, choose_event_loop, kernel, read_notebook
 from system.files import BadInput, run_command, whole_file
 
 HERE = Path(__file__).parents[1]
 REPORT = "handin.txt"
+HEADING = re.compile(r"^### Exercise (\d+\.\d+) · (.+)$", re.M)
 
 
 class Step(NamedTuple):
@@ -41,6 +42,22 @@ class Outcome(NamedTuple):
     lines: list
     ended: bool                 # no cell outside the exercises failed
     passed: int
+
+
+def section(cell, before):
+    """Return the (number, title) of a cell's exercise or None; before: the previous cell's."""
+    if cell.cell_type != "markdown":
+        return before
+    heading = HEADING.search(cell.source)
+    if heading:
+        return heading.groups()
+    return None if cell.source.startswith("#") else before      # another heading ends a section
+
+
+def is_check(cell):
+    """Return whether a cell is a check, by its tag or its first line."""
+    return cell.cell_type == "code" and (       # some editors drop the tags
+        "check" in cell.metadata.get("tags", []) or cell.source.startswith("# check "))
 
 
 def read_checks(notebook):

@@ -1,30 +1,25 @@
 """Run notebooks in place: every cell in order, in a fresh kernel, its outputs kept.
 
-    notebook --execute--> the same with outputs      cells --kernel--> the error of each
+    notebook --execute--> the same with outputs
 
 A notebook is replaced only after it has run to its end. Checks run copies instead, with the small
-numbers of `shrink`, cell by cell in a `kernel`. A cell that draws has in its metadata, under "alt",
-the alt text of its pictures; `tidy` copies it to the outputs, where `jupyter nbconvert --template
-classic` and others read it.
+numbers of `shrink`. A cell that draws has in its metadata, under "alt", the alt text of its
+pictures; `tidy` copies it to the outputs, where `jupyter nbconvert --template classic` reads it.
 """
 
 import argparse
 import os
-import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from course.kernels import LONGEST, SILENT, choose_event_loop
 from system.files import BadInput, run_command, whole_file
 
-NAMES = ("0_Dataset", "1_Preliminaries", "2_Training", "3_Inference", "4_Attention")
-LONGEST = 600                       # seconds for one cell
 PICTURES = ("image/png", "image/jpeg")
-SILENT = ["--IPKernelApp.log_level=CRITICAL"]       # a kernel logs nothing about itself
 BAR = "application/vnd.jupyter.widget-view+json"
 
 
@@ -41,46 +36,6 @@ def execute(path):
     tidy(notebook)
     with whole_file(path) as beside:
         nbformat.write(notebook, beside)
-
-
-@contextmanager
-def kernel(folder, **variables):
-    """Start a fresh kernel in `folder` and give a function that runs a cell's source in it.
-
-    `run(source, seconds)` returns the cell's error as (name, message), or None. The kernel outlives
-    errors, and a cell that runs longer than `seconds` is stopped. Raises nbclient's
-    `DeadKernelError` if the kernel ends. variables: of its environment, beside those of this one.
-    """
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell()])
-    client = NotebookClient(notebook, kernel_name="python3", allow_errors=True,
-                            interrupt_on_timeout=True, extra_arguments=SILENT,
-                            resources={"metadata": {"path": str(folder)}})
-
-    def run(source, seconds=LONGEST):
-        replies = []
-        client.timeout, client.error_on_timeout = seconds, {
-            "ename": "TimeoutError", "evalue": f"it ran longer than {seconds} s", "traceback": []}
-        client.on_cell_error = lambda execute_reply, **_: replies.append(execute_reply["content"])
-        client.execute_cell(nbformat.v4.new_code_cell(source), 0)
-        return (replies[0]["ename"], replies[0]["evalue"]) if replies else None
-
-    with client.setup_kernel(env={**os.environ, "TQDM_DISABLE": "1", **variables}):
-        yield run
-
-
-def read_notebook(path):
-    """Return the notebook in a file; raises `BadInput` if there is none."""
-    try:
-        notebook = nbformat.read(path, as_version=4)
-        nbformat.validate(notebook)
-    except FileNotFoundError:
-        raise BadInput(f"{path} is not there: put it back") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError,
-            nbformat.ValidationError) as error:
-        why = (str(error).splitlines() or ["it is empty"])[0][:80]
-        raise BadInput(f"{path} cannot be read as a notebook ({why}): save it again in Jupyter, "
-                       "or take a fresh copy") from None
-    return notebook
 
 
 def shrink(notebook, values):
@@ -108,13 +63,6 @@ def describe_pictures(cell):
         for kind in PICTURES:
             if kind in output.get("data", {}) and "alt" in cell.metadata:
                 output.metadata.setdefault(kind, {})["alt"] = cell.metadata["alt"]
-
-
-def choose_event_loop():
-    """Choose on Windows the event loop that the kernels' sockets need, not the default."""
-    if sys.platform == "win32":
-        import asyncio
-        asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
 
 
 def main():

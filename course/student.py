@@ -19,7 +19,8 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from course.closure import closure
 from course.exercises import cut, paste, read_exercises
-from course.notebooks import NAMES, read_notebook, tidy
+from course.kernels import NAMES, read_notebook
+from course.notebooks import tidy
 from system.files import BadInput, run_command, whole_folder
 
 HERE = Path(__file__).parents[1]

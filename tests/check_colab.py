@@ -16,7 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from course.notebooks import NAMES, choose_event_loop, kernel, read_notebook, shrink
+from course.kernels import NAMES, choose_event_loop, kernel, read_notebook
+from course.notebooks import shrink
 from scenes.dataset import draw
 from system.files import BadInput, run_command
 from tests.check_exercises import SIZES

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 from course.exercises import read_exercises
-from course.notebooks import NAMES, choose_event_loop, kernel, read_notebook, shrink
+from course.kernels import NAMES, choose_event_loop, kernel, read_notebook
+from course.notebooks import shrink
 from course.student import solved_version, student_version
 from scenes.dataset import draw
 from system.files import BadInput, run_command

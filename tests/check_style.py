@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from course.exercises import read_exercises
-from course.notebooks import NAMES, read_notebook
+from course.kernels import NAMES, read_notebook
 from system.files import BadInput, run_command
 
 MEDIAN, LONGEST = 6, 25         # lines of a code cell

@@ -7,7 +7,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from course.notebooks import NAMES, PICTURES, tidy
+from course.kernels import NAMES
+from course.notebooks import PICTURES, tidy
 
 HERE = Path(__file__).parent.parent
 SHORTEST = 20           # characters; less says that there is a figure, not what it shows

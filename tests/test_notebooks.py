@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 from captioning.settings import CaptioningSettings
 from course import student
 from course.closure import imported
-from course.notebooks import NAMES, read_notebook
+from course.kernels import NAMES, read_notebook
 from tests.running import train_run
 
 HERE = Path(__file__).parent.parent

@@ -15,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from course import handin, student
 from course.closure import closure, imported
 from course.exercises import TODO, cut, paste, read_exercises
-from course.notebooks import NAMES, kernel, read_notebook
+from course.kernels import NAMES, kernel, read_notebook
 from system.files import BadInput
 
 SOLVED = '''from double import twice
