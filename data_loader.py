@@ -127,10 +127,9 @@ class CaptionData:
               part=(0, 1)):
         """Return the `Rows` of each batch of an epoch, for process `part` = (rank, world_size).
 
-        captions_per_picture: number of captions of each picture that stand side by side, so that
-        what depends only on the picture is computed once for them; a picture with more captions
-        gives some of them, one with fewer gives some twice. 0: each caption stands by itself,
-        among others of its length.
+        captions_per_picture: captions of each picture that stand side by side, so that what depends
+        only on the picture is computed once for them; a picture with fewer gives some twice. 0:
+        each caption stands by itself, among others of its length.
         """
         random = np.random.default_rng([seed, epoch])
         order = random.permutation(len(self))
@@ -168,13 +167,11 @@ class CaptionData:
                      torch.from_numpy(rows.pictures))
 
     def images(self, pictures, seed, epoch):
-        """Return the cached features of pictures by number, or else the pictures themselves.
-
-        The view depends on seed, epoch and picture, never on which process reads it.
-        """
+        """Return the cached features of pictures by number, or else the pictures themselves."""
         if self.features is None:
             return torch.stack([load(self.split.pictures[picture], self.transform, epoch + 1, seed)
                                 for picture in pictures])
+        # a view depends on seed, epoch and picture, never on which process reads it
         views = np.random.default_rng([seed, epoch, 1]).integers(
             len(self.features), size=len(self.split.pictures))
         return torch.from_numpy(self.features[views[pictures], pictures]).float()

@@ -108,10 +108,7 @@ class DecoderRNN(nn.Module):
         return torch.cat([image, words], dim=1)
 
     def begin(self, features, states=None):
-        """Read the image, features (B, E): the state before `<start>`.
-
-        states: the LSTM's hidden and cell state before the image, each (N, B, H); None is zeros.
-        """
+        """Read the image, features (B, E): the state before `<start>`; states None is zeros."""
         image = self.norm(features.flatten(1))
         no_words = image.new_zeros(len(image), 0, image.shape[1])
         _, (hidden, cell) = self.lstm(self.inputs(image.unsqueeze(1), no_words), states)

@@ -21,6 +21,7 @@ from training.folders import read_history
 from training.loop import train
 from training.settings import add_options
 from training.status import status
+from training.tensorboard import TensorBoard
 
 # Of every task its class, the class of its settings, and its recipes, the first without a dial.
 TASKS = {"captioning": (Captioning, CaptioningSettings, CAPTIONING)}
@@ -75,14 +76,14 @@ def arguments(words=None):
 def main():
     options = arguments()
     folder, device, recipe = options.pop("run"), options.pop("device"), options.pop("recipe")
-    scalars = options.pop("tensorboard")
+    report = TensorBoard(folder) if options.pop("tensorboard") else None
     task_class, settings_class, recipes = TASKS[RECIPES[recipe]]
     task = task_class(settings_class(**{**recipes[recipe], **options}))
     before = read_history(folder)
     with processes(device) as device:
         speaks = is_main()
         try:
-            history = train(task, folder, device, scalars=scalars)
+            history = train(task, folder, device, report=report)
         except KeyboardInterrupt as stop:
             if speaks:
                 print(f"\n{str(stop) or 'stopped: the same command goes on'}", file=sys.stderr)

@@ -26,7 +26,7 @@ from vocabulary import Vocabulary
 
 
 class Describer:
-    """The part of a captioner that does not ask how many networks there are.
+    """What a captioner and an ensemble have in common.
 
     A subclass has a `decoder`, a `vocab`, and the methods `features`, `encode` and `embed`.
     """
@@ -34,11 +34,7 @@ class Describer:
     batch_size = 128        # pictures in one search
 
     def sentences(self, features, search=None):
-        """Return a list of sentences, best first, for each picture of `features`.
-
-        features: the backbone's, an array (P, D) or (P, L, D).  search: a `Search`; None is the
-        usual one.
-        """
+        """Return a list of sentences, best first, for each of features (P, D) or (P, L, D)."""
         starts = range(0, len(features), self.batch_size)
         bar = tqdm(starts, "captions", leave=False, unit="batch", disable=len(starts) < 2)
         batches = (self.embed(features[start:start + self.batch_size]) for start in bar)

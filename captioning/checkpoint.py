@@ -72,10 +72,7 @@ def load_captioner(path, device="cpu"):
 
 
 def build_empty(header):
-    """Build the captioner that a header describes, on the device "meta": tensors without memory.
-
-    Raises `BadInput` if the header is unsound.
-    """
+    """Build the captioner of a header, its tensors without memory; `BadInput` if it is unsound."""
     refuse_unsound(header)
     transform = {key: tuple(value) if isinstance(value, list) else value
                  for key, value in header["transform"].items()}

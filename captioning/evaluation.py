@@ -47,11 +47,7 @@ def score(candidates, references, slow=False):
 
 
 def evaluate(captioner, split, search=None, slow=False):
-    """Caption and score a split: (report, COCO results, each picture's CIDEr).
-
-    captioner: a `Captioner` or an `Ensemble`.  slow: compute METEOR too, for which
-    Java takes ten seconds to start.
-    """
+    """Caption and score a split: (report, COCO results, each picture's CIDEr); slow: METEOR too."""
     search = search or Search()
     sentences = [best for best, *_ in captioner.sentences(captioner.features(split)[0], search)]
     return report_of(sentences, split, captioner.search_line(search), slow)

@@ -61,10 +61,7 @@ def at(marks, cells):
 
 
 def caption_with_weights(captioner, features, search=None):
-    """Return captions (B, T), filled with `<end>`, and the attention (B, T, L) that chose them.
-
-    features: the backbone's grids (B, L, D).  ValueError: the decoder has no attention.
-    """
+    """Return captions (B, T) of grids (B, L, D), and the attention (B, T, L) that chose them."""
     decoder = captioner.decoder
     if not decoder.grid:
         raise ValueError(f"{type(decoder).__name__} has no attention: take a decoder for grids")
@@ -121,10 +118,7 @@ def named(word):
 
 
 def read_boxes(root, split):
-    """Return {name: boxes (n, 4)} for every picture of a split; [] if the split has no boxes.
-
-    A box is left, top, right, bottom as fractions of the picture's width and height.
-    """
+    """Return {name: boxes (n, 4)} for each picture, left, top, right, bottom in fractions."""
     path = Path(root) / "annotations" / f"instances_{split.name}.json"
     if not path.exists():
         return []

@@ -49,20 +49,14 @@ class Rewards:
 
 
 class SelfCritical(nn.Module):
-    """The reward of sampled captions as the objective of a step, as `CrossEntropy` is.
-
-    The loss in the history of such a run is minus the mean reward.
-    """
+    """The reward of sampled captions as the objective of a step; its loss is minus the reward."""
 
     def __init__(self, encoder, decoder, rewards, samples):
         super().__init__()
         self.encoder, self.decoder, self.rewards, self.samples = encoder, decoder, rewards, samples
 
     def forward(self, batch):
-        """Return the objective, minus the mean reward times the words, and the number of words.
-
-        Of the batch only images (P, ...) and pictures (P,), their numbers in train, are used.
-        """
+        """Return the objective, minus the mean reward times the words, and the number of words."""
         features = self.encoder(batch.images)
         # drawn without dropout, as in use; the gradient has it, or samples are learned by heart
         captions, pictures = self.draw(features.detach(), batch.pictures)

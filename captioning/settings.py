@@ -73,10 +73,7 @@ RECIPES = {
 
 
 def settings_of(recipe, data, **changes):
-    """Return the settings of a recipe by name for a dataset, with `changes` that win over it.
-
-    Raises `BadInput` if there is no such recipe.
-    """
+    """Return the settings of a recipe by name, with `changes` that win; `BadInput` if unknown."""
     if recipe not in RECIPES:
         raise BadInput(f"there is no recipe {recipe!r}: choose one of {', '.join(RECIPES)}")
     return CaptioningSettings(**{**RECIPES[recipe], "data": data, **changes})

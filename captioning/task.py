@@ -92,11 +92,9 @@ class Captioning(Task):
             take_over(self.captioner, settings.start)
 
     def build_objective(self):
-        """Return cross-entropy or self-critical training over encoder and decoder.
-
-        Of a frozen encoder only the linear layer is part of it: the rest is in the features.
-        """
+        """Return cross-entropy or self-critical training over encoder and decoder."""
         settings, captioner = self.settings, self.captioner
+        # of a frozen encoder only the linear layer: the rest is in the features
         encoder = captioner.encoder if self.train.features is None else captioner.encoder.embed
         if settings.samples:
             return SelfCritical(encoder, captioner.decoder, Rewards(self.train_split, self.vocab),
@@ -124,13 +122,10 @@ class Captioning(Task):
                                self.settings.workers)
 
     def measure(self):
-        """Return loss per word under teacher forcing, and scores of free-running captions.
-
-        All processes encode val; only the main one captions and scores it.
-        """
+        """Return loss per word under teacher forcing, and scores of free-running captions."""
         encoder, decoder = self.captioner.encoder, self.captioner.decoder
         self.val.features = self.val_features()
-        if not is_main():
+        if not is_main():           # the others have helped to encode val
             return None
         total, words = 0.0, 0
         for batch in self.val.read(self.val.order(VAL_BATCH)):
@@ -144,10 +139,7 @@ class Captioning(Task):
         return {"val_loss": loss, "perplexity": math.exp(loss), **scores, "sentence": sentences[0]}
 
     def val_features(self):
-        """Return the backbone's output for val: cached if it is frozen, else computed as it is now.
-
-        All processes fill the cache; what is not kept there, only the main one computes.
-        """
+        """Return the backbone's output for val: cached if it is frozen, else as it is now."""
         backbone, transform = self.captioner.encoder.backbone, self.captioner.transform
         if backbone.frozen:
             return self.features(backbone, transform, self.val_split, 1)

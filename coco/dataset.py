@@ -12,13 +12,13 @@ coco/pictures.py opens the pictures.
 """
 
 import gc
+import hashlib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from system.cache import CACHE
 from system.files import BadInput, content_hash, read_json, writable, write_json
-from system.lottery import in_drawn_order
 
 VAL_SHARE = 0.05
 PREPARE = "prepare the data again, or give another --data"
@@ -97,12 +97,13 @@ def lend(pictures, seed=0):
     return (tuple(p for p in pictures if p not in lent), tuple(p for p in pictures if p in lent))
 
 
-def read_annotations(path, parts=tuple(FIELDS)):
-    """Return the lists `images` and `annotations` of a COCO captions file, its fields checked.
+def in_drawn_order(items, seed, key):
+    """Return `items` by a hash of `seed` and `key(item)`, the same whatever else is among them."""
+    return sorted(items, key=lambda item: hashlib.sha256(f"{seed} {key(item)}".encode()).digest())
 
-    Raises `BadInput` for the first entry that has no field of the type that FIELDS asks for, or
-    whose file is outside its folder.
-    """
+
+def read_annotations(path, parts=tuple(FIELDS)):
+    """Return the lists of `parts` in a COCO captions file; `BadInput` for an unsound entry."""
     content = read_json(path, PREPARE)
     for part in parts:
         entries = content.get(part) if isinstance(content, dict) else None
@@ -136,10 +137,7 @@ def says_something(caption):
 
 
 def captions_by_image(path, images, annotations):
-    """Return {image id: captions} of a captions file, without captions that say nothing.
-
-    Raises `BadInput` if two images share an id, a caption has no image, or no image a caption.
-    """
+    """Return {image id: captions that say something}; `BadInput` if ids do not fit together."""
     captions = {}
     for image in images:
         if image["id"] in captions:

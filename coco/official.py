@@ -16,11 +16,10 @@ from urllib.parse import quote, urlsplit
 
 from PIL import Image
 
-from coco.dataset import inside
+from coco.dataset import in_drawn_order, inside
 from system import archives
 from system.download import fetch, fetch_all, size_of
 from system.files import BadInput, make_room, read_json, whole_file, write_json
-from system.lottery import in_drawn_order
 
 HOST = "http://images.cocodataset.org"      # no https: the certificate is of another name
 # Of the archives there, as many independent projects give them; COCO itself publishes none.

@@ -18,11 +18,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def open_picture(path, remedy="replace it, or take it out of the captions file"):
-    """Return the picture at `path` as upright RGB, its transparent parts white.
-
-    Of an animation it is the first picture. Raises `BadInput`, ending in `remedy`, if the picture
-    cannot be read.
-    """
+    """Return the picture at `path`, the first of an animation, as upright RGB; or `BadInput`."""
     try:
         with Image.open(path) as image:
             # a JPEG of more than twice LARGE both ways is decoded at a half, a quarter or an

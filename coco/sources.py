@@ -14,12 +14,11 @@ import sys
 from collections import defaultdict
 from pathlib import Path, PureWindowsPath
 
-from coco.dataset import Picture, Split, inside, says_something
+from coco.dataset import Picture, Split, in_drawn_order, inside, says_something
 from coco.karpathy import place
 from coco.readable import NAMED, readable
 from system.cache import cache_name, file_state
 from system.files import BadInput, content_hash, holds, whole_folder, writable, write_json
-from system.lottery import in_drawn_order
 
 FILE_NAMES = ("file", "filename", "image", "imagename", "picture", "photo", "path")
 CAPTION_NAMES = ("caption", "captions", "sentence", "sentences", "description", "text", "comment")

@@ -16,11 +16,10 @@ SILENT = ["--IPKernelApp.log_level=CRITICAL"]       # a kernel logs nothing abou
 
 @contextmanager
 def kernel(folder, **variables):
-    """Start a fresh kernel in `folder` and give a function that runs a cell's source in it.
+    """Start a fresh kernel in `folder` and give `run(source, seconds)`, which runs a cell in it.
 
-    `run(source, seconds)` returns the cell's error as (name, message), or None. The kernel outlives
-    errors, and a cell that runs longer than `seconds` is stopped. Raises nbclient's
-    `DeadKernelError` if the kernel ends. variables: of its environment, beside those of this one.
+    It returns the cell's error as (name, message), or None; a cell that runs longer is stopped.
+    Raises nbclient's `DeadKernelError` if the kernel ends.  variables: of its environment.
     """
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell()])
     client = NotebookClient(notebook, kernel_name="python3", allow_errors=True,

@@ -29,12 +29,9 @@ class AdaptiveAttention(Decoder):
     """Knowing When to Look: an LSTM that, after each word, attends to the cells or to itself.
 
     Its output weighs the cells and one more place, the visual sentinel: what the LSTM knows without
-    the picture, for words such as "of". Two things differ from the paper: attention is the
-    Transformer's, scaled dot products in M heads, which is quicker than the additive one; and the
-    sentinel gates the LSTM's output, not its memory cell, which `nn.LSTM` gives at the last step
-    only.
-
-    `weights` are the heads' mean. Over the cells they sum to 1 - beta; the sentinel has the rest.
+    the picture, for words such as "of". Unlike in the paper attention is scaled dot products in M
+    heads, which is quicker, and the sentinel gates the LSTM's output, not its memory cell, which
+    `nn.LSTM` gives at the last step only. `weights` are the heads' mean; they sum to 1 - beta.
     """
 
     grid = True

@@ -19,10 +19,7 @@ from model import State
 
 
 class AdditiveAttention(nn.Module):
-    """Attention whose energies come from a network with one hidden layer.
-
-    Bahdanau et al. 2014 (arXiv:1409.0473).
-    """
+    """Attention whose energies come from a network with one hidden layer (arXiv:1409.0473)."""
 
     def __init__(self, embed_size, hidden_size):
         super().__init__()
@@ -90,10 +87,7 @@ class SoftAttention(Decoder):
         return self.score(self.output(words, hidden, context)), State((hidden, cell), state.shared)
 
     def advance(self, gates, hidden, cell, cells, keys):
-        """Attend, then run the LSTM once: hidden, cell, context, weights.
-
-        gates: the word's part of them, (B, 4H).
-        """
+        """Attend, then run the LSTM once; gates (B, 4H) are the word's part of them."""
         context, weights = self.attention(hidden, cells, keys)                 # eq. 4 to 6, 13
         context = self.beta(hidden).sigmoid() * context                        # sec. 4.2.1
         gates = gates + self.from_past(torch.cat([hidden, context], dim=1))    # eq. 1
@@ -161,10 +155,7 @@ class UpDown(Decoder):
         return self.score(lstms[2]), State((*lstms, picture), state.shared)
 
     def advance(self, gates, lstms, cells, keys):
-        """Run both LSTMs once: hidden and memory cell (B, H) of the first and the second; weights.
-
-        gates: the first one's, the word's and the picture's part of them, (B, 4H).
-        """
+        """Run both LSTMs once; gates (B, 4H) are the first one's, from word and picture."""
         hidden1, cell1, hidden2, cell2 = lstms                                 # h1, c1, h2, c2
         gates = gates + self.from_past(torch.cat([hidden2, hidden1], dim=1))   # eq. 2
         hidden1, cell1 = lstm(gates, cell1)                                    # eq. 1
@@ -175,10 +166,7 @@ class UpDown(Decoder):
 
 
 def lstm(gates, cell):
-    """Run an LSTM once from its gates before their nonlinearity (B, 4H): hidden, cell (B, H).
-
-    Show, Attend and Tell eq. 1 to 3.
-    """
+    """Run an LSTM once from its gates (B, 4H), before their nonlinearity: hidden, cell (B, H)."""
     # Written out, since the words' part of the gates is computed for a whole caption at once, which
     # nn.LSTMCell cannot be given.
     size = cell.shape[1]

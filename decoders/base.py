@@ -87,10 +87,7 @@ def after_start(outputs):
 
 
 def split_heads(inputs, pictures, heads):
-    """Divide inputs (B, T, H) among the heads and put a picture's captions in one row.
-
-    Returns (P, M, k * T, H / M), so that a picture's keys need not be copied for its captions.
-    """
+    """Divide inputs (B, T, H) among the heads, a picture's captions in a row: (P, M, kT, H/M)."""
     size = inputs.shape[2] // heads
     return inputs.reshape(pictures, -1, heads, size).transpose(1, 2)
 

@@ -22,10 +22,7 @@ COMMON = {"embed_size", "hidden_size", "vocab_size", "num_layers", "dropout"}   
 
 
 def build_decoder(name, vocab_size, **arguments):
-    """Build an untrained decoder; `arguments` are those in COMMON and some of `own_arguments`.
-
-    ValueError: the decoder takes no such argument, or takes it of another type.
-    """
+    """Build an untrained decoder; ValueError for an argument that is not its own or in COMMON."""
     own = own_arguments(name)
     for key, value in arguments.items():
         if key not in COMMON and not (key in own and type(value) is type(own[key])):

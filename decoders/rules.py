@@ -19,18 +19,12 @@ LEAST = -1e4                # of a word that the decoder scores -inf: a last res
 
 
 def log_probabilities(scores):
-    """Return the log-probabilities of all words, (N, V) in float32.
-
-    They are finite unless the scores are NaN or plus infinity.
-    """
+    """Return all log-probabilities (N, V) in float32, finite unless a score is NaN or infinite."""
     return scores.float().clamp(min=LEAST).log_softmax(dim=1)
 
 
 def restrict(log_probs, captions, position, settings):
-    """Return the log-probabilities (N, V) with FORBIDDEN for words that a rule rules out.
-
-    captions (N, T): what has been written before `position`.
-    """
+    """Return the log-probabilities (N, V), FORBIDDEN for words that may not stand at `position`."""
     # Not renormalised: a rule makes no other word likelier.
     allowed = log_probs.clone()
     allowed[:, START_ID] = FORBIDDEN
@@ -50,10 +44,7 @@ def restrict(log_probs, captions, position, settings):
 
 
 def repeating(captions, size):
-    """Return the words (N, W) that would complete an n-gram of `size` words a second time.
-
-    START stands for none.
-    """
+    """Return the words (N, W) that would repeat an n-gram of `size` words; START is for none."""
     ngrams = captions.unfold(1, size, 1)                                   # (N, W, size)
     ending = captions[:, None, captions.shape[1] - size + 1 :]             # (N, 1, size - 1)
     return ngrams[:, :, -1].where((ngrams[:, :, :-1] == ending).all(dim=2), START_ID)

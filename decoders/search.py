@@ -91,9 +91,7 @@ class Hypothesis(NamedTuple):
 
 @torch.no_grad()
 def search(decoder, features, settings=None):
-    """Caption every picture: B lists of `settings.captions` hypotheses, best first.
-
-    A list is shorter where the rules allow fewer captions.
+    """Caption every picture: B lists of at most `settings.captions` hypotheses, best first.
 
     ValueError: the decoder's scores are NaN or plus infinity.
     """

@@ -24,10 +24,7 @@ WAVES = 16          # numbers that encode each of the four displacements of two 
 
 
 class MultiHeadAttention(nn.Module):
-    """Multi-head attention (section 3.2): `key_value` makes keys and values, `forward` reads them.
-
-    They are two calls, so that keys and values can be kept from word to word.
-    """
+    """Multi-head attention (section 3.2); keys and values are apart, to be kept for later words."""
 
     def __init__(self, size):
         super().__init__()
@@ -37,7 +34,7 @@ class MultiHeadAttention(nn.Module):
         self.join = nn.Linear(size, size)
 
     def forward(self, inputs, memory, bias=None):
-        """Attend from inputs (B, T, H): found (B, T, H), weights (P, M, k * T, n).
+        """Attend from inputs (B, T, H) to memory: found (B, T, H), weights (P, M, k * T, n).
 
         memory: keys and values, (P, n, 2H).  bias: added to the energies; minus infinity forbids.
         """
@@ -225,10 +222,7 @@ def grid_boxes(count, device=None):
 
 
 def displacements(boxes):
-    """Return the displacements (..., L, L, 4) of boxes (..., L, 4), as logarithms (eq. 6).
-
-    Entry m, n is how box n lies, seen from box m: distance in x and y, width and height.
-    """
+    """Return how box n lies, seen from box m: (..., L, 4) to (..., L, L, 4), logarithms (eq. 6)."""
     middle, size = boxes.split(2, dim=-1)
     apart = (middle.unsqueeze(-2) - middle.unsqueeze(-3)).abs() / size.unsqueeze(-2)
     larger = size.unsqueeze(-3) / size.unsqueeze(-2)

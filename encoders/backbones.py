@@ -117,10 +117,7 @@ def source_of(name):
 
 
 def torchvision_network(name, weights, **options):
-    """Build a torchvision classifier with weights from its publisher, a local file, or none.
-
-    options: arguments of torchvision's function of that name.
-    """
+    """Build a torchvision classifier with weights from its publisher, a local file, or none."""
     import torchvision
 
     network = getattr(torchvision.models, name)(weights=None, **options)

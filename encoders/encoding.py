@@ -28,10 +28,7 @@ BATCH_SIZE = 8              # pictures per pass through the network
 
 
 def fast(backbone, precision=None):
-    """Return a copy of a backbone that computes the same features fast and cannot be trained.
-
-    precision: the type of its arithmetic; None is the device's fastest.
-    """
+    """Return a copy of a backbone that is fast and untrainable, by default in the fastest type."""
     device = next(backbone.parameters()).device
     network = copy.deepcopy(backbone).eval()
     fold(network)
@@ -51,10 +48,7 @@ def fold(module):
 
 
 def encode(network, images):
-    """Return the features of images (B, 3, S, S) as a float16 array (B, D) or (B, L, D).
-
-    network: a copy by `fast`.
-    """
+    """Return the features of images by a `fast` network, float16 (B, D) or (B, L, D)."""
     kernel = next(network.parameters())
     parts = []
     with torch.inference_mode():

@@ -10,9 +10,7 @@ depends on (weights, transform, pictures, views), so it cannot be stale.
     NAME.npy.K.part.R.json      how many rows process R has written for good
 
 An interrupted pass goes on from there; of two passes at once, the second waits for the first.
-
-Views are the cheap way to augmentation: view 0 is the picture as it is, the others crop to at
-least 85 % of the area and flip. A picture whose sentences say left or right is never flipped.
+View 0 of a picture is the picture as it is, the others crop to at least 85 % of the area and flip.
 """
 
 import math
@@ -66,9 +64,8 @@ def load(picture, transform, view=0, seed=0):
 def cached_features(backbone, transform, split, views=1, cache=None):
     """Return the features of a split, computed if they are not on disk yet.
 
-    They are a read-only memory-mapped float16 array (views, pictures, D), or (views, pictures, L,
-    D) for a grid, in the order of `split.pictures`. Raises `BadInput` for a picture that cannot be
-    read: `checkup.readable` leaves such out.
+    They are a read-only memory-mapped float16 array (views, pictures, D) or (views, pictures, L, D)
+    in the order of `split.pictures`.  Raises `BadInput` for a picture that cannot be read.
     """
     manifest = {"backbone": backbone.name, "weights": backbone.fingerprint(),
                 "precision": str(precision_of(next(backbone.parameters()).device)),
@@ -90,10 +87,7 @@ def cached_features(backbone, transform, split, views=1, cache=None):
 
 
 def identity(picture):
-    """Return the id, file name, size and time of a picture, by which the cache knows it.
-
-    Raises `BadInput` if the file is missing.
-    """
+    """Return what the cache knows a picture by: id, name, size, time; `BadInput` if missing."""
     state = file_state(picture.file)
     if state is None:
         raise BadInput(f"picture {picture.file} is missing: {PREPARE}")
@@ -101,10 +95,7 @@ def identity(picture):
 
 
 def compute(path, network, transform, split, views):
-    """Write the array at `path`, going on where an interrupted pass stopped.
-
-    Each process writes its own rows of one file, which the main one then renames.
-    """
+    """Write the array at `path`, going on where a pass stopped; a process writes its own rows."""
     shape = (views, len(split.pictures), *output_shape(network, transform))
     part = path.with_name(f"{path.name}.{world_size()}.part")
     if is_main():

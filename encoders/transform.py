@@ -29,10 +29,7 @@ class Transform:
     fit: str = "squash"
 
     def __call__(self, picture, box=None, flip=False):
-        """Return an RGB picture as a tensor (3, size, size) float32.
-
-        box: (left, top, right, bottom), in pixels, to cut out first.  flip: mirror it at the end.
-        """
+        """Return an RGB picture, `box` of it, mirrored if `flip`, as a tensor (3, size, size)."""
         if self.fit == "crop":
             box = middle(*(box or (0, 0, *picture.size)))
         if picture.size != (self.size, self.size) or box is not None:

@@ -56,11 +56,7 @@ class Column(NamedTuple):
 
 @torch.no_grad()
 def grow(decoder, features, settings=None, dropped=2):
-    """Return the columns of one picture's beam; the first holds only START.
-
-    features: (1, ...). dropped: how many nodes a column has beside the kept ones. The winner is
-    `columns[-1].kept[0]`.
-    """
+    """Return the columns of a picture's beam, START's first; dropped: nodes beside those kept."""
     settings = settings or Search()
     decoder = copy.deepcopy(decoder).eval()         # the caller's own may be in training
     columns = [Column([Node(START_ID, state=decoder.begin(features))], [])]
@@ -90,9 +86,7 @@ def children(decoder, node, position, settings, dropped):
 def draw_beam(columns, vocab, settings=None):
     """Draw the steps from left to right, in each the kept nodes, best on top, then dropped ones.
 
-    Under each word stands its probability after the words before it; the line to it is the wider
-    the larger that is. The path of the winner is heavy. Below are the captions kept to the end,
-    each with the figure that the search compares: log-probability / length ** length_penalty.
+    Under a word is its probability; a line is the wider the larger that is; the winner's is heavy.
     """
     settings = settings or Search()
     ends, rows = columns[-1].kept, max(len(kept) + len(dropped) for kept, dropped in columns)

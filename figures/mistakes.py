@@ -35,10 +35,7 @@ def false_captions(sentences, graphs):
 
 
 def show_mistakes(pictures, sentences, graphs, columns=COLUMNS):
-    """Draw a row for each kind of false claim: its number of captions, and the first with pictures.
-
-    Under each picture stand the caption and, after a cross, what is there instead.
-    """
+    """Draw a row for each kind of false claim: its number of captions, the first with pictures."""
     found = false_captions(sentences, graphs)
     figure = plt.figure(figsize=(WIDTH * columns, (WIDTH + 1.05) * max(1, len(found))),
                         layout="constrained")

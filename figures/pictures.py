@@ -33,8 +33,7 @@ def show_pictures(files, sentences=None, columns=4, width=2.3, lines=4):
 def show_attention(file, words, weights, columns=6, width=1.6, circled=()):
     """Show the picture, and once more for each word, in grey, each cell tinted by its weight.
 
-    weights: (words, L), a square grid row by row; the largest of each word is tinted fully.
-    circled: the numbers of the words whose largest cell is marked by a ring.
+    weights: (words, L), a square grid row by row.  circled: words whose largest cell has a ring.
     """
     rows, side = -(-(len(words) + 1) // columns), math.isqrt(weights.shape[1])
     figure, axes = plt.subplots(rows, columns, squeeze=False, layout="constrained",

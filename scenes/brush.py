@@ -108,10 +108,7 @@ def pixels(points):
 
 
 def shading(colour, width, height, shade):
-    """Return an RGB image of one colour, `shade` lighter top left and as much darker bottom right.
-
-    Width and height in pixels.
-    """
+    """Return an RGB image of one colour, `shade` lighter top left and darker bottom right."""
     across, down = np.linspace(0, 1, width)[None, :], np.linspace(0, 1, height)[:, None]
     depth = (0.35 * across + 0.65 * down)[..., None]        # (height, width, 1), 0 to 1
     light, dark = np.array(lighter(colour, shade)), np.array(darker(colour, shade))

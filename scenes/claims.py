@@ -7,15 +7,12 @@ understood": some word or structure is unknown. What is understood in part is no
 "a car and a zebra" is not understood, though there may be no car.
 
 Kinds of claim: object, colour, size, count, relation (also where in the picture), background.
-- "a red ball" and "the red ball" need at least one, "two red balls" exactly two that fit, "balls"
-  and "some balls" two or more, "several balls" three or more, "no balls" none.
-- A number may also count only those that fit the rest: "two balls are left of the tree".
+- "a red ball" needs at least one, "two red balls" exactly two, "balls" two or more, "several
+  balls" three or more, "no balls" none; "two balls are left of the tree" counts those that are.
 - "A ball and a red ball" are two; "the red ball" may be one already mentioned.
 - "The balls", "both", "all": what is said must hold of each of them.
-- Of a thing that is not there only the object claim is judged, and a colour that no such thing has
-  is left out of account when its size and number are.
-- Relations and places are those of the graph; "next to" means neighbours at one height, and
-  flying, floating and hanging mean "in the air".
+- Of a thing that is not there only the object claim is judged.
+- Relations and places are those of the graph; "next to" means neighbours at one height.
 """
 
 from dataclasses import dataclass, field
@@ -42,10 +39,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The judgement of a sentence: `verdict` is "true", "false" or "not understood".
-
-    `claims` is empty if the sentence was not understood; `why` gives the reason if it is not true.
-    """
+    """The judgement of a sentence, with its claims if it was understood, and why it is not true."""
 
     verdict: str
     claims: list = field(default_factory=list)
@@ -71,8 +65,7 @@ def check(sentence, graph):
 class Judge:
     """The claims of one reading, judged by one graph; an object is its place in the graph.
 
-    `.fitting` maps each noun phrase to the objects it may mean by its noun, colour and size. Its
-    *referents* are those it does mean: "a ball" is one of the balls that fit.
+    `.fitting` maps each noun phrase to the objects that fit it; its *referents* are those it means.
     """
 
     def __init__(self, reading, graph):

@@ -2,8 +2,6 @@
 
     python prepare.py scenes              # 3,900 pictures from a seed; nothing is downloaded
 
-    world.scene -> picture, scene graph -> wording.sentences -> captions -> COCO's files at ROOT:
-
     annotations/captions_<split>.json       five differently worded true captions a picture
     annotations/instances_<split>.json      categories, boxes, silhouettes as polygons
     annotations/scene_graphs_<split>.json   what each picture holds, and one more true wording
@@ -48,10 +46,7 @@ def info(sizes, seed):
 
 
 def one_scene(seed, split, number):
-    """Draw one image: return its picture, scene graph, captions and things.
-
-    The scene graph has the held-out wording among its entries.
-    """
+    """Draw one image: return picture, scene graph with the held-out wording, captions, things."""
     rng = random.Random(f"{seed} {split} {number}")
     picture, graph, things = (scene(rng, PAIRS, HELD_OUT) if split == "novel"
                               else scene(rng, SEEN))
@@ -131,10 +126,9 @@ def drawn(root, about):
 
 
 def draw(root, sizes=None, seed=0, progress=True):
-    """Draw the dataset and return its folder; done at once if root already holds it.
+    """Draw the dataset and return its folder, whole or absent; done at once if it is there.
 
-    sizes: pictures by split, over SIZES. Everything is drawn beside root and moved there at the
-    end, so root is never half full. Raises `BadInput` if root holds something else.
+    sizes: pictures by split, over SIZES.  Raises `BadInput` if root holds something else.
     """
     root, about = Path(root).resolve(), info(checked(sizes, seed), seed)
     if drawn(root, about):

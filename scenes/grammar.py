@@ -35,9 +35,8 @@ def readings(sentence):
 class Parser:
     """A parser of one sentence with a method for each rule of the grammar.
 
-    A method is given a place among the tokens and what has been `said` before it, a tuple of
-    Phrases and Statements. For each way to go on it yields where that stops and what has been said
-    by then; with it, between the two, what a caller needs of the part itself.
+    A method is given a place among the tokens and what has been `said` before it. For each way to
+    go on it yields where that stops, what a caller needs of the part, and what is said by then.
     """
 
     def __init__(self, tokens):

@@ -28,8 +28,7 @@ class Phrase:
 class Statement:
     """What a sentence says of `subject`, or of the whole picture if that is None.
 
-    kind: "size", "colour", "place" or "background", or with `objects` "relation", "between" or
-    "same". value: the word for it; of a background the set of those meant.
+    kind: "size", "colour", "place", "background", or with `objects` "relation", "between", "same".
     """
 
     kind: str
@@ -40,10 +39,7 @@ class Statement:
 
 
 def amount(quantity, plural):
-    """Return the fields of a Phrase that say how many: `low`, `high`, `every` and `definite`.
-
-    quantity: {part of speech: meaning} of its quantifiers.
-    """
+    """Return the fields of a Phrase that say how many, from {part of speech: meaning}."""
     partly = "of" in quantity and "number" in quantity          # two of the balls
     some = 2 if plural and not quantity.keys() & {"a", "all"} else 1
     low, high = quantity.get("number", (2, 2) if "both" in quantity else (some, None))

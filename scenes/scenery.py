@@ -20,10 +20,7 @@ DOWN, ACROSS = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32) / SIDE
 
 
 def gradient(*stops, along=DOWN):
-    """Return a canvas that runs evenly through the colours `stops`.
-
-    along: for every pixel its place in the gradient, 0 to 1; what lies outside gets an end colour.
-    """
+    """Return a canvas through the colours `stops`; along: each pixel's place in it, 0 to 1."""
     stops = np.array(stops, dtype=float)
     places = np.linspace(0, 1, len(stops))
     channels = [np.interp(along, places, stops[:, channel]) for channel in range(3)]

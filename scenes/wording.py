@@ -30,10 +30,7 @@ class Group:
 
 
 class Writer:
-    """Writes about one picture with words drawn from `rng`.
-
-    Templates return a sentence without capital and full stop, or None if the picture allows none.
-    """
+    """Writes about one picture with words drawn from `rng`; a template that cannot gives None."""
 
     def __init__(self, graph, rng):
         self.graph, self.rng = graph, rng
@@ -70,10 +67,7 @@ class Writer:
         return options[0] if self.rng.random() < 0.5 else self.rng.choice(options)
 
     def everything(self, one=None):
-        """Return all groups as one list, from left to right, and "is" or "are" to precede it.
-
-        one: words in place of the article of single things.
-        """
+        """Return all groups as one list, from left to right, and the verb "is" or "are" for it."""
         phrases = [self.phrase(group, one if group.number == 1 else None) for group in self.groups]
         return words.joined(phrases), self.groups[0].are      # agrees with the first
 

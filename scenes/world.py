@@ -100,10 +100,7 @@ class Thing:
 
 
 def compose(rng, pairs, first):
-    """Draw groups (shape, colour, size, number) of like things.
-
-    The first group's shape and colour are from `first`, the others' from `pairs`.
-    """
+    """Draw groups (shape, colour, size, number) of like things, the first pair from `first`."""
     while True:
         plan, = rng.choices(list(PLANS), PLANS.values())
         kinds = [rng.choice(first)]
@@ -203,10 +200,7 @@ def paint(things, background, rng):
 
 
 def scene(rng, pairs=PAIRS, first=None):
-    """Draw a picture; return it, its scene graph and its things.
-
-    Shapes and colours are from `pairs`, those of the first group from `first` (default: `pairs`).
-    """
+    """Draw a picture from `pairs`; return it, its scene graph and its things."""
     background = rng.choice(sorted(BACKDROPS))
     while True:
         things = things_of(compose(rng, pairs, first or pairs), rng)

@@ -42,11 +42,7 @@ def cider_d(candidates, references):
 
 
 def spaced_rouge_l(sentences, reference_sentences):
-    """Return ROUGE-L of sentences that are given as strings.
-
-    coco-caption's ROUGE-L splits at spaces alone, so it takes the token "1 1/2", which has a hard
-    space, for one word; the other metrics take it for two.
-    """
+    """Return ROUGE-L of strings: coco-caption splits "1 1/2", with a hard space, here alone."""
     return rouge_l([sentence.split(" ") for sentence in sentences],
                    [[sentence.split(" ") for sentence in truths] for truths in reference_sentences])
 
@@ -69,14 +65,10 @@ def add(metric):
 
 
 def compute(given, slow=False):
-    """Compute every metric whose inputs are given.
+    """Compute every metric whose inputs are given: ({name: score}, {name: scores (pictures,)}).
 
-    Returns ({name: score}, {name: scores (pictures,)}); the second has the metrics whose score is
-    a mean over pictures.
-
-    given: the inputs by name: "candidates", a list of words for each picture; "references",
-    several such lists for each; "sentences" and "reference_sentences", the same as strings with a
-    space between tokens; and what else a metric of your own asks for.
+    given: "candidates", a list of words for each picture; "references", several such lists;
+    "sentences" and "reference_sentences", the same as strings; and what your own metrics ask for.
     slow: compute the slow metrics too, after the others.
     """
     scores, each, results = {}, {}, {}

@@ -7,12 +7,9 @@ PTBTokenizer 3.4.1 with -preserveLines -lowerCase, less a list of punctuation. T
 the same tokens without Java, by rules that were found by watching the program's answers;
 tests/test_ptb.py holds them equal. Four ideas make it up:
 
-    shape       a character outside ASCII is replaced by one that stands for its kind (a letter, a
-                digit, a closing quote), so that the rules get by with a small alphabet
-    rules       one pattern per class of token: word, number, abbreviation, smiley; all stand in
-                ptb_rules.py
-    longest     at every position the rule that reads furthest wins, what it looks ahead at
-                included; of two that read equally far, the earlier one
+    shape       a character outside ASCII is replaced by one that stands for its kind
+    rules       one pattern per class of token: word, number, abbreviation; see ptb_rules.py
+    longest     at every position the rule that reads furthest wins; of two, the earlier one
     spelling    the winner's text is kept, rewritten ("(" is "-lrb-", "£" is "#") or dropped
 
 The program's oddities are kept on purpose, since published scores contain them: brackets survive

@@ -56,10 +56,7 @@ def clipped(counts, others):
 
 
 def rouge_l(candidates, references, beta=1.2):
-    """Return the mean over pictures of ROUGE-L, 0 to 1.
-
-    It is the F-measure of the best precision and the best recall, be they of two references.
-    """
+    """Return the mean ROUGE-L: the F-measure of the best precision and the best recall."""
     total = 0
     for words, truths in zip(candidates, references, strict=True):
         common = [longest_common(words, truth) for truth in truths]

@@ -19,13 +19,9 @@ def cache_name(values):
 
 
 def file_state(path):
-    """Return size and modification time of a file, [bytes, ns]; None if the file is not there.
-
-    A change of content shows in them, except one of equal size within a tick of the disk's clock:
-    nanoseconds on most, up to two seconds on a memory card.
-    """
+    """Return size and time of a file, [bytes, ns]; None if the file is not there."""
     try:
-        found = path.stat()
+        found = path.stat()     # blind to a change of equal size within a tick of the disk's clock
         return [found.st_size, found.st_mtime_ns]
     except (OSError, ValueError):       # ValueError: a name with a zero byte
         return None

@@ -158,7 +158,7 @@ def test_a_metric_of_ones_own_is_scored_and_printed_on_its_scale(table_of_metric
     assert list(scores)[-2:] == ["words", "distinct"] and scores["words"] == 16 / 4
     assert np.array_equal(each, score(CANDIDATES, REFERENCES)[1])       # still CIDEr's
     assert table({"words": 4.0, "CIDEr": 0.5}).splitlines() == [
-        "mean length     4.0", "   CIDEr-D    50.0"]
+        "mean length     4.0", "    CIDEr-D    50.0"]
 
 
 def test_a_metric_gets_the_inputs_it_names_and_is_left_out_where_one_is_missing(table_of_metrics):

@@ -203,7 +203,7 @@ def test_samples_that_are_rewarded_become_likelier(settings, tmp_path):
 def test_samples_are_drawn_without_dropout_and_the_gradient_has_it(settings, tmp_path, monkeypatch):
     run = critic(settings, tmp_path, dropout=0.5)
     batch = next(run.batches(0))
-    monkeypatch.setattr(run.model, "settings", lambda: Search("sample", captions=4, seed=7))
+    monkeypatch.setattr(run.model, "sampling", lambda: Search("sample", captions=4, seed=7))
     embedded = run.task.captioner.encoder.embed(batch.images).detach()
     objectives, drawn = [], []
     for seed in (1, 2):

@@ -39,7 +39,7 @@ from training import run as runs
 from training.folders import read_history
 from training.loop import Run, finish_epoch, step, train, validate
 from training.settings import add_options
-from training.watching import tensorboard, write_scalars
+from training.tensorboard import TensorBoard
 
 pytestmark = pytest.mark.usefixtures("no_curves")
 HERE = Path(__file__).parents[1]
@@ -431,10 +431,10 @@ def test_curves_and_history_are_written_after_every_epoch(settings, tmp_path, mo
     assert [row["epoch"] for row in read_history(tmp_path)] == [1, 2]
 
 
-def test_tensorboard_is_one_sentence_if_it_is_not_installed(settings, tmp_path, monkeypatch):
+def test_tensorboard_is_one_sentence_if_it_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(BadInput, match="pip install tensorboard"):
-        train(Captioning(settings), tmp_path, scalars=True)
+        TensorBoard(tmp_path)
 
 
 def test_tensorboard_gets_every_number_of_an_epoch(tmp_path, monkeypatch):
@@ -443,5 +443,5 @@ def test_tensorboard_gets_every_number_of_an_epoch(tmp_path, monkeypatch):
                                    sent.update({name: (value, epoch)}))
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(
         SummaryWriter=lambda folder, purge_step: writer))
-    write_scalars(tensorboard(tmp_path, 0), {"epoch": 3, "CIDEr": 0.5, "sentence": "A dog."})
+    TensorBoard(tmp_path)({"epoch": 3, "CIDEr": 0.5, "sentence": "A dog."})
     assert sent == {"CIDEr": (0.5, 3)}

@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
+from coco.dataset import in_drawn_order
 from system.cache import cache_name, file_state
 from system.files import BadInput, holds, whole_folder, write_json
 from system.locks import is_locked, lock, sweep
-from system.lottery import in_drawn_order
 
 INFO = {"description": "numbers", "seed": 1}
 

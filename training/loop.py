@@ -26,7 +26,7 @@ from system.distributed import (
 from system.files import whole_file
 from training.curves import save_curves
 from training.run import Run
-from training.watching import tensorboard, warn, warn_of_loss, write_scalars
+from training.watching import warn, warn_of_loss
 
 
 def rate_at(step, settings, steps):
@@ -109,15 +109,14 @@ def write_epoch(run, row, improves):
         warn(complaint)
 
 
-def train(task, folder, device="cpu", resume=True, scalars=False):
+def train(task, folder, device="cpu", resume=True, report=None):
     """Train a task in a folder until it is done, and return the history.
 
     Notebook 2 writes this loop out.
 
-    scalars: send the numbers of each epoch to TensorBoard.
+    report: function of an epoch's row, called in the main process after each epoch.
     """
     run = Run(task, folder, device, resume)
-    writer = tensorboard(folder, run.position["epoch"]) if scalars and is_main() else None
     for epoch in run.epochs():
         with tqdm(run.batches(epoch), f"epoch {epoch + 1}/{run.settings.epochs}", leave=False,
                   total=run.steps_per_epoch, initial=run.position["batch"],
@@ -128,8 +127,8 @@ def train(task, folder, device="cpu", resume=True, scalars=False):
         row = finish_epoch(run, validate(run))
         if is_main():
             tqdm.write(line_about(row, task.shown))
-        if writer:
-            write_scalars(writer, row)
+            if report:
+                report(row)
     return run.history()
 
 
