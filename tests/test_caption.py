@@ -168,10 +168,10 @@ def test_options_become_the_search_they_name():
                                 no_repeat_ngram=2, seed=7)
 
 
-def command(*options, launcher=(), cwd=ROOT, **environment):
+def command(*options, launcher=(), **environment):
     return subprocess.run(
         [sys.executable, *launcher, ROOT / "caption.py", *map(str, options)], text=True,
-        capture_output=True, encoding="utf-8", cwd=cwd,
+        capture_output=True, encoding="utf-8", cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1", **environment})
 
 
