@@ -428,7 +428,7 @@ def test_features_that_do_not_fit_on_the_disk_are_not_begun(tiny_root, tmp_path,
 
 # Damage drawn at random -------------------------------------------------------------------------
 
-EVERY = settings(max_examples=500, derandomize=True, deadline=None, database=None,
+EVERY = settings(max_examples=1000, derandomize=True, deadline=None, database=None,
                  suppress_health_check=list(HealthCheck))
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
