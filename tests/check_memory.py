@@ -45,7 +45,7 @@ def open_all(root):
     split = read_split(root, "train")
     data = CaptionData(split, Vocabulary.build(tokenized(split), 5))
     assert len(data) == CAPTIONS and len(split.pictures) == PICTURES
-    assert sum(map(len, data.order(64, 0, 0))) == CAPTIONS
+    assert sum(len(rows.captions) for rows in data.order(64)) == CAPTIONS
     print(peak())
 
 
