@@ -180,6 +180,17 @@ def test_a_step_follows_the_mean_over_words_clipped_to_its_norm(settings, tmp_pa
         assert shrunk < 1 or clip == 1e9
 
 
+def test_the_gradient_makes_up_for_the_mean_that_processes_take(settings, tmp_path, monkeypatch):
+    gradients = []
+    for processes in (1, 3):
+        monkeypatch.setattr(training, "world_size", lambda processes=processes: processes)
+        run = begin_run(settings, tmp_path / str(processes), dropout=0.0, clip=1e9,
+                        precision="float32")
+        step(run, one_by_one(run, 0, 2, 9))
+        gradients.append(torch.cat([one.grad.flatten() for one in run.parameters()]))
+    torch.testing.assert_close(gradients[1], 3 * gradients[0])
+
+
 @needs_bfloat16
 def test_a_step_in_bfloat16_has_the_loss_and_nearly_the_direction_of_float32(settings, tmp_path):
     found = []
