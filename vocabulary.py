@@ -13,7 +13,7 @@ import re
 from array import array
 from collections import Counter
 from functools import cache
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -154,13 +154,8 @@ class Vocabulary:
 
     def decode(self, caption):
         """Return a caption as a sentence: its words up to the first `<end>`, without `<start>`."""
-        words = []
-        for index in map(int, caption):
-            if index == END_ID:
-                break
-            if index != START_ID:
-                words.append(self.idx2word[index])
-        return join(words)
+        ids = takewhile(lambda index: index != END_ID, map(int, caption))
+        return join(self.idx2word[index] for index in ids if index != START_ID)
 
     def save(self, path):
         """Write the words to `path` as JSON, whole or not at all."""

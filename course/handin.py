@@ -48,8 +48,7 @@ def section(cell, before):
     """Return the (number, title) of a cell's exercise or None; before: the previous cell's."""
     if cell.cell_type != "markdown":
         return before
-    heading = HEADING.search(cell.source)
-    if heading:
+    if heading := HEADING.search(cell.source):
         return heading.groups()
     return None if cell.source.startswith("#") else before      # another heading ends a section
 

@@ -20,7 +20,7 @@ from figures.pictures import ACCENT, QUIET
 from model import State
 from vocabulary import END_ID, START_ID
 
-INK = "#262626"
+INK, GREY = "#262626", "#606060"
 COLUMN, ROW = 0.74, 0.5         # inches
 
 
@@ -132,7 +132,7 @@ def draw_node(axis, node, place, vocab, kept, wins):
     axis.text(*place, text, ha="center", va="center", zorder=3, bbox=frame, linespacing=1.05,
               fontsize=min(8, 72 / len(word)), weight="bold" if wins else "normal",
               style="normal" if kept else "italic",
-              color="white" if ended else "#606060" if not kept else INK)
+              color="white" if ended else GREY if not kept else INK)
 
 
 def percent(log_probability):
@@ -144,21 +144,20 @@ def percent(log_probability):
 def label_rows(axis, columns):
     """Write the steps along the top, and what the rows are along the left."""
     for step in range(1, len(columns)):
-        axis.text(step, 0.55, f"{step}", ha="center", va="center", fontsize=8, color="#606060")
-    axis.text(-1.3, 0.55, "step", va="center", fontsize=8, color="#606060")
+        axis.text(step, 0.55, f"{step}", ha="center", va="center", fontsize=8, color=GREY)
+    axis.text(-1.3, 0.55, "step", va="center", fontsize=8, color=GREY)
     width = max(len(column.kept) for column in columns)
     for rank in range(width):
         axis.text(-1.3, -rank, f"kept {rank + 1}", va="center", fontsize=8)
-    if columns[-1].dropped or any(column.dropped for column in columns):
-        axis.text(-1.3, -width, "dropped", va="center", fontsize=8, style="italic",
-                  color="#606060")
+    if any(column.dropped for column in columns):
+        axis.text(-1.3, -width, "dropped", va="center", fontsize=8, style="italic", color=GREY)
 
 
 def draw_ends(axis, ends, vocab, settings, top):
     """Write the captions kept to the end, best first, with the figure that the search compares."""
     penalty = settings.length_penalty
     axis.text(-1.3, top, f"kept to the end: log-probability / length^{penalty:g}", va="center",
-              fontsize=8, color="#606060")
+              fontsize=8, color=GREY)
     for line, node in enumerate(ends):
         found = node.hypothesis()
         text = (f"{'▶' if line == 0 else '    '} {found.log_probability:.2f} / "

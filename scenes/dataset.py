@@ -39,12 +39,6 @@ CATEGORIES = [{"id": number, "name": shape, "supercategory": "thing"}
 JPEG = {"format": "JPEG", "quality": 90, "subsampling": 0}      # colours keep full resolution
 
 
-def info(sizes, seed):
-    """Return COCO's `info`, which tells one set of scenes from another."""
-    return {"description": "scenes: a small drawn world", "version": VERSION, "seed": seed,
-            "sizes": sizes}
-
-
 def one_scene(seed, split, number):
     """Draw one image: return picture, scene graph with the held-out wording, captions, things."""
     rng = random.Random(f"{seed} {split} {number}")
@@ -89,16 +83,12 @@ def write_split(root, split, size, first_id, about, bar):
         boxes += instances(image_id, things)
         bar.update()
     start = {"info": {**about, "split": split}, "images": images}
-    write(root, "captions", split, {**start, "annotations": captions})
-    write(root, "instances", split, {**start, "annotations": boxes, "categories": CATEGORIES})
-    write(root, "scene_graphs", split, graphs)
-
-
-def write(root, kind, split, content):
-    """Write one file of annotations."""
-    folder = root / "annotations"
-    folder.mkdir(exist_ok=True)
-    (folder / f"{kind}_{split}.json").write_text(json.dumps(content), encoding="utf-8")
+    files = {"captions": {**start, "annotations": captions}, "scene_graphs": graphs,
+             "instances": {**start, "annotations": boxes, "categories": CATEGORIES}}
+    (root / "annotations").mkdir(exist_ok=True)
+    for kind, content in files.items():
+        path = root / "annotations" / f"{kind}_{split}.json"
+        path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def checked(sizes, seed):
@@ -130,7 +120,10 @@ def draw(root, sizes=None, seed=0, progress=True):
 
     sizes: pictures by split, over SIZES.  Raises `BadInput` if root holds something else.
     """
-    root, about = Path(root).resolve(), info(checked(sizes, seed), seed)
+    root = Path(root).resolve()
+    # COCO's `info`, which tells one set of scenes from another
+    about = {"description": "scenes: a small drawn world", "version": VERSION, "seed": seed,
+             "sizes": checked(sizes, seed)}
     if drawn(root, about):
         if progress:
             print(f"{root} already holds these scenes")

@@ -156,8 +156,7 @@ def tree(s):
         s.line(oval(x, y, 0.06, 0.05, 190, 300), lighter(s.colour, 0.4), 0.022)
 
 
-# the order gives COCO's category ids
-PAINTERS = {painter.__name__: painter for painter in
+PAINTERS = {painter.__name__: painter for painter in        # the order gives COCO's category ids
             (ball, balloon, butterfly, car, cat, house, mug, mushroom, star, tree)}
 TILTING = ("ball", "balloon", "butterfly", "star")      # the others would seem to fall over
 

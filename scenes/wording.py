@@ -134,9 +134,8 @@ class Writer:
     def described(self):
         """Name one group, with adjectives after the verb, as in "the ball is red"."""
         group = self.rng.choice(self.groups)
-        # "the ball" must be the only one
         if sum(other.shape == group.shape for other in self.groups) > 1:
-            return None
+            return None                         # "the ball" must be the only one
         size, noun = self.synonym(words.SIZES[group.size]), self.synonym(words.NOUNS[group.shape])
         told = self.rng.choice((group.colour, group.colour, size, f"{size} and {group.colour}"))
         spot = self.rng.choice(("in this picture", words.SPOTS[self.graph["background"]]))

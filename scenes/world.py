@@ -182,8 +182,7 @@ def soft_spot():
 
 def paint(things, background, rng):
     """Paint the picture: the backdrop, the shadows, then the things."""
-    # a copy: the backdrop is cached
-    canvas = backdrop(background, rng.randrange(VARIANTS)).copy()
+    canvas = backdrop(background, rng.randrange(VARIANTS)).copy()       # the backdrop is cached
     if rng.random() < 0.5:
         canvas = canvas.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     # all shadows first, or one could fall on a neighbour
