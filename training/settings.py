@@ -63,10 +63,16 @@ def add_options(parser, kind):
         value = next(value for value in (bool, int, float, str)
                      if one.type in (value, value | None))
         shown = "" if one.default is MISSING else f" ({one.default})"
-        how = {"action": argparse.BooleanOptionalAction} if value is bool else {"type": value}
+        how = {"action": argparse.BooleanOptionalAction} if value is bool else {
+            "type": value if one.type is value else none_or(value)}
         parser.add_argument(option_name(one.name), default=argparse.SUPPRESS,
                             required=one.default is MISSING,
                             help=one.metadata["help"] + shown, **how)
+
+
+def none_or(kind):
+    """Return a function that reads the word None as None and any other as `kind` does."""
+    return lambda text: None if text == "None" else kind(text)
 
 
 def options_of(settings, recipe=None):
