@@ -70,7 +70,7 @@ class Gallery:
     def write(self, about):
         """Write the page, whole or not at all; about: what described the pictures, and how."""
         cider, mean = self.scores()
-        about = f"{len(self.places)} pictures described by {about}"
+        about = f"{len(self.places)} picture{'s' * (len(self.places) != 1)} described by {about}"
         orders = [("found", "as found"), ("caption", "by caption")]
         if cider:
             about += f"; CIDEr {100 * mean:.1f} over the {len(cider)} with references"
