@@ -5,6 +5,8 @@
 
 import os
 import shutil
+from importlib.util import find_spec
+from pathlib import Path
 
 
 def meteor(sentences, references):
@@ -28,4 +30,9 @@ def meteor(sentences, references):
 
 def lacks_java():
     """Return what METEOR lacks on this machine in a few words, or None."""
-    return None if shutil.which("java") else "it needs Java"
+    if not shutil.which("java"):
+        return "it needs Java"
+    # the program escapes the address of its own folder twice, finds no data there and ends
+    folder = Path(find_spec("pycocoevalcap").submodule_search_locations[0]).absolute()
+    return ("its program cannot run from a folder with a space or an accent in its path"
+            if "%" in folder.as_uri() else None)

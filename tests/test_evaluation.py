@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -129,7 +130,14 @@ def test_one_sentence_for_every_picture_is_counted_as_one():
     assert score(CANDIDATES, REFERENCES)[0]["distinct"] == 4
 
 
-def test_meteor_is_scored_where_java_is_and_left_out_where_not(monkeypatch):
+def program_in(folder, monkeypatch):
+    """Let METEOR's program lie in a folder."""
+    monkeypatch.setattr(meteor, "find_spec", lambda name: SimpleNamespace(
+        submodule_search_locations=[str(folder)]))
+
+
+def test_meteor_is_scored_where_java_is_and_left_out_where_not(monkeypatch, tmp_path):
+    program_in(tmp_path, monkeypatch)
     monkeypatch.setitem(METRICS, "METEOR", replace(METRICS["METEOR"], function=lambda *_: 0.25))
     for java, expected in (("/usr/bin/java", 0.25), (None, None)):
         monkeypatch.setattr(meteor.shutil, "which", lambda name, java=java: java)
@@ -306,3 +314,13 @@ def test_a_file_of_a_kind_that_nothing_evaluates_is_refused(tmp_path, monkeypatc
     error = capsys.readouterr().err
     assert end.value.code == 2 and error.count("\n") == 1
     assert "is a training state, which nothing evaluates: give a captioner" in error
+
+
+@pytest.mark.parametrize(("folder", "lacks"), [
+    ("plain", None), ("with space", "a folder with a space or an accent"), ("é", "an accent")])
+def test_meteor_is_left_out_of_a_folder_in_which_its_program_ends(tmp_path, monkeypatch, folder,
+                                                                  lacks):
+    program_in(tmp_path / folder, monkeypatch)
+    monkeypatch.setattr(meteor.shutil, "which", lambda name: "java")
+    found = meteor.lacks_java()
+    assert lacks is found is None or lacks in found
