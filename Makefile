@@ -21,7 +21,7 @@ notebooks: .venv/installed
 	$(PY) -m course.notebooks $(NOTEBOOKS:=.ipynb)
 
 test: .venv/installed-dev
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 check: .venv/installed-dev
 	$(PY) -m ruff check
