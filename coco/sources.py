@@ -17,8 +17,8 @@ from pathlib import Path, PureWindowsPath
 from coco.dataset import Picture, Split, in_drawn_order, inside, says_something
 from coco.karpathy import place
 from coco.readable import NAMED, readable
-from system.cache import cache_name, file_state
-from system.files import BadInput, content_hash, holds, whole_folder, writable, write_json
+from system.cache import cache_name, content_hashes
+from system.files import BadInput, holds, whole_folder, writable, write_json
 
 FILE_NAMES = ("file", "filename", "image", "imagename", "picture", "photo", "path")
 CAPTION_NAMES = ("caption", "captions", "sentence", "sentences", "description", "text", "comment")
@@ -167,9 +167,9 @@ def convert(root, what, source, sentences, pictures, sides=None, val=0.1, test=0
     root, pictures = Path(root), Path(pictures)
     if not pictures.is_dir():
         raise BadInput(f"{pictures} is no folder: give the one with the pictures")
-    states = [file_state(pictures / name) for name in sentences]
+    contents = content_hashes([pictures / name for name in sentences])
     info = {"description": what,
-            "made_from": cache_name([sentences, states, sides, val, test, seed])}
+            "made_from": cache_name([sentences, contents, sides, val, test, seed])}
     if holds(root, "annotations/captions_*.json", info):
         print(f"{root} already holds this")
         return root
@@ -190,8 +190,9 @@ def divide(pictures, val, test, seed):
         raise BadInput(f"--val {val} and --test {test} leave nothing to train on or to validate "
                        "with: give shares such as 0.1")
     groups = defaultdict(list)
-    for picture in pictures:
-        groups[content_hash(picture.file)].append(picture)
+    contents = content_hashes([picture.file for picture in pictures])
+    for picture, content in zip(pictures, contents, strict=True):
+        groups[content].append(picture)
     drawn = in_drawn_order(groups, seed, lambda digest: digest)
     ends = {"val": max(1, round(val * len(drawn)))}
     ends["test"] = ends["val"] + (max(1, round(test * len(drawn))) if test else 0)

@@ -17,6 +17,8 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+from system.shapes import misfit
+
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR,
         errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO}
 
@@ -101,16 +103,32 @@ def write_json(path, value, indent=None):
         beside.write_text(text, encoding="utf-8", errors="replace")     # half an emoji: a ?
 
 
-def read_json(path, remedy):
-    """Return the value in a JSON file; raise `BadInput`, ending in `remedy`, if there is none."""
+def read_json(path, remedy, shape=object):
+    """Return the value in a JSON file; raise `BadInput`, ending in `remedy`, if there is none.
+
+    shape: what it must look like, as system/shapes.py understands it; object is anything.
+    """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))   # with or without a BOM
+        text = Path(path).read_text(encoding="utf-8-sig")       # with or without a BOM
+        return parse_json(text, path, remedy, shape)
     except FileNotFoundError:
         raise BadInput(f"{path} is not there: {remedy}") from None
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): {remedy}") from None
-    except (ValueError, RecursionError) as error:
+    except UnicodeDecodeError as error:
         raise BadInput(f"{path} is not JSON ({error}): {remedy}") from None
+
+
+def parse_json(text, where, remedy, shape=object):
+    """Return the value of a JSON text, checked as by `read_json`; where: what the text is of."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{where} is not JSON ({error}): {remedy}") from None
+    if place := None if shape is object else misfit(value, shape):
+        raise BadInput(f"{where} is damaged or of another kind or version ({place[:80]} is not "
+                       f"what it should be): {remedy}")
+    return value
 
 
 def writable(text):

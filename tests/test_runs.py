@@ -27,8 +27,8 @@ from captioning import task
 from captioning.complaints import warn_of_shared
 from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
-from coco.dataset import read_split
-from system import files
+from coco.dataset import Picture, Split, read_split
+from system import cache, files
 from system.files import BadInput, write_json
 from tests.running import begin_run, train_run
 from train import main as train_main
@@ -420,6 +420,20 @@ def test_val_pictures_that_are_also_train_pictures_are_named(write_root, tmp_pat
     shutil.copy(train_split.pictures[2].file, val.pictures[1].file)
     warn_of_shared(train_split, val)
     assert "warning: 1 of 3 val pictures are also train pictures" in capsys.readouterr().err
+
+
+def test_each_picture_is_read_once_to_find_equal_ones_however_many_have_one_size(
+        tmp_path, monkeypatch, capsys):
+    read, content_hash = [], cache.content_hash
+    monkeypatch.setattr(cache, "content_hash", lambda path: (read.append(path),
+                                                             content_hash(path))[1])
+    pictures = []
+    for number in range(90):
+        (tmp_path / f"{number}.bmp").write_bytes(b"%03d" % (number % 80))
+        pictures.append(Picture(number, tmp_path / f"{number}.bmp", ("A dog.",)))
+    warn_of_shared(Split("train", tuple(pictures[:60])), Split("val", tuple(pictures[60:])))
+    assert "warning: 10 of 30 val pictures are also train pictures" in capsys.readouterr().err
+    assert len(read) == 90
 
 
 def test_curves_and_history_are_written_after_every_epoch(settings, tmp_path, monkeypatch):
