@@ -9,15 +9,14 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 from captioning.settings import RECIPES as CAPTIONING
 from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
 from system.distributed import is_main, processes
-from system.files import BadInput, read_json, run_command
+from system.files import BadInput, run_command
 from system.processor import add_device
-from training.folders import read_history
+from training.folders import read_history, read_settings
 from training.loop import train
 from training.settings import add_options
 from training.status import status
@@ -31,8 +30,8 @@ DEFAULT = "seed"
 
 def status_of(folder):
     """Return lines of text that say where the run in `folder` stands."""
-    found = read_json(Path(folder) / "settings.json", "give a run's folder")
-    name = found.pop("task", None)
+    found = read_settings(folder, "give a run's folder")
+    name = found.pop("task")
     if name not in TASKS:
         raise BadInput(f"{folder} holds a run of no task that this program knows: give another")
     task, settings, recipes = TASKS[name]

@@ -3,9 +3,9 @@
     path = CACHE / "features" / f"{cache_name([settings, *content_hashes(files)])}.npy"
 
 Files count by their content, whatever they are called and wherever they lie. So that nothing is
-read twice, CACHE/contents keeps, for the files of each folder, what the disk said of a file when it
-was read (size, number on disk, times of change of the bytes and of the name) and the hash of its bytes:
-a file is read again if any of them differs. Damaged or gone, it is made again.
+read twice, CACHE/contents keeps for the files of each folder the hash of their bytes and what the
+disk said of them when they were read (size, number, times of change of bytes and of name): a file
+is read again if any of that differs. A damaged table is made again.
 """
 
 import hashlib

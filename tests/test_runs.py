@@ -117,6 +117,88 @@ def test_a_kill_between_any_two_writes_changes_nothing(settings, whole, tmp_path
     assert last >= 12       # vocabulary, settings; state, status, history, state, status; ...
 
 
+@pytest.fixture
+def begun(tiny_root, settings, tmp_path):
+    """The settings of a run in `run`, of a copy of the data, with a saved state and a start."""
+    root = tmp_path / "data"
+    shutil.copytree(tiny_root, root)
+    start = train_folder(settings, tmp_path / "start")
+    settings = replace(settings, data=str(root), start=str(start))
+    run = begin_run(settings, tmp_path / "run")
+    run.save()
+    run.lock.release(force=True)
+    return settings
+
+
+def train_folder(settings, folder):
+    train_run(settings, folder, epochs=1)
+    return folder
+
+
+def moved(settings, folder):
+    """The settings after data and start were moved."""
+    for name in ("data", "start"):
+        os.rename(folder / name, folder / f"{name} 2")
+    return replace(settings, data=str(folder / "data 2"), start=str(folder / "start 2"))
+
+
+SAME = {
+    "a slash": lambda settings, folder: replace(settings, data=settings.data + os.sep,
+                                                start=settings.start + os.sep),
+    "another way": lambda settings, folder: replace(
+        settings, data=str(folder / "run" / ".." / "data")),
+    "another folder": lambda settings, folder: replace(settings, data="data", start="start"),
+    "the file of the start": lambda settings, folder: replace(
+        settings, start=str(folder / "start" / "best.safetensors")),
+    "whole numbers": lambda settings, folder: replace(settings, clip=5),
+    "moved": moved}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_a_run_goes_on_however_its_data_are_named(begun, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    changed = SAME[name](begun, tmp_path)
+    run = begin_run(changed, tmp_path / "run")
+    assert run.settings == changed
+    assert json.loads((tmp_path / "run" / "settings.json").read_text())["data"] == changed.data
+
+
+def swap_captions(root):
+    """Exchange the words of two captions: the vocabulary stays."""
+    path = root / "annotations" / "captions_train.json"
+    text = path.read_text().replace("red", "x").replace("blue", "red")
+    path.write_text(text.replace("x", "blue"))
+
+
+def swap_pictures(root):
+    names = [root / "val" / "000013.jpg", root / "val" / "x", root / "val" / "000014.jpg"]
+    for old, new in ((0, 1), (2, 0), (1, 2)):
+        os.rename(names[old], names[new])
+
+
+def other_start(root):
+    path = root.parent / "start" / "best.safetensors"
+    path.write_bytes((root.parent / "run" / "state.safetensors").read_bytes())
+
+
+@pytest.mark.parametrize("change, said", [
+    (swap_captions, "the captions of train changed"),
+    (swap_pictures, "the pictures of val changed"),
+    (lambda root: (root / "train" / "000001.jpg").unlink(), "the pictures of train changed"),
+    (other_start, "the start changed")])
+def test_a_run_whose_data_are_others_by_now_is_refused(begun, tmp_path, change, said):
+    before = (tmp_path / "run" / "state.safetensors").read_bytes()
+    change(Path(begun.data))
+    with pytest.raises(BadInput, match=f"other settings .{said}.: give another --run"):
+        begin_run(begun, tmp_path / "run")
+    assert (tmp_path / "run" / "state.safetensors").read_bytes() == before
+
+
+def test_a_slash_at_the_end_of_a_folder_s_name_means_nothing(tmp_path):
+    write_json(tmp_path / "run" / "settings.json", {})
+    assert folders.fresh_folder(f"{tmp_path}/run/") == str(tmp_path / "run-2")
+
+
 @pytest.mark.parametrize("stop", [1, 4, 7])
 def test_a_kill_in_mid_epoch_repeats_the_steps_since_the_last_save(settings, whole, tmp_path,
                                                                    monkeypatch, stop):

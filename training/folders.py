@@ -18,6 +18,7 @@ from pathlib import Path
 
 from system.files import BadInput, read_json, write_json, writing
 from system.locks import is_locked, lock, sweep
+from training.state import read_content
 
 PATIENCE = 10               # seconds: loader workers outlive a killed run by five, and its lock
 
@@ -41,6 +42,11 @@ def recorded(task):
     return {"task": task.name, **asdict(task.settings)}
 
 
+def read_settings(folder, remedy):
+    """Return what settings.json holds; raise `BadInput`, ending in `remedy`, if it is damaged."""
+    return read_json(Path(folder) / "settings.json", remedy, {"task": str})
+
+
 def write_settings(folder, task):
     """Write settings.json."""
     write_json(folder / "settings.json", recorded(task), indent=1)
@@ -55,9 +61,12 @@ def refuse_other_settings(folder, task, resume):
         return
     if not resume:
         raise BadInput(f"{folder} holds a run already: give another folder, or resume it")
-    before, now = read_json(path, "give another --run"), recorded(task)
-    changed = [f"{key} was {before.get(key)!r}, is {now[key]!r}"
-               for key in now if before.get(key) != now[key]]
+    before, now = read_settings(folder, "give another --run"), recorded(task)
+    changed = [f"{key} was {before.get(key)!r}, is {now[key]!r}" for key in now
+               if key not in task.places and before.get(key) != now[key]]
+    state = folder / "state.safetensors"
+    read = read_content(state) if state.exists() else task.content
+    changed += [f"{what} changed" for what in task.content if read.get(what) != task.content[what]]
     if changed:
         raise BadInput(f"{folder} holds a run with other settings ({'; '.join(changed)}): "
                        "give another --run, or the same settings to go on")
@@ -79,6 +88,7 @@ def claim(folder, task, resume):
 
 def fresh_folder(folder):
     """Return `folder`, or the first of folder-2, folder-3 ... that holds no run yet."""
+    folder = Path(folder)               # without a slash at the end
     names = itertools.chain([str(folder)], (f"{folder}-{number}" for number in itertools.count(2)))
     return next(name for name in names if not (Path(name) / "settings.json").exists())
 

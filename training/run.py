@@ -127,7 +127,7 @@ class Run:
             self.seconds = (self.saved - self.began) / done * self.steps_per_epoch
         if is_main():
             save_state(self.folder / "state.safetensors", self.task, self.optimizer,
-                       self.position, self.average.values)
+                       self.position, self.average.values, self.task.content)
             write_json(self.folder / "status.json", {
                 **self.position, "steps_per_epoch": self.steps_per_epoch,
                 "seconds_per_epoch": self.seconds, "finished": self.finished, **self.spent})
