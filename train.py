@@ -9,6 +9,7 @@
 
 import argparse
 import sys
+from dataclasses import fields
 
 from captioning.settings import RECIPES as CAPTIONING
 from captioning.settings import CaptioningSettings
@@ -16,6 +17,7 @@ from captioning.task import Captioning
 from system.distributed import is_main, processes
 from system.files import BadInput, run_command
 from system.processor import add_device
+from system.shapes import misfit
 from training.folders import read_history, read_settings
 from training.loop import train
 from training.settings import add_options
@@ -35,11 +37,11 @@ def status_of(folder):
     if name not in TASKS:
         raise BadInput(f"{folder} holds a run of no task that this program knows: give another")
     task, settings, recipes = TASKS[name]
-    try:
-        found = settings(**found)
-    except TypeError:           # fields come and go between versions
+    shape = {one.name: one.type for one in fields(settings)}
+    if misfit(found, shape) or found.keys() - shape:        # they come and go between versions
         raise BadInput(f"{folder} holds a run with settings of another version of this program: "
-                       "train it again in another folder") from None
+                       "train it again in another folder")
+    found = settings(**found)
     plain = next(iter(recipes))
     return status(folder, task, found, [] if plain == DEFAULT else ["--recipe", plain])
 

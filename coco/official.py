@@ -20,6 +20,7 @@ from coco.dataset import in_drawn_order, inside
 from system import archives
 from system.download import fetch, fetch_all, size_of
 from system.files import BadInput, make_room, read_json, whole_file, write_json
+from system.shapes import misfit
 
 HOST = "http://images.cocodataset.org"      # no https: the certificate is of another name
 # Of the archives there, as many independent projects give them; COCO itself publishes none.
@@ -77,7 +78,7 @@ def refuse_other(root, year, subset):
                        "another --root")
     path = root / "annotations" / f"captions_train{year}.json"
     if subset is not None and path.exists():
-        held = len(read_json(path, "give another --root")["images"])
+        held = len(read_json(path, "give another --root", {"images": [dict]})["images"])
         if held > subset:
             raise BadInput(f"{root} holds {held} training pictures, more than {subset}: give "
                            "another --root, or train on fewer")
@@ -153,8 +154,10 @@ def images_in(archive, split):
     """Return the entries of the pictures of a split; raise `BadInput` if they are not COCO's."""
     content = archives.read(archive, f"annotations/captions_{split}.json")
     with understood(archive, f"captions_{split}.json"):
-        images = [{key: image[key] for key in ("id", "file_name", "coco_url")}
-                  for image in json.loads(content)["images"]]
+        shape = {"id": int, "file_name": str, "coco_url": str}
+        images = [{key: image[key] for key in shape} for image in json.loads(content)["images"]]
+        if place := misfit(images, [shape]):
+            raise ValueError(f"{place} of its images")
         if not images or not all(inside(image["file_name"]) for image in images):
             raise ValueError("no pictures, or names that lead out of their folder")
         return images

@@ -37,9 +37,9 @@ class Experiment:
         file = self.file(name)
         if not file.exists():
             return False
-        found = read_json(file, "delete it")
-        # a result of one training alone names its dataset in the settings only
-        data = found["data"] if "data" in found else found["settings"]["data"]
+        data = read_json(file, "delete it", {"data": str | None}).get("data")
+        if data is None:    # a result of one training alone names its dataset in the settings only
+            data = read_json(file, "delete it", {"settings": {"data": str}})["settings"]["data"]
         if Path(data).name != Path(self.data).name:
             raise BadInput(f"{file} is not of {self.data}: give another --name for other data")
         return True
@@ -51,7 +51,9 @@ class Experiment:
         """
         history = train(Captioning(settings), self.run(name), self.device)
         status = read_json(self.run(name) / "status.json",
-                           "delete the run's folder and train again")
+                           "delete the run's folder and train again",
+                           {"seconds": float, "at_epoch": {
+                               str(row["epoch"]): float for row in history}})
         curve = [[round(status["at_epoch"][str(row["epoch"])] / 60, 3), round(row["CIDEr"], 4)]
                  for row in history]
         # a result is published: it names the dataset, not the folder of the machine it lay in

@@ -108,9 +108,13 @@ def read_json(path, remedy, shape=object):
 
     shape: what it must look like, as system/shapes.py understands it; object is anything.
     """
+    return parse_json(read_text(path, remedy), path, remedy, shape)
+
+
+def read_text(path, remedy):
+    """Return the text of a file; raise `BadInput`, ending in `remedy`, if it is not UTF-8."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")       # with or without a BOM
-        return parse_json(text, path, remedy, shape)
+        return Path(path).read_text(encoding="utf-8-sig")       # with or without a BOM
     except FileNotFoundError:
         raise BadInput(f"{path} is not there: {remedy}") from None
     except OSError as error:

@@ -2,13 +2,14 @@
 
     misfit(value, {"epoch": int, "best": float | None, "rows": [{"name": str}]}) -> "rows[2].name"
 
-A shape is a type or a union of types; a dict of the keys that must be there, or {str: shape} for
-any keys; [shape] for a list of any length, or (shape, shape) for one of this length.
+A shape is a type or a union of types; a dict of the keys that must be there (all but those that may
+be None), or {str: shape} for any keys; [shape] for a list of any length, or (shape, shape) for one
+of this length.
 """
 
 from types import UnionType
 
-LARGEST = 1e300             # a float beyond, infinity or NaN cannot be calculated with
+LARGEST = 1e300             # a number beyond, infinity or NaN cannot be calculated with
 WRITTEN = {float: (float, int)}         # 1.0 may be written 1; not isinstance: True is an int
 
 
@@ -22,7 +23,7 @@ def misfit(value, shape, place="it"):
         if shape == {str: str} and {*map(type, value.values())} <= {str}:
             return None
         pairs = dict.fromkeys(value, shape[str]) if str in shape else shape
-        return first((value.get(key, ...), one, f"{place}.{key}") for key, one in pairs.items())
+        return first((value.get(key), one, f"{place}.{key}") for key, one in pairs.items())
     if isinstance(shape, list | tuple):
         if not isinstance(value, list):
             return place
@@ -34,7 +35,7 @@ def misfit(value, shape, place="it"):
             (one, kind, f"{place}[{number}]")
             for number, (one, kind) in enumerate(zip(value, shapes, strict=True)))
     fine = type(value) in WRITTEN.get(shape, (shape,)) and (
-        shape is not float or abs(value) <= LARGEST)
+        shape not in (int, float) or abs(value) <= LARGEST)
     return None if fine else place
 
 

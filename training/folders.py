@@ -12,29 +12,44 @@ files is a kill before both: the run goes on from the older state and writes the
 """
 
 import itertools
-import json
 from dataclasses import asdict
 from pathlib import Path
 
-from system.files import BadInput, read_json, write_json, writing
+from system.files import BadInput, parse_json, read_json, read_text, write_json, writing
 from system.locks import is_locked, lock, sweep
 from training.state import read_content
 
+TRAIN_AGAIN = "train again in another folder"
+STATUS = {"epoch": int, "batch": int, "best": float | None, "best_epoch": int, "loss": float,
+          "count": float, "steps_per_epoch": int, "seconds_per_epoch": float | None,
+          "finished": bool, "seconds": float, "at_epoch": {str: float}}
 PATIENCE = 10               # seconds: loader workers outlive a killed run by five, and its lock
 
 
-def read_history(folder):
-    """Return the epochs of a run's folder, one dict each; none if none is finished."""
+def read_history(folder, figures=()):
+    """Return the epochs of a run's folder, one dict each; none if none is finished.
+
+    figures: entries that each must have beside the losses. Raises `BadInput` for a damaged line.
+    """
     path = Path(folder) / "history.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines]
+    if not path.exists():
+        return []
+    shape = {"epoch": int, "train_loss": float, "val_loss": float, **dict.fromkeys(figures, float)}
+    return [parse_json(line, f"line {number} of {path}", TRAIN_AGAIN, shape)
+            for number, line in enumerate(read_text(path, TRAIN_AGAIN).splitlines(), 1)]
+
+
+def read_status(folder, remedy):
+    """Return what status.json holds; raise `BadInput`, ending in `remedy`, if it is damaged."""
+    return read_json(Path(folder) / "status.json", remedy, STATUS)
 
 
 def read_spent(folder):
     """Return the seconds that a run took, in all and at the end of each epoch."""
-    path = Path(folder) / "status.json"
-    found = read_json(path, "delete it") if path.exists() else {}
-    return {key: found[key] for key in ("seconds", "at_epoch") if key in found}
+    if not (Path(folder) / "status.json").exists():
+        return {}
+    found = read_status(folder, "delete it")
+    return {key: found[key] for key in ("seconds", "at_epoch")}
 
 
 def recorded(task):

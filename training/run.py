@@ -140,7 +140,8 @@ class Run:
 
     def history(self):
         """Return one dict per finished epoch."""
-        return read_history(self.folder)[:self.position["epoch"]]
+        epochs = read_history(self.folder, (self.task.key, *self.task.curves))
+        return epochs[:self.position["epoch"]]
 
 
 @contextmanager
