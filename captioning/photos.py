@@ -62,12 +62,14 @@ def pictures_in(folder):
     opened = openable()
     others = [file for file in files if file.suffix.lower() not in opened]
     files = [file for file in files if file.suffix.lower() in opened]
-    if others and is_main():
-        print(f"left out {len(others)} photographs in {folder} that Pillow cannot open here "
-              f"({', '.join(sorted({file.suffix.lower() for file in others}))}; the first is "
-              f"{others[0].name}): save copies of them as JPEG", file=sys.stderr)
+    closed = ", ".join(sorted({file.suffix.lower() for file in others}))
+    told = (f"{len(others)} photograph{'s' * (len(others) != 1)} in {folder} that Pillow cannot "
+            f"open here ({closed}): save as JPEG what is to be described")
     if not files:
-        raise BadInput(f"{folder} holds no picture ({' '.join(opened)}): give another folder")
+        raise BadInput(f"there is no picture but {told}" if others else
+                       f"{folder} holds no picture ({' '.join(opened)}): give another folder")
+    if others and is_main():
+        print(f"left out {told}", file=sys.stderr)
     return files
 
 

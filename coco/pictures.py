@@ -22,7 +22,7 @@ from system.files import BadInput, refuse_web_address
 LARGE = 2048                # pixels; a side that a JPEG larger both ways is still opened with
 WHITES = 1, 255, 1023, 4095, 16383, 65535   # in floating-point and 32-bit pixels: 1 and 8-16 bits
 PNG = b"\x89PNG\r\n\x1a\n"
-JPEG, END = b"\xff\xd8\xff", b"\xff\xd9"
+JPEG, SCAN, END = b"\xff\xd8\xff", b"\xda", b"\xff\xd9"
 HEIC = b"ftyphei", b"ftyphev", b"ftypmif", b"ftypmsf"
 NEEDED = b"IHDR", b"PLTE", b"IDAT", b"IEND"     # the chunks without which a PNG is no picture
 USED = b"tRNS", b"eXIf"                         # and others that change how it looks
@@ -63,6 +63,8 @@ def decode(file):
         # a JPEG of more than twice LARGE both ways is decoded at a half, a quarter or an
         # eighth of its size, which takes less memory and time
         image.draft(None, (LARGE, LARGE))
+        if not isinstance(image.info.get("xmp"), bytes):    # of a TIFF, which Pillow searches
+            image.info.pop("xmp", None)
         image.load()                    # a PNG may have its EXIF behind its pixels
         turn = turn_of(image)
         image = to_rgb(image)
@@ -83,20 +85,17 @@ def decode_mended(path):
     data = Path(path).read_bytes() if first_bytes(path).startswith((PNG, JPEG)) else b""
     if data.startswith(PNG):
         return decode(io.BytesIO(bare_png(data)))
-    if data.startswith(JPEG):
-        # the mark of its end is missing, and nothing else if the pixels are the same whatever
+    if data:
+        # the mark of its end may be missing: the pixels are whole if they are the same whatever
         # bits follow
-        begin = data.removesuffix(END[:1])
+        begin = bare_jpeg(data).removesuffix(END[:1])
         one, other = (decode(io.BytesIO(begin + bits * 64 + END)) for bits in (b"\x55", b"\xaa"))
         return one if one.tobytes() == other.tobytes() else None
     return None
 
 
 def bare_png(data):
-    """Return the bytes of a PNG without what may be broken beside its pixels.
-
-    Text that unpacks to megabytes, profiles, and all such chunks with a wrong checksum go.
-    """
+    """Return the bytes of a PNG without text, profiles and other chunks that may be broken."""
     kept, begin = [PNG], len(PNG)
     while begin + 12 <= len(data):          # length, kind, body, checksum
         kind = data[begin + 4:begin + 8]
@@ -106,6 +105,18 @@ def bare_png(data):
             kept.append(data[begin:end])
         begin = end
     return b"".join(kept)
+
+
+def bare_jpeg(data):
+    """Return the bytes of a JPEG without profiles, comments and other segments of applications."""
+    kept, begin = [data[:2]], 2
+    while data[begin + 1:begin + 2] not in (b"", SCAN):
+        end = begin + 2 + int.from_bytes(data[begin + 2:begin + 4], "big")
+        # but EXIF, 225, and Adobe's, 238, which says what the colours are
+        if (kind := data[begin + 1]) < 224 or kind == 225 or kind == 238 and end - begin >= 14:
+            kept.append(data[begin:end])
+        begin = end
+    return b"".join(kept) + data[begin:]
 
 
 def to_rgb(image):
@@ -136,8 +147,10 @@ def to_8_bits(image):
         white = next((white for white in WHITES if high <= 1.1 * white), 0)
         if white and low >= -0.1 * white:
             low, high = 0, white
+    clear = pixels == image.info.get("transparency")        # a PNG's number for what is no colour
     pixels = np.nan_to_num(pixels.astype(float), nan=low, posinf=high, neginf=low)
     grey = (pixels.clip(low, high) - low) * (255 / ((high - low) or 1))
+    grey[clear] = 255
     return Image.fromarray(grey.round().astype(np.uint8))
 
 

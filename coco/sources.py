@@ -208,8 +208,8 @@ def listed(pictures, folder, sides):
         kept = [picture for picture, digest in zip(splits[name], digests, strict=True)
                 if seen.setdefault(digest, name) == name]
         if len(kept) < len(digests):
-            print(f"left out {len(digests) - len(kept)} pictures of {name} that are in another "
-                  "split as well, byte for byte")
+            print(f"left out of {name} what is in another split as well, byte for byte: "
+                  f"{len(digests) - len(kept)}")
         splits[name] = kept
     if any(not splits[name] for name in {"train", *sides.values()}):
         raise BadInput(f"the lists or the splits name no picture of {folder} for one of "

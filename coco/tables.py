@@ -170,7 +170,7 @@ def read_json(path, text):
     if isinstance(content, dict) and isinstance(content.get("images"), list):
         raise BadInput(f"{path} holds a whole dataset, as COCO's or Karpathy's files do, and no "
                        "table: COCO's is ready as <root>/annotations/captions_train.json beside "
-                       "<root>/train, Karpathy's is for 'prepare.py karpathy'")
+                       "<root>/train, Karpathy's of COCO is for 'prepare.py karpathy'")
     if isinstance(content, dict) and not {*map(plain, content)} & {*FILE_NAMES, *CAPTION_NAMES}:
         content = [{"file": name, "caption": said} for name, said in content.items()]
     if isinstance(content, list):

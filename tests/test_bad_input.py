@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from captioning import task
 from captioning.evaluation import score, tokenized_references
@@ -286,6 +287,34 @@ def chunks(*more, behind=False):
     return make
 
 
+def segment(kind, body, maker=None):
+    """A maker of a JPEG with this segment at its beginning."""
+    def make(path):
+        data = (maker or plain("RGB", RED))(path).read_bytes()
+        size = (len(body) + 2).to_bytes(2, "big")
+        path.write_bytes(data[:2] + b"\xff" + bytes([kind]) + size + body + data[2:])
+        return path
+
+    return make
+
+
+def deep_colours(path):
+    """A PNG of one pixel with 16 bits a colour."""
+    head = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
+    body = zlib.compress(struct.pack(">B3H", 0, *(257 * value for value in RED)))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(part)) + kind + part + struct.pack(">I", zlib.crc32(kind + part))
+        for kind, part in ((b"IHDR", head), (b"IDAT", body), (b"IEND", b""))))
+    return path
+
+
+def xmp_number(path):
+    """A TIFF whose tag for XMP is a number."""
+    tags = ImageFileDirectory_v2()
+    tags.tagtype[700], tags[700] = 3, 7
+    return save(Image.new("RGB", (40, 30), RED), path, tiffinfo=tags)
+
+
 def cut(maker, count):
     """What `maker` makes, without its last bytes; if the count is negative, with more bytes."""
     def make(path):
@@ -362,6 +391,11 @@ PICTURES = [                # name, maker, size, colour in the upper left corner
     ("late-text.png", chunks((b"iTXt", b"a\0\1\0\0\0" + BOMB, True), behind=True), (40, 30), RED),
     ("profile.png", chunks((b"iCCP", b"a\0\0" + BOMB, True), (b"gAMA", b"", True)), (40, 30), RED),
     ("checksum.png", chunks((b"tEXt", b"a\0b", False), (b"pHYs", b"", True)), (40, 30), RED),
+    ("profile.jpg", segment(0xE2, b"ICC_PROFILE\0"), (40, 30), RED),
+    ("adobe.jpg", segment(0xEE, b"Adobe"), (40, 30), RED),
+    ("header.jpg", segment(0xE0, b"JFIF\0", other_exif(0x8298, 3)), (40, 30), GREEN),
+    ("deep-colours.png", deep_colours, (1, 1), RED),
+    ("xmp.tif", xmp_number, (40, 30), RED),
     ("unended.png", cut(plain("RGB", RED), 12), (40, 30), RED),
     ("unended.jpg", cut(plain("RGB", RED), 2), (40, 30), RED),
     ("half-ended.jpg", cut(plain("RGB", RED), 1), (40, 30), RED),

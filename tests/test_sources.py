@@ -285,7 +285,7 @@ def test_a_column_of_splits_is_followed(photos, captions, tmp_path, capsys):
     assert [sides.get(f"{n}.jpg") for n in range(5)] == ["val", "val", "test", None, "train"]
     said = capsys.readouterr()
     assert "--val and --test are not used" in said.err and len(sides) == 19
-    assert "left out 1 pictures of train that are in another split as well" in said.out
+    assert "left out of train what is in another split as well, byte for byte: 1" in said.out
 
 
 def test_a_column_of_splits_may_lack_val_but_not_train(photos, captions, tmp_path):
