@@ -70,8 +70,8 @@ def split_names(root):
     folder = Path(root) / "annotations"
     if not folder.is_dir():
         refuse_web_address(root)
-        what = "is a file" if Path(root).is_file() else "has no folder 'annotations'"
-        raise BadInput(f"{root} {what}, so it is no prepared dataset: "
+        what = "is a file and " if Path(root).is_file() else ""
+        raise BadInput(f"{root} {what}has no folder 'annotations', so it is no prepared dataset: "
                        "make one with 'python prepare.py scenes', or give another --data")
     return sorted(path.stem.removeprefix("captions_") for path in folder.glob("captions_*.json"))
 

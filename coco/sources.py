@@ -31,7 +31,7 @@ from system.files import (
 )
 
 SHARE = 0.1                 # of the pictures in val and in test, unless said
-SIDES = {one: side for side, words in WORDS.items() for one in words}
+SIDES = {one: side for side, words in WORDS.items() for one in words} | {"restval": "train"}
 LISTS = {"train": "Flickr_8k.trainImages.txt", "val": "Flickr_8k.devImages.txt",
          "test": "Flickr_8k.testImages.txt"}
 
@@ -74,13 +74,14 @@ def gather(path, rows, pictures=None):
     """
     sentences, sides, empty = defaultdict(list), {}, []
     composed = listing(pictures, rows)
+    names = {name: located(pictures, writable(name.strip()), composed)
+             for name in dict.fromkeys(row.name for row in rows)}
     for row in rows:
-        refuse_web_address(row.name.strip())
         said = [writable(one.strip()) for one in row.sentences if says_something(one)]
-        name = located(pictures, writable(row.name.strip()), composed)
+        name = names[row.name]
         if name == "." or not said:
             empty.append(row.where)
-        elif not inside(name):
+        elif name not in sentences and not inside(name):
             raise BadInput(f"{path} names in {row.where} the picture {name!r}, which is outside "
                            "its folder or has control characters: write names as they are within "
                            "it")
@@ -121,6 +122,7 @@ def listing(folder, rows):
 
 def located(folder, name, composed):
     """Return a picture's name as the disk has it: accents as they are there, \\ becomes a slash."""
+    refuse_web_address(name)
     slashed = PureWindowsPath(name).as_posix()
     if folder is None or not inside(name) or exists(Path(folder) / slashed):
         return slashed

@@ -71,7 +71,7 @@ def test_what_may_be_read_otherwise_than_meant_is_said_once(write_root, tmp_path
 
 def test_a_file_and_a_web_address_are_no_dataset(tmp_path):
     (tmp_path / "data.zip").touch()
-    with pytest.raises(BadInput, match="data.zip is a file, so it is no prepared dataset"):
+    with pytest.raises(BadInput, match="data.zip is a file and has no folder 'annotations'"):
         read_split(tmp_path / "data.zip", "train")
     with pytest.raises(BadInput, match="http://a.org/data is a web address"):
         read_split("http://a.org/data", "train")
@@ -273,6 +273,17 @@ def test_a_picture_that_is_missing_or_broken_is_named_in_one_sentence(tmp_path):
         with pytest.raises(BadInput, match=name) as refusal:
             open_picture(tmp_path / name)
         assert "\n" not in str(refusal.value)
+
+
+def test_a_picture_without_the_right_to_read_it_is_named_once(tmp_path, monkeypatch):
+    (tmp_path / "x.jpg").touch()
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(BadInput, match=r"x.jpg cannot be read \(Permission denied\): replace it"):
+        open_picture(tmp_path / "x.jpg")
 
 
 def test_a_picture_of_too_many_pixels_is_named(tmp_path, monkeypatch):
