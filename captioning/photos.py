@@ -44,7 +44,10 @@ def find_pictures(places):
     """Return the picture files at paths, in folders (to the bottom) and of patterns, each once."""
     files = []
     for place in places:
-        matches = [] if Path(place).exists() else sorted(glob.glob(str(place), recursive=True))
+        place = str(place)
+        matches = [] if Path(place).exists() else [
+            match for match in sorted(glob.glob(place, recursive=True))
+            if not any(left in match and left not in place for left in LEFT)]
         # what neither is there nor matches stays in the list: reading it will report it
         for match in map(Path, matches or [place]):
             files += pictures_in(match) if match.is_dir() else [match]

@@ -152,6 +152,7 @@ def convert(root, what, source, sentences, pictures, sides=None, val=None, test=
     if sides and (val, test) != (None, None):
         print("what is train, val and test is said already, by a column or lists: --val and --test "
               "are not used", file=sys.stderr)
+        val = test = None                   # nor do they make it another dataset
     val, test = (SHARE if share is None else share for share in (val, test))
     refuse_web_address(pictures)
     if not pictures.is_dir():

@@ -82,7 +82,7 @@ def read_tokens(path, text):
     """Return the rows of `Flickr8k.token.txt` or of Flickr30k's, image.jpg#0<TAB>caption."""
     rows = []
     for number, line in enumerate(text.split("\n"), 1):
-        found = TOKEN.fullmatch(line.strip())
+        found = TOKEN.fullmatch(line.strip(" "))       # a caption may be empty behind its tab
         if found:
             rows.append(Row(f"line {number}", found[1], [found[2]]))
         elif line.strip():

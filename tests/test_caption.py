@@ -111,6 +111,9 @@ def test_what_is_hidden_in_a_folder_is_left_out(photos):
     (photos / "folder.jpg").mkdir()
     shutil.copy(photos / "a.jpg", photos / "folder.jpg" / "z.jpg")
     assert names(find_pictures([photos]), photos) == sorted([*EVERY, "folder.jpg/z.jpg"])
+    assert names(find_pictures([photos / "**" / "a.jpg", photos / "more" / "*"]), photos) == [
+        "a.jpg", "more/f.jpg"]
+    assert names(find_pictures([photos / "__MACOSX" / "*"]), photos) == ["__MACOSX/photos/a.jpg"]
     assert names(find_pictures([photos / ".thumbnails"]), photos) == [".thumbnails/large/a.jpg"]
 
 

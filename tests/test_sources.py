@@ -285,6 +285,7 @@ def test_a_column_of_splits_is_followed(photos, captions, tmp_path, capsys):
     assert [sides.get(f"{n}.jpg") for n in range(5)] == ["val", "val", "test", None, "train"]
     said = capsys.readouterr()
     assert "--val and --test are not used" in said.err and len(sides) == 19
+    assert folder(tmp_path / "root", photos, captions) == tmp_path / "root"     # the same
     assert "left out of train what is in another split as well, byte for byte: 1" in said.out
 
 

@@ -23,7 +23,7 @@ HEADED = {
     "Flickr30k with pipes": ('image_name| comment_number| comment\n1.jpg| 0| A dog, a cat\n'
                              '1.jpg| 1| "Stop" , he says .\n2.jpg| 4   A dog runs\n',
                              {"1.jpg": ["A dog, a cat", '"Stop" , he says .']}),
-    "Flickr30k's tokens": ("1.jpg#0\tA dog, a cat\n", BOTH),
+    "Flickr30k's tokens": ("1.jpg#0\tA dog, a cat\n1.jpg#1\t\n", BOTH),
     "the caption first": ('caption,image\n"A dog, a cat",1.jpg\n', BOTH),
     "tabs, a mark and Windows' lines": ("\ufeffimage\tcaption\r\n1.jpg\tA dog, a cat\r\n", BOTH),
     "an empty first line": ("\n\nimage,caption\n1.jpg,A dog\n", DOG),
