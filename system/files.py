@@ -20,7 +20,7 @@ from pathlib import Path
 
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR,
         errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO}
-WEB = re.compile(r"(https?|ftp|s3|gs):[/\\]+(.*)", re.I | re.S)
+WEB = re.compile(r"(https?|ftp|s3|gs):/+(.*)", re.I | re.S)
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -30,7 +30,7 @@ class BadInput(ValueError):
 
 def refuse_web_address(path):
     """Raise `BadInput` if a path is a web address, even one from which a `Path` was made."""
-    if found := WEB.fullmatch(str(path)):
+    if found := WEB.fullmatch(str(path).replace("\\", "/")):
         raise BadInput(f"{found[1]}://{found[2]} is a web address, and only files on this machine "
                        "are read and written: download it first, then give its path")
 
