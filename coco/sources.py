@@ -19,6 +19,7 @@ from coco.karpathy import place
 from coco.readable import NAMED, readable
 from system.cache import cache_name, file_state
 from system.files import BadInput, content_hash, holds, whole_folder, writable, write_json
+from system.roots import sweep_root
 
 FILE_NAMES = ("file", "filename", "image", "imagename", "picture", "photo", "path")
 CAPTION_NAMES = ("caption", "captions", "sentence", "sentences", "description", "text", "comment")
@@ -26,29 +27,31 @@ LISTS = {"train": "Flickr_8k.trainImages.txt", "val": "Flickr_8k.devImages.txt",
          "test": "Flickr_8k.testImages.txt"}
 
 
-def flickr8k(root, captions, pictures, lists=None, val=0.1, test=0.1, seed=0):
+def flickr8k(root, captions, pictures, lists=None, val=0.1, test=0.1, seed=0, linked=False):
     """Make `root` from Flickr8k and return its path; done at once if root already holds it.
 
     captions: `captions.txt` (image,caption) or `Flickr8k.token.txt` (image.jpg#0<TAB>caption).
     pictures: the folder of photographs.  lists: the folder of `Flickr_8k.trainImages.txt`,
     `devImages` and `testImages`; None divides by `seed` into shares of pictures, val and test.
+    linked: hard links to the pictures in place of copies.
     Raises `BadInput` for what cannot be read and for a root that holds something else.
     """
     return convert(root, "Flickr8k", captions, read_flickr8k(captions), pictures,
-                   read_lists(lists) if lists else None, val, test, seed)
+                   read_lists(lists) if lists else None, val, test, seed, linked)
 
 
-def folder(root, pictures, captions, val=0.1, test=0.1, seed=0):
+def folder(root, pictures, captions, val=0.1, test=0.1, seed=0, linked=False):
     """Make `root` from a folder of pictures and a file that names and describes them.
 
     captions: CSV with a column `file` and a column `caption`, a row per sentence, or JSONL with
-    such keys.  val and test: shares of the pictures, drawn by `seed`.  Returns root's path.
+    such keys.  val and test: shares of the pictures, drawn by `seed`.  linked: hard links to the
+    pictures in place of copies.  Returns root's path.
     Raises `BadInput` for what cannot be read and for a root that holds something else.
     """
     text = read_text(captions)
     rows = read_jsonl if text.lstrip()[:1] == "{" else read_csv
     return convert(root, "pictures of one's own", captions, gather(captions, rows(captions, text)),
-                   pictures, None, val, test, seed)
+                   pictures, None, val, test, seed, linked)
 
 
 def read_flickr8k(path):
@@ -119,7 +122,7 @@ def read_jsonl(path, text):
                 raise TypeError("they must be text")
         except (ValueError, TypeError, AttributeError, StopIteration, RecursionError):
             raise BadInput(f"{path} has in line {number} no JSON object with texts 'file' and "
-                           "'caption': mend or delete that line") from None
+                           "'caption': mend that line") from None
         yield f"line {number}", name, said
 
 
@@ -158,11 +161,13 @@ def read_text(path):
                        "'CSV UTF-8'") from None
 
 
-def convert(root, what, source, sentences, pictures, sides=None, val=0.1, test=0.1, seed=0):
+def convert(root, what, source, sentences, pictures, sides=None, val=0.1, test=0.1, seed=0,
+            linked=False):
     """Build root from {file name: sentences} and {file name: split}, or None to draw the splits.
 
     what, source: the names of the dataset and of its captions file, for `info` and messages.
-    val, test: shares of the pictures, drawn by `seed`. Returns root's path.
+    val, test: shares of the pictures, drawn by `seed`. linked: hard links in place of copies.
+    Only one process at a time may make a root. Returns its path.
     """
     root, pictures = Path(root), Path(pictures)
     if not pictures.is_dir():
@@ -178,7 +183,10 @@ def convert(root, what, source, sentences, pictures, sides=None, val=0.1, test=0
         for number, (name, said) in enumerate(sentences.items(), 1))))
     splits = divide(split.pictures, val, test, seed) if sides is None else listed(
         split.pictures, pictures, sides)
+    sweep_root(root)
     with whole_folder(root) as beside:
+        place([(one.file.resolve(), beside / name / one.file.relative_to(pictures))
+               for name, mine in splits.items() for one in mine], root, linked)
         write(beside, info, splits, pictures)
     print(f"{root}: " + ", ".join(f"{len(mine)} {name}" for name, mine in splits.items()))
     return root
@@ -219,9 +227,7 @@ def listed(pictures, folder, sides):
 
 
 def write(root, info, splits, folder):
-    """Write COCO's layout into root, with links to the pictures, which are in `folder`."""
-    place(root, [(one.file.resolve(), root / name / one.file.relative_to(folder))
-                 for name, mine in splits.items() for one in mine])
+    """Write the annotations of COCO's layout into root; the pictures came from `folder`."""
     number = 0
     for name, mine in splits.items():
         annotations = []
