@@ -138,7 +138,8 @@ def test_what_a_user_has_in_the_folder_stays_and_an_archive_of_his_is_used(get, 
                                                                            tmp_path):
     root = tmp_path / "coco"
     theirs = {f"{root.name}/{name}": name.encode() for name in (
-        "train2017.zip.part-00", "train2017.zip.part", ".coco.partial-2017/a.jpg", "notes.part-1")}
+        "train2017.zip.part-00", "annotations_trainval2017.zip.part", "notes.part-1",
+        ".coco.partial-2017/a.jpg")}
     theirs |= {".coco.partial-1/b.jpg": b"b", "coco_train2017.zip.part-00": b"00",
                "coco/val2017.zip": server.files.pop("/zips/val2017.zip")}
     for name, content in theirs.items():
@@ -599,9 +600,9 @@ def test_a_picture_of_the_longest_name_is_copied(desk):
 def test_another_users_lock_is_in_no_ones_way(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(prepare.os, "getuid", lambda: 4711, raising=False)
-        held = prepare.locked(tmp_path)
-    with held, prepare.locked(tmp_path):
-        pass
+        theirs = prepare.locked(tmp_path)
+    with theirs, prepare.locked(tmp_path) as mine:
+        assert mine.lock_file != theirs.lock.lock_file
 
 
 @pytest.mark.parametrize("command", COMMANDS)
