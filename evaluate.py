@@ -5,6 +5,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from captioning.checkpoint import load_captioner
 from captioning.ensemble import combine
@@ -12,7 +13,9 @@ from captioning.evaluation import evaluate, left_out, table
 from coco.dataset import read_split
 from coco.readable import readable
 from decoders.search import Search
+from scoring.metrics import METRICS
 from system.files import BadInput, run_command, write_json
+from system.outputs import json_in, keys_in, output_file
 from system.processor import add_device
 from system.tensor_file import best_file, kind_of
 
@@ -44,6 +47,35 @@ def evaluate_captioners(options):
         *left_out(report), "SPICE was left out: its CoreNLP models are not part of this project"]
 
 
+def is_report(path):
+    """Return whether a file holds a report, and nothing that is not in one."""
+    about = {"split", "pictures", "references", "search", "tokenizer"}
+    return about <= keys_in(path) <= about | METRICS.keys() | {"distinct"}
+
+
+def is_results(path):
+    """Return whether a file holds the entries of a COCO result file."""
+    content = json_in(path)
+    return isinstance(content, list) and all(
+        isinstance(one, dict) and one.keys() == {"image_id", "caption"} for one in content)
+
+
+def check_outputs(options):
+    """Raise `BadInput` if a file that the options name would be lost by writing there."""
+    references, written = (Path(options.data) / "annotations").resolve(), []
+    for name, what, ours in (("json", "a report of this command", is_report),
+                             ("results", "a COCO result file", is_results)):
+        if getattr(options, name) is not None:
+            path = output_file(getattr(options, name), what, ours)
+            if references in path.resolve().parents:
+                raise BadInput(f"--{name} {path} would lie among the references: give another "
+                               "folder")
+            written.append(path.resolve())
+            setattr(options, name, path)
+    if len(written) > len(set(written)):
+        raise BadInput(f"--json and --results both name {written[0]}: give two files")
+
+
 # By the kind that a checkpoint's header says it is of.
 EVALUATORS = {"captioner": evaluate_captioners}
 
@@ -56,6 +88,7 @@ def main():
     kind = kind_of(best_file(options.checkpoints[0]), remedy)
     if kind not in EVALUATORS:
         raise BadInput(f"{options.checkpoints[0]} is a {kind}, which nothing evaluates: {remedy}")
+    check_outputs(options)
     report, results, remarks = EVALUATORS[kind](options)
     print(table(report))
     print(*remarks, sep="\n", file=sys.stderr)

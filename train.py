@@ -17,7 +17,8 @@ from captioning.task import Captioning
 from system.distributed import is_main, processes
 from system.files import BadInput, read_json, run_command
 from system.processor import add_device
-from training.folders import read_history
+from system.roots import output_folder
+from training.folders import read_history, refuse_strangers
 from training.loop import train
 from training.settings import add_options
 from training.status import status
@@ -32,7 +33,7 @@ DEFAULT = "seed"
 def status_of(folder):
     """Return lines of text that say where the run in `folder` stands."""
     found = read_json(Path(folder) / "settings.json", "give a run's folder")
-    name = found.pop("task", None)
+    name = found.pop("task", None) if isinstance(found, dict) else None
     if name not in TASKS:
         raise BadInput(f"{folder} holds a run of no task that this program knows: give another")
     task, settings, recipes = TASKS[name]
@@ -75,7 +76,9 @@ def arguments(words=None):
 
 def main():
     options = arguments()
-    folder, device, recipe = options.pop("run"), options.pop("device"), options.pop("recipe")
+    folder, device = output_folder(options.pop("run"), "--run"), options.pop("device")
+    recipe = options.pop("recipe")
+    refuse_strangers(folder)
     report = TensorBoard(folder) if options.pop("tensorboard") else None
     task_class, settings_class, recipes = TASKS[RECIPES[recipe]]
     task = task_class(settings_class(**{**recipes[recipe], **options}))

@@ -18,8 +18,10 @@ from captioning.settings import RECIPES, CaptioningSettings
 from coco.dataset import read_split
 from scoring.metrics import METRICS
 from system.files import BadInput, read_json, run_command, whole_file
+from system.outputs import output_file
 from training.settings import options_of
 
+PACKED = {"settings", "commands", "train", "val", "report", "note"}    # of what a card tells
 SEES = {False: "one vector a picture", True: "a coarse grid of cells"}      # by grid or not
 CARD = """\
 # {name}
@@ -66,8 +68,12 @@ def pack(run, file, report, note):
     """Write the best captioner of a run to `file` and its card beside it; return the card's path.
 
     report: a file that `evaluate.py --json` wrote.  note: what the training data is and may be
-    used for.
+    used for.  Raises `BadInput` if a file would be replaced that this function did not write.
     """
+    if Path(file).suffix != ".safetensors":
+        raise BadInput(f"{file} is no name of a checkpoint: give one that ends in .safetensors")
+    file = output_file(file, "a captioner packed before", is_packed)
+    path = output_file(file.with_suffix(".md"), "a card", is_card)
     captioner = load_captioner(run)
     settings = captioner.about["settings"]
     train = read_split(settings["data"], "train")
@@ -75,10 +81,22 @@ def pack(run, file, report, note):
              "train": {"pictures": len(train.pictures), "sentences": len(train.sentences)},
              "report": read_json(report, "make it with evaluate.py --json"), "note": note}
     save_captioner(file, captioner, **about)
-    path = Path(file).with_suffix(".md")
     with whole_file(path) as beside:
         beside.write_text(card(file), encoding="utf-8")
     return path
+
+
+def is_packed(file):
+    """Return whether `pack` wrote a file."""
+    try:
+        return load_captioner(file).about.keys() >= PACKED
+    except BadInput:
+        return False
+
+
+def is_card(file):
+    """Return whether a file is a card."""
+    return b"\n## What it cannot do" in file.read_bytes()
 
 
 def elsewhere(settings):
@@ -99,7 +117,7 @@ def card(file):
     """Return the card of a packed captioner as Markdown."""
     captioner = load_captioner(file)
     about, transform = captioner.about, captioner.transform
-    if not {"settings", "commands", "train", "val", "report", "note"} <= about.keys():
+    if not about.keys() >= PACKED:
         raise BadInput(f"{file} was not packed and has no card: pack a run with captioning.card")
     settings, report = about["settings"], about["report"]
     stage, decoder = settings["tune_from"], captioner.architecture["decoder"]

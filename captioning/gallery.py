@@ -19,7 +19,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from captioning.evaluation import score, tokens
 from coco.dataset import read_captions
 from coco.pictures import open_picture
-from system.files import whole_file, writing
+from system.files import BadInput, whole_file, writing
+from system.outputs import begins, output_file
 
 SIDE = 320                  # pixels of a picture's longer side
 QUALITY = 70                # of its JPEG: about 12 KB
@@ -27,6 +28,8 @@ QUALITY = 70                # of its JPEG: about 12 KB
 PAGE = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
                    undefined=StrictUndefined, trim_blocks=True,
                    lstrip_blocks=True).get_template("gallery.html")
+# what every page begins with, and no other file
+HEAD = Path(PAGE.filename).read_text(encoding="utf-8").partition("<style>")[0].encode()
 
 
 class Gallery:
@@ -37,7 +40,11 @@ class Gallery:
     """
 
     def __init__(self, path, references=None, sampled=False):
-        self.path, self.sampled = Path(path), sampled
+        if Path(path).suffix.lower() not in (".html", ".htm"):
+            raise BadInput(f"{path} is no name of a web page: give the gallery a name that ends in "
+                           ".html, before or after the pictures")
+        self.path = output_file(path, "a gallery", lambda path: begins(path, HEAD))
+        self.sampled = sampled
         self.places, self.candidates, self.truth = [], [], []
         captions = read_captions(references) if references else []
         self.references = {Path(name).name: sentences for _, name, sentences in captions}

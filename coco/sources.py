@@ -29,6 +29,7 @@ from system.files import (
     writable,
     write_json,
 )
+from system.roots import sweep_root
 
 SHARE = 0.1                 # of the pictures in val and in test, unless said
 SIDES = {one: side for side, words in WORDS.items() for one in words} | {"restval": "train"}
@@ -36,13 +37,13 @@ LISTS = {"train": "Flickr_8k.trainImages.txt", "val": "Flickr_8k.devImages.txt",
          "test": "Flickr_8k.testImages.txt"}
 
 
-def flickr8k(root, captions, pictures, lists=None, val=None, test=None, seed=0):
+def flickr8k(root, captions, pictures, lists=None, val=None, test=None, seed=0, linked=False):
     """Make `root` from Flickr8k or Flickr30k; return its path; at once if root already holds it.
 
     captions: `captions.txt` (image,caption), `Flickr8k.token.txt` (image.jpg#0<TAB>caption), or
     Flickr30k's (image_name| comment_number| comment).  pictures: the folder of photographs.
     lists: the folder of `Flickr_8k.trainImages.txt`, `devImages` and `testImages`; None divides by
-    `seed` into shares of pictures, val and test (None: SHARE).
+    `seed` into shares of pictures, val and test (None: SHARE).  linked: hard links, not copies.
     Raises `BadInput` for what cannot be read and for a root that holds something else.
     """
     sentences, sides = gather(captions, read_rows(captions, bare=True), pictures)
@@ -50,20 +51,20 @@ def flickr8k(root, captions, pictures, lists=None, val=None, test=None, seed=0):
         print(f"{lists} says what is train, val and test, and the splits in {captions} are not "
               "used", file=sys.stderr)
     return convert(root, "Flickr8k", captions, sentences, pictures,
-                   read_lists(lists) if lists else sides, val, test, seed)
+                   read_lists(lists) if lists else sides, val, test, seed, linked)
 
 
-def folder(root, pictures, captions, val=None, test=None, seed=0):
+def folder(root, pictures, captions, val=None, test=None, seed=0, linked=False):
     """Make `root` from a folder of pictures and a file that names and describes them.
 
     captions: CSV with a column `file` and a column `caption`, a row per sentence, or JSON with
     such keys; a column `split` says what is train, val and test.  val and test: else shares of the
-    pictures (None: SHARE), drawn by `seed`.  Returns root's path.
+    pictures (None: SHARE), drawn by `seed`.  linked: hard links, not copies.  Returns root's path.
     Raises `BadInput` for what cannot be read and for a root that holds something else.
     """
     sentences, sides = gather(captions, read_rows(captions), pictures)
     return convert(root, "pictures of one's own", captions, sentences, pictures, sides, val, test,
-                   seed)
+                   seed, linked)
 
 
 def gather(path, rows, pictures=None):
@@ -142,11 +143,13 @@ def read_lists(folder):
     return sides
 
 
-def convert(root, what, source, sentences, pictures, sides=None, val=None, test=None, seed=0):
+def convert(root, what, source, sentences, pictures, sides=None, val=None, test=None, seed=0,
+            linked=False):
     """Build root from {file name: sentences} and {file name: split}, or None to draw the splits.
 
     what, source: the names of the dataset and of its captions file, for `info` and messages.
-    val, test: shares of the pictures, drawn by `seed`. Returns root's path.
+    val, test: shares of the pictures, drawn by `seed`. linked: hard links in place of copies.
+    Only one process at a time may make a root. Returns its path.
     """
     root, pictures = Path(root), Path(pictures)
     if sides and (val, test) != (None, None):
@@ -168,7 +171,10 @@ def convert(root, what, source, sentences, pictures, sides=None, val=None, test=
         for number, (name, said) in enumerate(sentences.items(), 1))))
     splits = divide(split.pictures, val, test, seed) if sides is None else listed(
         split.pictures, pictures, sides)
+    sweep_root(root)
     with whole_folder(root) as beside:
+        place([(one.file.resolve(), beside / name / one.file.relative_to(pictures))
+               for name, mine in splits.items() for one in mine], root, linked)
         write(beside, info, splits, pictures)
     print(f"{root}: " + ", ".join(f"{len(mine)} {name}" for name, mine in splits.items()))
     return root
@@ -221,9 +227,7 @@ def listed(pictures, folder, sides):
 
 
 def write(root, info, splits, folder):
-    """Write COCO's layout into root, with links to the pictures, which are in `folder`."""
-    place(root, [(one.file.resolve(), root / name / one.file.relative_to(folder))
-                 for name, mine in splits.items() for one in mine])
+    """Write the annotations of COCO's layout into root; the pictures came from `folder`."""
     number = 0
     for name, mine in splits.items():
         annotations = []

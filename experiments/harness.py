@@ -11,6 +11,7 @@ from pathlib import Path
 
 from captioning.task import Captioning
 from system.files import BadInput, read_json, write_json
+from system.outputs import keys_in
 from system.processor import add_device
 from training.loop import train
 
@@ -37,7 +38,9 @@ class Experiment:
         file = self.file(name)
         if not file.exists():
             return False
-        found = read_json(file, "delete it")
+        if not keys_in(file) & {"data", "settings"}:
+            raise BadInput(f"{file} is no result of an experiment: give another --name")
+        found = read_json(file, "give another --name")
         # a result of one training alone names its dataset in the settings only
         data = found["data"] if "data" in found else found["settings"]["data"]
         if Path(data).name != Path(self.data).name:
@@ -51,7 +54,7 @@ class Experiment:
         """
         history = train(Captioning(settings), self.run(name), self.device)
         status = read_json(self.run(name) / "status.json",
-                           "delete the run's folder and train again")
+                           "give another --name, to train again")
         curve = [[round(status["at_epoch"][str(row["epoch"])] / 60, 3), round(row["CIDEr"], 4)]
                  for row in history]
         # a result is published: it names the dataset, not the folder of the machine it lay in
@@ -77,6 +80,8 @@ def add_options(parser, names, name):
 
 def folders(options):
     """Return the folders of trainings and of results that the options name."""
+    if Path(options.name).name != options.name or options.name in ("", ".."):
+        raise BadInput(f"--name {options.name} is no plain name: give one without slashes")
     return Path("runs") / options.name, Path("results") / options.name
 
 

@@ -30,6 +30,7 @@ from experiments.harness import Experiment, add_options, folders
 from experiments.ladder_table import each_of, filled, table
 from scoring.prose import prose
 from system.files import BadInput, run_command, whole_file, write_json
+from system.outputs import json_in, output_file
 
 GREEDY, BEAM = Search(method="greedy"), Search(beam=3)
 BEST = "adaptive"           # the decoder of the upper rungs: the best by CIDEr on val
@@ -111,7 +112,7 @@ class Ladder(Experiment):
         name = f"{rung}-{seed}"
         if not (self.file(name).exists() and (self.run(name) / "best.safetensors").exists()):
             raise BadInput(f"the finished training {self.run(name)} is needed: run the rung {rung} "
-                           f"first, and if {self.file(name)} is there already, delete it before")
+                           f"first, and if {self.file(name)} is there already, move it away before")
         return name
 
     def runs_of(self, rung, seed):
@@ -133,6 +134,8 @@ class Ladder(Experiment):
 def climb(ladder, rung, seed):
     """Do what is missing of a rung, write its two files and return its result."""
     name = f"{rung.name}-{seed}"
+    output_file(each_of(ladder.results, rung.name, seed), "the CIDEr of each picture",
+                lambda path: isinstance(json_in(path), list))
     val = readable(read_split(ladder.data, "val"))
     about = {"rung": rung.name, "seed": seed, "data": Path(ladder.data).name}
     if rung.baseline:

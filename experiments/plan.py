@@ -23,6 +23,7 @@ from experiments.bench.tools import picture_flops, training_flops
 from experiments.harness import markdown
 from model import DecoderRNN
 from system.files import BadInput, read_json, run_command, whole_file
+from system.outputs import begins, output_file
 
 TRAIN, VAL, SPOKEN = 118_287, 5_000, 5      # pictures of COCO 2017, captions of each
 WORDS = 10_000              # of COCO's captions that occur five times or more, about
@@ -192,6 +193,8 @@ def main():
     parser.add_argument("report", help="what experiments.bench --json wrote")
     parser.add_argument("page", help="the Markdown file to write")
     options = parser.parse_args()
+    options.page = output_file(options.page, "a page of this command",
+                               lambda path: begins(path, PAGE.partition("\n")[0].encode()))
     text = page(read_measured(options.report), options.report, options.page)
     with whole_file(options.page) as beside:
         beside.write_text(text, encoding="utf-8")

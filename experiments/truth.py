@@ -31,7 +31,7 @@ BEAM = Search(beam=3)
 GRID = {"captions_per_picture": 5, "epochs": 8}     # side by side, to read a grid once
 TRANSFORMER = {"num_layers": 2, "dropout": 0.1, "learning_rate": 1e-3}
 FEW = 30                    # claims, below which their number is shown beside the percentage
-REMEDY = "delete it and run experiments.truth again"
+REMEDY = "move it away and run experiments.truth again"
 
 
 def decoder_settings(name, data, seed):

@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 
-CACHE = Path(os.environ.get("CAPTION_CACHE", "cache"))
+CACHE = Path(os.path.expanduser(os.environ.get("CAPTION_CACHE") or "cache"))
 
 
 def cache_name(values):

@@ -1,6 +1,6 @@
 """Files and folders that are whole or absent, and errors a person can act on.
 
-    whole_file(path), whole_folder(path)    path.part-PID, .path.partial-PID --rename--> path
+    whole_file(path), whole_folder(path)    .path.image-captioning-PID.partial --rename--> path
     run_command(main)                       BadInput --> one line on stderr and exit status 2
 
 Everything the project writes goes to a neighbour first and is renamed when complete, so that a
@@ -18,6 +18,11 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+from system.cache import CACHE, cache_name
+
+PARTIAL = ".{}.image-captioning-{}.partial"     # of what, by which process; no user's file has it
+PARTIALS = re.compile(r"\.(.+)\.image-captioning-\d+\.partial")
+LONGEST = 200               # bytes of a name that stand in it: a disk allows 255
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR,
         errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO}
 WEB = re.compile(r"(https?|ftp|s3|gs):/+(.*)", re.I | re.S)
@@ -47,8 +52,20 @@ def writing(path):
     try:
         yield
     except OSError as error:
+        folder = ("set the environment variable CAPTION_CACHE to" if CACHE in Path(path).parents
+                  else "choose")
         raise BadInput(f"{path} cannot be written ({error.strerror or error}): make room, or "
-                       "choose a folder you may write to, and start again") from None
+                       f"{folder} a folder you may write to, and start again") from None
+
+
+def partial(path):
+    """Return the temporary path beside `path` of this process, for a file or a folder."""
+    return path.with_name(PARTIAL.format(short(path.name), os.getpid()))
+
+
+def short(name):
+    """Return a file's name or, where it is too long for more, a hash of it."""
+    return name if len(name.encode(errors="replace")) <= LONGEST else cache_name(name)
 
 
 @contextmanager
@@ -58,7 +75,7 @@ def whole_file(path):
     Raises `BadInput` if the disk is full or may not be written; what was at `path` stays.
     """
     path = Path(path)
-    beside = path.with_name(f"{path.name}.part-{os.getpid()}")
+    beside = partial(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -75,8 +92,9 @@ def whole_folder(path):
     At `path` there may be an empty folder, whose place it takes. Raises `BadInput` if the disk is
     full or may not be written.
     """
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    refuse_web_address(path)
+    path = Path(path).resolve()         # a link to a folder stays, and leads to the new one
+    beside = partial(path)
     with writing(path):
         shutil.rmtree(beside, ignore_errors=True)       # of a killed process of the same number
         beside.mkdir(parents=True)
@@ -98,16 +116,23 @@ def holds(root, files, info, partly=False):
     """
     root = Path(root)
     if not root.exists() or root.is_dir() and not any(root.iterdir()):
+        if root.resolve() == Path.cwd() and not partly:     # it would be renamed into this place
+            raise BadInput(f"{root} is the folder you are in, which cannot be replaced: give the "
+                           "name of a folder to be made in it")
         return False
     found = sorted(root.glob(files))
     for path in found:
         content = read_json(path, "give another folder")
         if not isinstance(content, dict) or content.get("info") != info:
-            raise BadInput(f"{root} holds something else, {path.name}: remove it, or give another "
-                           "folder")
+            raise BadInput(f"{root} holds something else, {path.name}: give another folder")
     if not found and not partly:
-        raise BadInput(f"{root} holds something else: remove it, or give another folder")
+        raise BadInput(f"{root} holds something else: give another folder")
     return bool(found)
+
+
+def nearest(path):
+    """Return `path` or, if it does not exist, the nearest folder above it that does."""
+    return next(one for one in (path, *path.absolute().parents) if one.exists())
 
 
 def write_json(path, value, indent=None):
@@ -145,7 +170,7 @@ def content_hash(path):
 def make_room(folder, needed, what):
     """Print how many bytes `what` needs; raise `BadInput` if `folder`'s disk has less free."""
     whole = Path(folder).absolute()
-    there = next(path for path in (whole, *whole.parents) if path.exists())
+    there = nearest(whole)
     free = shutil.disk_usage(there).free
     print(f"{what}: needs {amount(needed)} in {folder}, {amount(free)} are free")
     if needed > free:

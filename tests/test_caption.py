@@ -294,6 +294,8 @@ def test_sampled_captions_are_written_side_by_side_and_shown_as_equals(checkpoin
     (("--checkpoint", "https://a.org/c.safetensors"), "https://a.org/c.safetensors is a web"),
     (("--gallery", "http://a.org/page.html"), "http://a.org/page.html is a web address"),
     (("--gallery", "a.jpg/page.html"), "cannot be written"),
+    (("--gallery", "a.jpg"), "a.jpg is no name of a web page"),
+    (("--gallery", "."), ". is no name of a web page"),
     (("--gallery", "page.html", "--references", "absent.json"), "absent.json is not there")])
 def test_the_command_answers_bad_input_with_one_sentence(checkpoint, photos, options, answer,
                                                          monkeypatch, capsys):

@@ -188,6 +188,21 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_described(
         Gallery(tmp_path / "file" / "page.html")
 
 
+@pytest.mark.parametrize("name, content", [
+    ("photo.jpg", b"\xff\xd8"), ("photo.HTML", b"\xff\xd8"), ("empty.htm", b""),
+    ("mine.html", b"<!doctype html>\n<html>")])
+def test_no_page_is_written_over_what_is_no_gallery(split, tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadInput, match="no name of a web page|is there and is not a gallery"):
+        Gallery(tmp_path / name)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: content}
+
+
+def test_a_gallery_is_replaced_by_the_next(split, tmp_path):
+    before = some_captions(split, tmp_path)
+    assert some_captions(split, tmp_path, sampled=True)[0] != before[0]
+
+
 class FullDisk(io.BytesIO):
     def write(self, content):
         raise OSError(errno.ENOSPC, "No space left on device")

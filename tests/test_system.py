@@ -12,6 +12,7 @@ import pytest
 from coco.dataset import in_drawn_order
 from system.cache import cache_name, file_state
 from system.files import (
+    PARTIAL,
     BadInput,
     holds,
     read_json,
@@ -90,7 +91,7 @@ def test_a_root_that_is_free_or_made_is_known_and_any_other_refused(tmp_path):
     assert not holds(root, files, INFO)
     (root / "picture.jpg").touch()
     assert not holds(root, files, INFO, partly=True)
-    with pytest.raises(BadInput, match="root holds something else: remove it"):
+    with pytest.raises(BadInput, match="root holds something else: give another folder"):
         holds(root, files, INFO)
     write_json(root / "notes_1.json", {"info": INFO})
     assert holds(root, files, INFO) and holds(root, files, INFO, partly=True)
@@ -130,13 +131,16 @@ def test_a_lock_is_held_by_one_process_and_goes_with_it(tmp_path):
 
 
 def test_a_sweep_takes_what_a_kill_left_and_nothing_else(tmp_path):
-    kept = ["a", "a.part", "a.part-b", "a.part.json", "b.part-1", "part-1", ".b.partial-1"]
-    for name in ("a.part-1", "a.part-4711", *kept):
+    kept = ["a", "a.part", "a.part-1", "a.zip.part-00", ".a.partial-1", PARTIAL.format("b", 1),
+            PARTIAL.format("a", "x"), PARTIAL.format("a", 1)[1:], PARTIAL.format("a", 1) + "~"]
+    for name in (PARTIAL.format("a", 1), PARTIAL.format("a", 4711), *kept):
         (tmp_path / name).touch()
-    (tmp_path / ".a.partial-7" / "deep").mkdir(parents=True)
-    (tmp_path / "a.partial-7").mkdir()
-    sweep(tmp_path, "a")
-    assert sorted(os.listdir(tmp_path)) == sorted([*kept, "a.partial-7"])
+    (tmp_path / PARTIAL.format("a", 7) / "deep").mkdir(parents=True)
+    sweep(tmp_path, lambda name: name == "a")
+    assert sorted(os.listdir(tmp_path)) == sorted(kept)
+    sweep(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted(set(kept) - {PARTIAL.format("b", 1)})
+    sweep(tmp_path / "absent")
 
 
 def test_what_a_killed_writer_left_is_what_is_swept(tmp_path):

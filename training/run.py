@@ -61,8 +61,8 @@ class Run:
             self.task.compare(self.folder)
             self.position = load_state(state, self.task, self.optimizer, self.average.values)
         if is_main():
+            write_settings(self.folder, self.task)      # first: it says whose folder this is
             self.task.record(self.folder)
-            write_settings(self.folder, self.task)
         self.model = data_parallel(self.task.objective)
         self.losses, self.seconds = Losses(self.position, self.device), None
         self.saved = self.began = time.monotonic()

@@ -21,7 +21,7 @@ def save_state(path, task, optimizer, position, average=()):
 def load_state(path, task, optimizer, average=()):
     """Put a saved state back where it came from and return its position."""
     tensors, header = tensor_file.read(path, KIND, FORMAT,
-                                       "delete the run's folder and train again")
+                                       "give another --run, to train again")
     weights, moments = {}, {}
     for name, tensor in tensors.items():
         kind, rest = name.split(".", 1)
