@@ -30,6 +30,7 @@ from training.task import Task
 from vocabulary import Vocabulary, read_words
 
 VAL_BATCH = 256             # captions of val in one forward pass
+LEAST_STEPS = 50            # of an epoch: after fewer there is little to validate
 
 
 class Captioning(Task):
@@ -68,18 +69,28 @@ class Captioning(Task):
         self.objective = self.build_objective()
         # of batch-norm, to see that a frozen encoder stays as it is
         self.statistics = [one.clone() for one in backbone.buffers()]
-        self.steps_per_epoch = len(self.order(0))
+        steps = len(self.order(0))
+        self.passes = max(1, -(-LEAST_STEPS // steps))      # over the training data, in an epoch
+        self.steps_per_epoch = self.passes * steps
 
     def prepare_captions(self):
         """Leave out pictures that cannot be read and turn captions into integers."""
         with main_first():                              # the others find the texts tokenised
             self.train_split = readable(self.train_split)
             self.val_split = readable(self.val_split)
-            self.vocab = Vocabulary.build(tokenized(self.train_split),
-                                          self.settings.vocab_threshold)
+            self.vocab = self.vocabulary()
             self.train = CaptionData(self.train_split, self.vocab)
             self.val = CaptionData(self.val_split, self.vocab)
         self.references = tokenized_references(self.val_split)
+
+    def vocabulary(self):
+        """Return the words of train's captions, after those of the captioner to start with."""
+        found = Vocabulary.build(tokenized(self.train_split), self.settings.vocab_threshold)
+        if not self.settings.start:
+            return found
+        self.start = load_captioner(self.settings.start)
+        first = self.start.vocab.words[3:]
+        return Vocabulary(words=[*first, *(word for word in found.words if word not in self.start.vocab)])
 
     def prepare_captioner(self):
         """Build the captioner from the seed, or take the weights of the run it starts with."""
@@ -89,7 +100,7 @@ class Captioning(Task):
             architecture(settings), self.vocab, transform_of(settings.encoder, settings.fit),
             settings.weights, settings.tune_from).to(self.device)
         if settings.start:                              # before its features are asked for
-            take_over(self.captioner, settings.start)
+            take_over(self.captioner, self.start)
 
     def build_objective(self):
         """Return cross-entropy or self-critical training over encoder and decoder."""
@@ -109,17 +120,20 @@ class Captioning(Task):
         groups = [{"params": heads, "peak": self.settings.learning_rate}]
         return groups + ([{"params": tuned, "peak": self.settings.encoder_rate}] if tuned else [])
 
-    def order(self, epoch):
-        """Return which captions each batch of an epoch has in this process."""
+    def order(self, number):
+        """Return which captions each batch of pass `number` has in this process."""
         settings = self.settings
-        return self.train.order(settings.batch_size, settings.seed, epoch,
+        return self.train.order(settings.batch_size, settings.seed, number,
                                 settings.one_per_picture, settings.captions_per_picture,
                                 (rank(), world_size()))
 
     def batches(self, epoch, start):
         """Yield this process's part of the batches of an epoch, from batch `start` on."""
-        return self.train.read(self.order(epoch)[start:], self.settings.seed, epoch,
-                               self.settings.workers)
+        for number in range(epoch * self.passes, (epoch + 1) * self.passes):
+            order = self.order(number)
+            yield from self.train.read(order[start:], self.settings.seed, number,
+                                       self.settings.workers)
+            start = max(0, start - len(order))
 
     def measure(self):
         """Return loss per word under teacher forcing, and scores of free-running captions."""
@@ -173,13 +187,17 @@ class Captioning(Task):
         return complaints_about(history, self)
 
 
-def take_over(captioner, start):
-    """Give a captioner the weights of another run's best one, of the same build and words."""
-    other = load_captioner(start)
-    if (other.architecture, other.vocab.words) != (captioner.architecture, captioner.vocab.words):
-        raise BadInput(f"{start} is another kind of captioner, or of other words: give the same "
-                       "encoder, decoder, sizes and data as it was trained with")
-    captioner.load_tensors(other.tensors())
+def take_over(captioner, other):
+    """Give a captioner the weights of another of the same build, whose words are its first ones."""
+    if other.architecture != captioner.architecture:
+        raise BadInput("--start is another kind of captioner: give the same encoder, decoder and "
+                       "sizes as it was trained with")
+    given = other.tensors()
+    for name, tensor in captioner.tensors().items():
+        if tensor.shape == given[name].shape:
+            tensor.copy_(given[name])
+        else:                           # a row a word: those of new words stay as they began
+            tensor[:len(given[name])].copy_(given[name])
 
 
 def architecture(settings):
