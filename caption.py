@@ -103,7 +103,8 @@ def lines_of(found, as_json):
 def report(described, total, as_json, gallery):
     """Print every `Described` as it comes and add it to the gallery; return how many failed."""
     failed = 0
-    write = tqdm.write if sys.stdout.isatty() else print    # past the bar, if on one screen
+    screen = hasattr(sys.stdout, "isatty") and sys.stdout.isatty()
+    write = tqdm.write if screen else print         # past the bar, if on one screen
     quiet = total == 1 or not is_main()
     with tqdm(total=total, unit="picture", leave=False, disable=quiet) as bar:
         for found in described:
@@ -145,4 +146,4 @@ def main():
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, shared=True)

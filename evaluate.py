@@ -8,7 +8,7 @@ import sys
 
 from captioning.checkpoint import load_captioner
 from captioning.ensemble import combine
-from captioning.evaluation import evaluate, left_out, table
+from captioning.evaluation import add_slow_scores, evaluate, left_out, table
 from coco.dataset import read_split
 from coco.readable import readable
 from decoders.search import Search
@@ -35,13 +35,18 @@ def arguments():
 
 
 def evaluate_captioners(options):
-    """Caption a split with captioners and return the report, the captions and what to say."""
+    """Caption a split: (report, captions, function of what takes long: (report, what to say))."""
     captioner = combine([load_captioner(path, options.device) for path in options.checkpoints])
     split = readable(read_split(options.data, options.split).first(options.limit))
     settings = Search(beam=options.beam, length_penalty=options.length_penalty)
-    report, results, _ = evaluate(captioner, split, settings, slow=True)
-    return report, results, [
-        *left_out(report), "SPICE was left out: its CoreNLP models are not part of this project"]
+    report, results, _ = evaluate(captioner, split, settings)
+
+    def finish():
+        whole = add_slow_scores(report, results, split)
+        return whole, [*left_out(whole),
+                       "SPICE was left out: its CoreNLP models are not part of this project"]
+
+    return report, results, finish
 
 
 # By the kind that a checkpoint's header says it is of.
@@ -56,9 +61,19 @@ def main():
     kind = kind_of(best_file(options.checkpoints[0]), remedy)
     if kind not in EVALUATORS:
         raise BadInput(f"{options.checkpoints[0]} is a {kind}, which nothing evaluates: {remedy}")
-    report, results, remarks = EVALUATORS[kind](options)
-    print(table(report))
+    report, results, finish = EVALUATORS[kind](options)
+    print(table(report), flush=True)
+    write(options, report, results)
+    # METEOR's program takes long, and may be stopped: all else is kept before it starts
+    whole, remarks = finish()
+    if added := {name: value for name, value in whole.items() if name not in report}:
+        print(table(added))
+        write(options, whole, results)
     print(*remarks, sep="\n", file=sys.stderr)
+
+
+def write(options, report, results):
+    """Write the files that the options ask for."""
     if options.json:
         write_json(options.json, report, indent=1)
     if options.results:

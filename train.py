@@ -103,4 +103,4 @@ def summary(task, folder, history, finished_before):
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, shared=True)

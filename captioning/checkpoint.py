@@ -25,6 +25,7 @@ from system.processor import refuse_device
 from vocabulary import END_WORD, START_WORD, UNK_WORD, Vocabulary
 
 FORMAT = 3                  # raised when an older program could not read the file
+PATIENCE = 10               # seconds in which git must say the commit
 LARGEST = 1 << 16           # of the whole numbers that a decoder is built with
 NUMBER = (int, float)
 DECODER = {"name": (str,), "embed_size": (int,), "hidden_size": (int,), "num_layers": (int,),
@@ -172,9 +173,10 @@ def infinite(tensors):
 def versions():
     """Return the versions of the libraries and the commit of this program."""
     found = {"torch": torch.__version__, "torchvision": version("torchvision")}
-    try:
+    try:        # git may be absent, or look for ever in a folder on a network
         git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True,
-                             text=True, cwd=Path(__file__).parent)
-    except OSError:
+                             stdin=subprocess.DEVNULL, encoding="utf-8", errors="replace",
+                             timeout=PATIENCE, cwd=Path(__file__).parent)
+    except (OSError, subprocess.TimeoutExpired):
         return found
     return {**found, "commit": git.stdout.strip()} if git.returncode == 0 else found
