@@ -27,6 +27,8 @@ def arguments():
     parser.add_argument("--beam", type=int, default=3, help="beams; 1 is greedy (3)")
     parser.add_argument("--length-penalty", type=float, default=Search.length_penalty,
                         help="rank by log-probability / length ** this (%(default)s)")
+    parser.add_argument("--max-length", type=int, help="ids of a caption at most, <start> and "
+                        "<end> counted (as it was trained)")
     parser.add_argument("--limit", type=int, help="only the first so many pictures")
     parser.add_argument("--json", help="write the report to this file")
     parser.add_argument("--results", help="write the captions as a COCO result file")
@@ -38,7 +40,8 @@ def evaluate_captioners(options):
     """Caption a split: (report, captions, function of what takes long: (report, what to say))."""
     captioner = combine([load_captioner(path, options.device) for path in options.checkpoints])
     split = readable(read_split(options.data, options.split).first(options.limit))
-    settings = Search(beam=options.beam, length_penalty=options.length_penalty)
+    settings = captioner.search(beam=options.beam, length_penalty=options.length_penalty, **(
+        {"max_length": options.max_length} if options.max_length else {}))
     report, results, _ = evaluate(captioner, split, settings)
 
     def finish():
@@ -57,6 +60,8 @@ def main():
     options = arguments()
     if options.beam < 1 or (options.limit is not None and options.limit < 1):
         raise BadInput("--beam and --limit take whole numbers of 1 or more")
+    if options.max_length is not None and options.max_length < 3:
+        raise BadInput("--max-length takes a whole number of 3 or more")
     remedy = f"give a {' or a '.join(EVALUATORS)}, or a run's folder made by train.py"
     kind = kind_of(best_file(options.checkpoints[0]), remedy)
     if kind not in EVALUATORS:

@@ -28,8 +28,8 @@ def complaints_about(history, task):
     if (len(history) > 1 and row["train_loss"] > GUESSING * guessing
             and row["train_loss"] > STILL * history[-2]["train_loss"] > 0):
         found.append(f"the loss stands still at {row['train_loss']:.3f}, where guessing among all "
-                     f"words has {guessing:.3f}: {longer}raise the learning rate, and check that the "
-                     "optimizer holds these weights")
+                     f"words has {guessing:.3f}: {longer}raise the learning rate, and check that "
+                     "the optimizer holds these weights")
     if row["val_loss"] < KNOWN and row.get("CIDEr", 1) < WORTHLESS:
         found.append(f"a loss of {row['val_loss']:.3f} on val, but a CIDEr of {row['CIDEr']:.3f}: "
                      "the decoder is shown the very words that it should guess; check that output "

@@ -7,7 +7,6 @@ whole corpus, equal to coco-caption's and on its scale (0 to 1, CIDEr 0 to 10). 
 teacher forcing are called loss, perplexity or token accuracy, never BLEU.
 """
 
-from decoders.search import Search
 from scoring import ptb
 from scoring.metrics import FAILED, METRICS, compute
 from system.files import BadInput
@@ -48,7 +47,7 @@ def score(candidates, references, slow=False, fast=True):
 
 def evaluate(captioner, split, search=None, slow=False):
     """Caption and score a split: (report, COCO results, each picture's CIDEr); slow: METEOR too."""
-    search = search or Search()
+    search = search or captioner.search()
     sentences = [best for best, *_ in captioner.sentences(captioner.features(split)[0], search)]
     return report_of(sentences, split, captioner.search_line(search), slow)
 

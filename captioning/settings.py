@@ -71,10 +71,10 @@ RECIPES = {
     "attention": ATTENTION,
     # for pictures of one's own, which may be few: goes on from the captioner in the box
     "own": {**ATTENTION, "start": "checkpoints/critical-flickr8k.safetensors", "views": 1,
-            "learning_rate": 3e-4, "vocab_threshold": 1, "epochs": 6},
+            "learning_rate": 3e-4, "vocab_threshold": 1, "epochs": 3},
     # its encoder learns too: goes on from a run of "attention"
-    "tuned": {**ATTENTION, "start": "", "tune_from": 5, "captions_per_picture": 5, "learning_rate": 3e-4,
-              "encoder_rate": 3e-5, "epochs": 4},
+    "tuned": {**ATTENTION, "start": "", "tune_from": 5, "captions_per_picture": 5,
+              "learning_rate": 3e-4, "encoder_rate": 3e-5, "epochs": 4},
     # taught by the CIDEr of its own sentences: goes on from a run of "tuned"
     "critical": {**ATTENTION, "start": "", "tune_from": 5, "samples": 5, "one_per_picture": True,
                  "batch_size": 32, "learning_rate": 1e-4, "warmup": 20, "average": 0.98,

@@ -16,15 +16,13 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+from scoring.scores import Unavailable
+
 PATIENCE = 60               # seconds that the program may take for an answer, its start included
 COUNTS = 23                 # numbers in the answer about one sentence
 LONGEST = 1 << 16           # bytes of a line that is read
 # the score depends on no machine's language: no decimal comma, and letters are UTF-8
 LANGUAGE = ["-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8"]
-
-
-class Unavailable(Exception):
-    """A metric's program gives no score; the message is the reason."""
 
 
 class Ended(Unavailable):

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.meteor import Unavailable, lacks_java, meteor
-from scoring.scores import CiderD, bleu, rouge_l
+from scoring.meteor import lacks_java, meteor
+from scoring.scores import CiderD, Unavailable, bleu, rouge_l
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,14 @@ class Metric:
 
 
 def cider_d(candidates, references):
-    """Return the CIDEr-D of each picture, 0 to 10, as an array (pictures,)."""
-    return CiderD(references).scores(candidates)
+    """Return the CIDEr-D of each picture, 0 to 10, as an array (pictures,).
+
+    Raises `Unavailable` where it would be 0 whatever the candidates are.
+    """
+    scorer = CiderD(references)
+    if not scorer.discerns:
+        raise Unavailable("it compares pictures, and needs two or more whose references differ")
+    return scorer.scores(candidates)
 
 
 def spaced_rouge_l(sentences, reference_sentences):
