@@ -12,7 +12,6 @@ gallery, is imported only then: describing one photograph starts half a second a
 import argparse
 import json
 import math
-import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from captioning.checkpoint import load_captioner
 from captioning.photos import describe_distributed, find_pictures
 from decoders.search import Search
 from system.distributed import is_main, processes
-from system.files import BadInput, run_command
+from system.files import BadInput, one_line, run_command
 from system.processor import add_device
 
 SHIPPED = Path(__file__).parent / "checkpoints" / "critical-flickr8k.safetensors"
@@ -99,8 +98,7 @@ def lines_of(found, as_json):
     if as_json:
         return json.dumps({"file": str(found.file), "captions": found.sentences},
                           ensure_ascii=False)
-    control = re.compile(r"[\x00-\x1f\x7f-\x9f]")       # a name may hold what a line may not
-    return "\n".join(f"{control.sub('?', str(found.file))}\t{control.sub('?', sentence)}"
+    return "\n".join(f"{one_line(str(found.file))}\t{one_line(sentence)}"
                      for sentence in found.sentences)
 
 
@@ -115,7 +113,7 @@ def report(described, total, as_json, gallery):
             bar.update()
             if found.error:
                 failed += 1
-                tqdm.write(f"error: {found.error}", file=sys.stderr)
+                tqdm.write(f"error: {one_line(found.error)}", file=sys.stderr)
                 continue
             write(lines_of(found, as_json))
             sys.stdout.flush()          # so that a program that reads the lines need not wait
@@ -138,8 +136,8 @@ def main():
     search = search_of(options)
     if options.references and not options.gallery:
         raise BadInput("--references scores pictures in a gallery: add --gallery FILE.html")
-    files = find_pictures(options.pictures)
     with processes(options.device) as device:
+        files = find_pictures(options.pictures)
         captioner = load_captioner(options.checkpoint, device)
         if options.max_length is None:
             search = replace(search, max_length=captioner.max_length)

@@ -24,13 +24,14 @@ from coco.karpathy import karpathy
 from coco.official import HOST, download_coco
 from scenes import dataset as scenes
 from system.cache import cache_name
-from system.files import run_command
+from system.files import refuse_web_address, run_command
 from system.locks import lock, sweep
 
 
 @contextmanager
 def locked(root):
     """Keep other commands away from `root` during the block, and delete what a killed one left."""
+    refuse_web_address(root)
     root = Path(root).resolve()
     # not in root, which may hold something else and must then stay as it is
     path = Path(tempfile.gettempdir()) / f"prepare-{cache_name(str(root))}.lock"
@@ -94,15 +95,17 @@ def parse(arguments):
     split.add_argument("--coco", default="data/coco", help="where COCO is (%(default)s)")
     flickr8k = source("flickr8k", convert_flickr8k, "data/flickr8k", "convert Flickr8k")
     flickr8k.add_argument("pictures", help="the folder of photographs")
-    flickr8k.add_argument("captions", help="captions.txt or Flickr8k.token.txt")
+    flickr8k.add_argument("captions", help="captions.txt, Flickr8k.token.txt or "
+                          "Flickr30k's")
     flickr8k.add_argument("--lists", help="the folder of Flickr_8k.trainImages.txt and the others, "
                           "which then say what is train, val and test")
     own = source("folder", convert_folder, "data/mine", "convert your own pictures")
     own.add_argument("pictures", help="their folder")
-    own.add_argument("captions", help="CSV or JSONL with columns or keys file and caption")
+    own.add_argument("captions", help="CSV or JSON with columns or keys file and caption, "
+                     "and split if you like")
     for one in (flickr8k, own):
-        one.add_argument("--val", type=float, default=0.1, help="share of val (%(default)s)")
-        one.add_argument("--test", type=float, default=0.1, help="share of test (%(default)s)")
+        one.add_argument("--val", type=float, help="share of val (0.1)")
+        one.add_argument("--test", type=float, help="share of test (0.1)")
     for one in (drawn, coco, flickr8k, own):
         one.add_argument("--seed", type=int, default=0, help="of what is drawn (%(default)s)")
 

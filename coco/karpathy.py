@@ -14,7 +14,15 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from coco.dataset import inside
-from system.files import BadInput, holds, make_room, read_json, whole_file, write_json
+from system.files import (
+    BadInput,
+    holds,
+    make_room,
+    read_json,
+    refuse_web_address,
+    whole_file,
+    write_json,
+)
 
 SPLITS = ("test", "val", "train")       # train last: a root that has it is whole
 INFO = {"description": "COCO in the split of Karpathy and Fei-Fei 2015"}
@@ -26,6 +34,7 @@ def karpathy(root, split_file, coco_root):
 
     Raises `BadInput` for what cannot be read and for a root that holds something else.
     """
+    refuse_web_address(coco_root)
     root, coco_root = Path(root), Path(coco_root)
     holds(root, "annotations/captions_*.json", INFO, partly=True)
     found, missing = {split: [] for split in SPLITS}, []

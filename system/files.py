@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -25,15 +26,30 @@ from system import torchrun
 
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR,
         errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO}
+WEB = re.compile(r"(https?|ftp|s3|gs):/+(.*)", re.I | re.S)
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class BadInput(ValueError):
     """An input that cannot be used; the message is one sentence that says what to do."""
 
 
+def refuse_web_address(path):
+    """Raise `BadInput` if a path is a web address, even one from which a `Path` was made."""
+    if found := WEB.fullmatch(str(path).replace("\\", "/")):
+        raise BadInput(f"{found[1]}://{found[2]} is a web address, and only files on this machine "
+                       "are read and written: download it first, then give its path")
+
+
+def one_line(text):
+    """Return `text` with a ? for every control character, which could move or wipe other lines."""
+    return CONTROL.sub("?", text)
+
+
 @contextmanager
 def writing(path):
     """Raise `BadInput` if the block that writes to `path` meets a full disk or a locked folder."""
+    refuse_web_address(path)
     try:
         yield
     except OSError as error:
@@ -112,6 +128,7 @@ def read_json(path, remedy):
     try:
         return json.loads(Path(path).read_text(encoding="utf-8-sig"))   # with or without a BOM
     except FileNotFoundError:
+        refuse_web_address(path)
         raise BadInput(f"{path} is not there: {remedy}") from None
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): {remedy}") from None
@@ -196,6 +213,7 @@ def run_command(main, shared=False):
         torchrun.wait_for_first(explained=sentence is not None)
         if sentence is None:
             raise
+        sentence = one_line(sentence)
         print(f"error: {sentence}", file=sys.stderr)
         torchrun.report(sentence)
         status = 2

@@ -5,12 +5,21 @@ import os
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from coco.dataset import in_drawn_order
 from system.cache import cache_name, file_state
-from system.files import BadInput, holds, whole_folder, write_json
+from system.files import (
+    BadInput,
+    holds,
+    read_json,
+    refuse_web_address,
+    run_command,
+    whole_folder,
+    write_json,
+)
 from system.locks import is_locked, lock, sweep
 
 INFO = {"description": "numbers", "seed": 1}
@@ -47,6 +56,31 @@ def test_a_folder_for_which_the_disk_has_no_room_is_one_sentence(tmp_path):
             whole_folder(tmp_path / "made")):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("address", ["http://a.org/b c", Path("https://a.org/b"), "S3://bucket/b",
+                                     "ftp://a.org"])
+def test_a_web_address_is_refused_whatever_was_made_of_it(tmp_path, monkeypatch, address):
+    monkeypatch.chdir(tmp_path)
+    for use in (refuse_web_address, lambda path: read_json(path, "x"),
+                lambda path: write_json(path, {}), lambda path: whole_folder(path).__enter__()):
+        with pytest.raises(BadInput, match=r"^\w+://\w.* is a web address.*: download it first"):
+            use(address)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", ["http", "data/http:/x", "C:\\x", "httpx://x", "12:30.jpg"])
+def test_a_path_that_is_no_web_address_is_not_refused(path):
+    refuse_web_address(path)
+
+
+def test_an_error_is_one_line_whatever_name_it_has(capsys):
+    def main():
+        raise BadInput("a\nb\x1b[2J\u202f is missing")
+
+    with pytest.raises(SystemExit):
+        run_command(main)
+    assert capsys.readouterr().err == "error: a?b?[2J\u202f is missing\n"
 
 
 def test_a_root_that_is_free_or_made_is_known_and_any_other_refused(tmp_path):
