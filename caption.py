@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -29,6 +30,7 @@ FROM_ONE = "a whole number of 1 or more", lambda value: value >= 1
 RANGES = {                  # of the options for the search: what each takes, and whether it does
     "beam": FROM_ONE, "captions": FROM_ONE, "sample": FROM_ONE, "top_k": FROM_ONE,
     "no_repeat": FROM_ONE,
+    "max_length": ("a whole number of 3 or more", lambda value: value >= 3),
     "temperature": ("a number above 0", lambda value: 0 < value < math.inf),
     "top_p": ("a number above 0 and at most 1", lambda value: 0 < value <= 1),
     "seed": ("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32)}
@@ -48,6 +50,8 @@ def arguments():
                         help="sentences a picture, best first, at most as many as beams (1)")
     parser.add_argument("--no-repeat", type=int, metavar="N",
                         help="no N words in a row occur twice in a sentence (off)")
+    parser.add_argument("--max-length", type=int, metavar="N", help="ids of a sentence at most, "
+                        "<start> and <end> counted (as the captioner was trained)")
     parser.add_argument("--sample", type=int, metavar="N",
                         help="instead of beams draw N sentences of each picture, likeliest first")
     parser.add_argument("--temperature", type=float, help="divides the log-probabilities before a "
@@ -101,7 +105,8 @@ def lines_of(found, as_json):
 def report(described, total, as_json, gallery):
     """Print every `Described` as it comes and add it to the gallery; return how many failed."""
     failed = 0
-    write = tqdm.write if sys.stdout.isatty() else print    # past the bar, if on one screen
+    screen = hasattr(sys.stdout, "isatty") and sys.stdout.isatty()
+    write = tqdm.write if screen else print         # past the bar, if on one screen
     quiet = total == 1 or not is_main()
     with tqdm(total=total, unit="picture", leave=False, disable=quiet) as bar:
         for found in described:
@@ -134,6 +139,8 @@ def main():
     with processes(options.device) as device:
         files = find_pictures(options.pictures)
         captioner = load_captioner(options.checkpoint, device)
+        if options.max_length is None:
+            search = replace(search, max_length=captioner.max_length)
         gallery = open_gallery(options)
         failed = report(describe_distributed(captioner, files, search), len(files), options.json,
                         gallery)
@@ -143,4 +150,4 @@ def main():
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, shared=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from captioning.checkpoint import load_captioner
 from captioning.ensemble import combine
-from captioning.evaluation import evaluate, left_out, table
+from captioning.evaluation import add_slow_scores, evaluate, left_out, table
 from coco.dataset import read_split
 from coco.readable import readable
 from decoders.search import Search
@@ -30,6 +30,8 @@ def arguments():
     parser.add_argument("--beam", type=int, default=3, help="beams; 1 is greedy (3)")
     parser.add_argument("--length-penalty", type=float, default=Search.length_penalty,
                         help="rank by log-probability / length ** this (%(default)s)")
+    parser.add_argument("--max-length", type=int, help="ids of a caption at most, <start> and "
+                        "<end> counted (as it was trained)")
     parser.add_argument("--limit", type=int, help="only the first so many pictures")
     parser.add_argument("--json", help="write the report to this file")
     parser.add_argument("--results", help="write the captions as a COCO result file")
@@ -38,13 +40,19 @@ def arguments():
 
 
 def evaluate_captioners(options):
-    """Caption a split with captioners and return the report, the captions and what to say."""
+    """Caption a split: (report, captions, function of what takes long: (report, what to say))."""
     captioner = combine([load_captioner(path, options.device) for path in options.checkpoints])
     split = readable(read_split(options.data, options.split).first(options.limit))
-    settings = Search(beam=options.beam, length_penalty=options.length_penalty)
-    report, results, _ = evaluate(captioner, split, settings, slow=True)
-    return report, results, [
-        *left_out(report), "SPICE was left out: its CoreNLP models are not part of this project"]
+    settings = captioner.search(beam=options.beam, length_penalty=options.length_penalty, **(
+        {"max_length": options.max_length} if options.max_length else {}))
+    report, results, _ = evaluate(captioner, split, settings)
+
+    def finish():
+        whole = add_slow_scores(report, results, split)
+        return whole, [*left_out(whole),
+                       "SPICE was left out: its CoreNLP models are not part of this project"]
+
+    return report, results, finish
 
 
 def is_report(path):
@@ -84,14 +92,26 @@ def main():
     options = arguments()
     if options.beam < 1 or (options.limit is not None and options.limit < 1):
         raise BadInput("--beam and --limit take whole numbers of 1 or more")
+    if options.max_length is not None and options.max_length < 3:
+        raise BadInput("--max-length takes a whole number of 3 or more")
     remedy = f"give a {' or a '.join(EVALUATORS)}, or a run's folder made by train.py"
     kind = kind_of(best_file(options.checkpoints[0]), remedy)
     if kind not in EVALUATORS:
         raise BadInput(f"{options.checkpoints[0]} is a {kind}, which nothing evaluates: {remedy}")
     check_outputs(options)
-    report, results, remarks = EVALUATORS[kind](options)
-    print(table(report))
+    report, results, finish = EVALUATORS[kind](options)
+    print(table(report), flush=True)
+    write(options, report, results)
+    # METEOR's program takes long, and may be stopped: all else is kept before it starts
+    whole, remarks = finish()
+    if added := {name: value for name, value in whole.items() if name not in report}:
+        print(table(added))
+        write(options, whole, results)
     print(*remarks, sep="\n", file=sys.stderr)
+
+
+def write(options, report, results):
+    """Write the files that the options ask for."""
     if options.json:
         write_json(options.json, report, indent=1)
     if options.results:

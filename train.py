@@ -58,7 +58,8 @@ def arguments(words=None):
     """Return the options of a command line as a dict, those that were not given left out."""
     first = argparse.ArgumentParser(add_help=False)
     first.add_argument("--recipe", choices=RECIPES, default=DEFAULT,
-                       help="named settings; options given beside it win (%(default)s)")
+                       help="named settings; options given beside it win; tuned and critical need "
+                       "--start (%(default)s)")
     known, _ = first.parse_known_args(words)
     parser = argparse.ArgumentParser(
         parents=[first],
@@ -105,4 +106,4 @@ def summary(task, folder, history, finished_before):
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, shared=True)

@@ -72,6 +72,8 @@ class Gallery:
             return {}, None
         scores, each = score([self.candidates[number] for number in scored],
                              [self.truth[number] for number in scored])
+        if each is None:                # one picture alone, say
+            return {}, None
         return dict(zip(scored, each, strict=True)), scores["CIDEr"]
 
     def write(self, about):

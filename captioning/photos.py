@@ -20,7 +20,6 @@ import torch
 from PIL import Image
 
 from coco.pictures import open_picture
-from decoders.search import Search
 from encoders.encoding import encode, fast, in_order
 from system.distributed import gather, is_main, rank, world_size
 from system.files import BadInput
@@ -84,7 +83,7 @@ def openable():
 
 def describe_files(captioner, files, search=None):
     """Yield a `Described` for every file, in order; each core works on a batch of its own."""
-    search = search or Search()
+    search = search or captioner.search()
     network = fast(captioner.encoder.backbone)
     # A search puts back the mode it found. In training mode, one thread that has finished would
     # turn on dropout for those still at work.

@@ -11,6 +11,7 @@ last file. All figures are of val, which is for choosing; test is for the one mo
 """
 
 import argparse
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import torch
 
 from captioning.checkpoint import load_captioner
 from captioning.ensemble import Ensemble, combine
-from captioning.evaluation import evaluate, report_of
+from captioning.evaluation import evaluate, left_out, report_of
 from captioning.objectives import caption_loss
 from captioning.settings import settings_of
 from coco.dataset import read_split
@@ -214,6 +215,8 @@ def main():
             if not ladder.done(f"{rung.name}-{seed}"):
                 result = climb(ladder, rung, seed)
                 print(f"{rung.name}, seed {seed}: CIDEr {result['CIDEr']:.3f}", flush=True)
+                for line in left_out(result):
+                    print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

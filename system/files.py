@@ -2,6 +2,7 @@
 
     whole_file(path), whole_folder(path)    .path.image-captioning-PID.partial --rename--> path
     run_command(main)                       BadInput --> one line on stderr and exit status 2
+    command_line("python", "train.py")      words --> what a person may paste into a shell
 
 Everything the project writes goes to a neighbour first and is renamed when complete, so that a
 reader never meets half a file. Everything it refuses raises `BadInput` with one sentence: what is
@@ -10,14 +11,18 @@ wrong, where, and what to do.
 
 import errno
 import hashlib
+import io
 import json
 import os
 import re
+import shlex
 import shutil
+import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from system import torchrun
 from system.cache import CACHE, cache_name
 
 PARTIAL = ".{}.image-captioning-{}.partial"     # of what, by which process; no user's file has it
@@ -183,28 +188,67 @@ def amount(size):
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
-def run_command(main):
+def command_line(*words):
+    """Return words as one line that a person may paste into a shell, quoted where that is needed.
+    """
+    words = list(map(str, words))
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def prepare_streams():
+    """Let stdout and stderr take any text: UTF-8 in files and pipes, `?` for what a screen lacks.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:              # without a console
+            setattr(sys, name, io.StringIO())
+        elif isinstance(stream, io.TextIOWrapper):      # not a notebook's, which takes any text
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
+
+
+def run_command(main, shared=False):
     """Run a command line's `main()`: bad input becomes one line on stderr and exit status 2.
 
     So do a full disk and a folder that may not be written to; other failures keep their traceback.
+    Under torchrun the first process speaks for all, and works alone unless `shared` says that
+    `main` divides the work.
     """
-    for stream in (sys.stdout, sys.stderr):  # a Windows console may not know a caption's letters
-        stream.reconfigure(errors="replace")
+    prepare_streams()
+    if not shared:
+        torchrun.leave_to_first()
     try:
-        sys.exit(main())
-    except BadInput as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:     # the program that read our lines has ended, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        if error.errno not in DISK:
-            raise
-        print(f"error: {error.filename or 'the disk'} cannot be written or read "
-              f"({error.strerror}): make room or give yourself the right, then give the same "
-              "command again", file=sys.stderr)
-        sys.exit(2)
+        with torchrun.one_voice():
+            status = main()
+            sys.stdout.flush()
+    except SystemExit as end:           # as argparse raises it, which has spoken
+        if end.code:
+            torchrun.wait_for_first(explained=True)
+        raise
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        sys.exit(130)
+        if torchrun.first():
+            print("stopped", file=sys.stderr)
+        status = 130
+    except BrokenPipeError:     # the program that read our lines has ended, as `head` does
+        with suppress(OSError, AttributeError):         # a notebook's stdout is no file
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except Exception as error:
+        sentence = sentence_of(error)
+        torchrun.wait_for_first(explained=sentence is not None)
+        if sentence is None:
+            raise
+        sentence = one_line(sentence)
+        print(f"error: {sentence}", file=sys.stderr)
+        torchrun.report(sentence)
+        status = 2
+    sys.exit(status)
+
+
+def sentence_of(error):
+    """Return what a person should read of an error, or None if that is its traceback."""
+    if isinstance(error, BadInput):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in DISK:
+        return (f"{error.filename or 'the disk'} cannot be written or read ({error.strerror}): "
+                "make room or give yourself the right, then give the same command again")
+    return None

@@ -130,7 +130,8 @@ class Run:
                        self.position, self.average.values)
             write_json(self.folder / "status.json", {
                 **self.position, "steps_per_epoch": self.steps_per_epoch,
-                "seconds_per_epoch": self.seconds, "finished": self.finished, **self.spent})
+                "seconds_per_epoch": self.seconds, "finished": self.finished,
+                "key": self.task.key, **self.spent})
 
     def pace(self):
         """Return the last loss and the speed of this epoch, for a progress bar."""

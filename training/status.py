@@ -23,7 +23,7 @@ def status(folder, task, settings, options=()):
     lines = [f"{folder}: {at['epoch']} of {settings.epochs} epochs done"
              + (f", and {at['batch']} of {at['steps_per_epoch']} steps" if at["batch"] else "")]
     if at["best_epoch"]:
-        lines += [f"best {task.key} on val {at['best']:.3f}, after epoch {at['best_epoch']}"]
+        lines += [f"best {at['key']} on val {at['best']:.3f}, after epoch {at['best_epoch']}"]
     if at["count"]:
         lines += [f"last loss {at['loss'] / at['count']:.3f} per {task.unit}, in this epoch so far"]
     elif history := read_history(folder)[:at["epoch"]]:
