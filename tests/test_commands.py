@@ -3,9 +3,12 @@
 import errno
 import io
 import json
+import os
 import sys
+from pathlib import Path
 
 import pytest
+from nltk.downloader import Downloader
 
 import caption
 import evaluate
@@ -13,7 +16,8 @@ import train
 from captioning.photos import Described
 from experiments import ladder, truth
 from system import distributed, torchrun
-from system.files import BadInput, run_command
+from system.files import BadInput, ensure_home, run_command
+from vocabulary import tokenize
 
 LETTERS = "\u72d7 caf\u00e9 \N{CAT}\udcff"
 
@@ -187,3 +191,33 @@ def test_more_processes_than_gpus_are_refused(process, monkeypatch):
     process(1, 3)
     with pytest.raises(BadInput, match="3 processes for 2 GPUs"), distributed.processes("cuda"):
         pass
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """Have no home folder, and a number without a name for a user."""
+    def getpwuid(_):
+        raise KeyError("uid not found")
+
+    for name in ("HOME", "USERPROFILE", "HOMEPATH", "HOMEDRIVE"):
+        monkeypatch.setenv(name, "before")      # so that it is given back, whatever is set later
+        monkeypatch.delenv(name)
+    if os.name == "posix":
+        monkeypatch.setattr("pwd.getpwuid", getpwuid)
+
+
+def test_a_user_without_a_home_gets_one_that_nltk_accepts(homeless):
+    assert os.path.expanduser("~") == "~"
+    with pytest.raises(ValueError):
+        Downloader().default_download_dir()
+    assert not ends(lambda: None)
+    home = Path.home()
+    assert home.is_dir() and not any(home.iterdir())
+    assert Path(Downloader().default_download_dir()).is_relative_to(home)
+    assert tokenize("It's not, is it?") == ["it", "'s", "not", ",", "is", "it", "?"]
+
+
+def test_a_home_that_is_there_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("USERPROFILE" if os.name == "nt" else "HOME", str(tmp_path))
+    ensure_home()
+    assert Path.home() == tmp_path
