@@ -24,7 +24,7 @@ from coco.karpathy import karpathy
 from coco.official import HOST, download_coco
 from scenes import dataset as scenes
 from system.cache import cache_name
-from system.files import run_command
+from system.files import command_line, run_command
 from system.locks import lock, sweep
 
 
@@ -128,7 +128,8 @@ def main(arguments=None):
         with locked(options.root):
             options.run(options)
     name = Path(options.root).resolve().name
-    print(f"next: python train.py --data {options.root} --run runs/{name}")
+    print("next:", command_line("python", "train.py", "--data", options.root,
+                                "--run", f"runs/{name}"))
     return 0
 
 
