@@ -13,6 +13,7 @@
 
 PYTHON ?= python3
 PY := .venv/bin/python
+export PYTHONOPTIMIZE :=            # the checks need assert
 NOTEBOOKS := 0_Dataset 1_Preliminaries 2_Training 3_Inference 4_Attention
 FOLDER ?= .
 

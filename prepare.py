@@ -24,7 +24,7 @@ from coco.karpathy import karpathy
 from coco.official import HOST, download_coco
 from scenes import dataset as scenes
 from system.cache import CACHE, cache_name
-from system.files import BadInput, amount, run_command
+from system.files import BadInput, amount, command_line, run_command
 from system.kept import empty, kept
 from system.locks import lock
 from system.roots import output_folder, sweep_root
@@ -155,7 +155,8 @@ def main(arguments=None):
         with locked(options.root):
             options.run(options)
     name = Path(options.root).resolve().name
-    print(f"next: python train.py --data {options.root} --run runs/{name}")
+    print("next:", command_line("python", "train.py", "--data", options.root,
+                                "--run", f"runs/{name}"))
     return 0
 
 

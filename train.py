@@ -15,7 +15,7 @@ from captioning.settings import RECIPES as CAPTIONING
 from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
 from system.distributed import is_main, processes
-from system.files import BadInput, read_json, run_command
+from system.files import BadInput, command_line, read_json, run_command
 from system.processor import add_device
 from system.roots import output_folder
 from training.folders import read_history, refuse_strangers
@@ -102,7 +102,7 @@ def summary(task, folder, history, finished_before):
     best = task.better(history, key=lambda row: row[task.key])
     return (f"{'was finished already' if finished_before else 'finished'}: best {task.key} "
             f"{best[task.key]:.3f} on {task.settings.data} val after epoch {best['epoch']}\n"
-            f"next: python evaluate.py {folder} --data {task.settings.data}")
+            f"next: {command_line('python', 'evaluate.py', folder, '--data', task.settings.data)}")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from system.files import BadInput, read_json, writable, write_json
+from system.files import BadInput, ensure_home, read_json, writable, write_json
 from system.outputs import begins, keys_in, output_file
 
 START_ID, END_ID, UNK_ID = 0, 1, 2
@@ -44,6 +44,7 @@ def tokenize(sentence):
 def tokenizer():
     """Return NLTK's tokenizer."""
     # imported when first needed, since decoding captions needs none and the import takes a second
+    ensure_home()                       # in which nltk looks for data that we do not use
     from nltk.tokenize import NLTKWordTokenizer
 
     return NLTKWordTokenizer()  # word_tokenize would first ask for a download, punkt_tab

@@ -70,6 +70,7 @@ def main():
     parser.add_argument("notebooks", nargs="+", type=Path, help="in the order they are to run")
     options = parser.parse_args()
     os.environ["TQDM_DISABLE"] = "1"        # a kept bar is noise; a reader's own run shows it
+    os.environ["PYTHONOPTIMIZE"] = ""       # a claim on the page is an assert, which 1 drops
     choose_event_loop()
     for path in options.notebooks:
         began = time.monotonic()

@@ -70,8 +70,10 @@ def ask(questions, memory):
 @contextmanager
 def program(memory):
     """Start the program, and kill it at the end of the block, with what it started itself."""
+    from pycocoevalcap.meteor.meteor import METEOR_JAR  # needed for METEOR only
+
     command = [Path(shutil.which("java") or "java").absolute(), *memory, *LANGUAGE, "-jar",
-               "meteor-1.5.jar", "-", "-", "-stdio", "-l", "en", "-norm"]
+               METEOR_JAR, "-", "-", "-stdio", "-l", "en", "-norm"]
     try:
         process = subprocess.Popen(
             command, cwd=program_folder(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -9,6 +9,7 @@ reader never meets half a file. Everything it refuses raises `BadInput` with one
 wrong, where, and what to do.
 """
 
+import atexit
 import errno
 import hashlib
 import io
@@ -19,6 +20,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -195,6 +197,14 @@ def command_line(*words):
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
+def ensure_home():
+    """Give a user without a home folder one until the process ends: libraries fail without it."""
+    if os.path.expanduser("~") == "~":
+        home = tempfile.mkdtemp(prefix="home-")
+        os.environ["USERPROFILE" if os.name == "nt" else "HOME"] = home
+        atexit.register(shutil.rmtree, home, ignore_errors=True)
+
+
 def prepare_streams():
     """Let stdout and stderr take any text: UTF-8 in files and pipes, `?` for what a screen lacks.
     """
@@ -213,6 +223,7 @@ def run_command(main, shared=False):
     Under torchrun the first process speaks for all, and works alone unless `shared` says that
     `main` divides the work.
     """
+    ensure_home()
     prepare_streams()
     if not shared:
         torchrun.leave_to_first()

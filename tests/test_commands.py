@@ -3,17 +3,26 @@
 import errno
 import io
 import json
+import os
+import shlex
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from nltk.downloader import Downloader
 
 import caption
 import evaluate
+import prepare
 import train
 from captioning.photos import Described
+from captioning.settings import CaptioningSettings
 from experiments import ladder, truth
-from system import distributed, torchrun
-from system.files import BadInput, run_command
+from system import distributed, files, torchrun
+from system.files import BadInput, command_line, ensure_home, run_command, write_json
+from training.status import status
+from vocabulary import tokenize
 
 LETTERS = "\u72d7 caf\u00e9 \N{CAT}\udcff"
 
@@ -187,3 +196,64 @@ def test_more_processes_than_gpus_are_refused(process, monkeypatch):
     process(1, 3)
     with pytest.raises(BadInput, match="3 processes for 2 GPUs"), distributed.processes("cuda"):
         pass
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """Have no home folder, and a number without a name for a user."""
+    def getpwuid(_):
+        raise KeyError("uid not found")
+
+    for name in ("HOME", "USERPROFILE", "HOMEPATH", "HOMEDRIVE"):
+        monkeypatch.setenv(name, "before")      # so that it is given back, whatever is set later
+        monkeypatch.delenv(name)
+    if os.name == "posix":
+        monkeypatch.setattr("pwd.getpwuid", getpwuid)
+
+
+def test_a_user_without_a_home_gets_one_that_nltk_accepts(homeless):
+    assert os.path.expanduser("~") == "~"
+    with pytest.raises(ValueError):
+        Downloader().default_download_dir()
+    assert not ends(lambda: None)
+    home = Path.home()
+    assert home.is_dir() and not any(home.iterdir())
+    assert Path(Downloader().default_download_dir()).is_relative_to(home)
+    assert tokenize("It's not, is it?") == ["it", "'s", "not", ",", "is", "it", "?"]
+
+
+def test_a_home_that_is_there_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("USERPROFILE" if os.name == "nt" else "HOME", str(tmp_path))
+    ensure_home()
+    assert Path.home() == tmp_path
+
+
+WORDS = [["python", "train.py", "--data", "my data/é"], ["python", "a'b", "$HOME", "x;y", ""]]
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_a_command_is_printed_as_a_shell_reads_it(words, monkeypatch):
+    monkeypatch.setattr(files, "os", SimpleNamespace(name="posix"))
+    assert shlex.split(command_line(*words)) == words
+
+
+def test_a_command_is_printed_with_double_quotes_on_windows(monkeypatch):
+    monkeypatch.setattr(files, "os", SimpleNamespace(name="nt"))
+    assert command_line("python", "train.py", "--data", "C:\\my data", Path("runs")) == (
+        'python train.py --data "C:\\my data" runs')
+
+
+def test_what_comes_next_can_be_pasted(write_root, tmp_path, capsys):
+    root = write_root(tmp_path / "my photos", {"train": 2, "val": 1})
+    prepare.main(["check", str(root)])
+    assert capsys.readouterr().out.splitlines()[-1] == "next: " + command_line(
+        "python", "train.py", "--data", root, "--run", "runs/my photos")
+    settings = CaptioningSettings(data=str(root), epochs=1)
+    task = SimpleNamespace(better=max, key="CIDEr", settings=settings, unit="word")
+    history = [{"CIDEr": 0.5, "epoch": 1}]
+    scoring = command_line("python", "evaluate.py", tmp_path, "--data", root)
+    assert train.summary(task, tmp_path, history, False).endswith("next: " + scoring)
+    write_json(tmp_path / "status.json", {
+        "epoch": 1, "batch": 0, "best_epoch": 0, "count": 0, "seconds_per_epoch": 0,
+        "finished": True})
+    assert status(tmp_path, task, settings).endswith("finished: " + scoring)

@@ -1,9 +1,8 @@
 """Say where a run stands: python train.py --status runs/scenes"""
 
-import shlex
 from pathlib import Path
 
-from system.files import read_json
+from system.files import command_line, read_json
 from training.folders import in_use, read_history
 from training.settings import options_of
 
@@ -15,8 +14,7 @@ def status(folder, task, settings, options=()):
     beside those of the settings.
     """
     folder = Path(folder)
-    command = shlex.join(["python", "train.py", "--run", str(folder), *options,
-                          *options_of(settings)])
+    command = command_line("python", "train.py", "--run", folder, *options, *options_of(settings))
     if not (folder / "status.json").exists():
         return f"{folder}: nothing is saved yet\nbegin with: {command}"
     at = read_json(folder / "status.json", "wait for the next save")
@@ -33,7 +31,8 @@ def status(folder, task, settings, options=()):
     if at["seconds_per_epoch"]:
         lines += [f"about {at['seconds_per_epoch']:.0f} s an epoch, validation aside"]
     if at["finished"]:
-        lines += [f"finished: python evaluate.py {folder} --data {settings.data}"]
+        command = command_line("python", "evaluate.py", folder, "--data", settings.data)
+        lines += [f"finished: {command}"]
     else:
         lines += ["it is running now" if in_use(folder) else f"stopped; go on with: {command}"]
     return "\n".join(lines)
