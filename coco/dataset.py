@@ -23,6 +23,7 @@ from system.cache import CACHE
 from system.files import (
     CONTROL,
     BadInput,
+    command_line,
     content_hash,
     read_json,
     refuse_web_address,
@@ -99,8 +100,9 @@ def tell_of_val(root, train, val):
         tell(f"{root} has no split val, so {VAL_SHARE:.0%} of {train} are set aside: if "
              f"{' or '.join(others)} is for that, call it {' or '.join(WORDS['val'])}")
     if {train[-4:], val and val[-4:]} == set(YEARS[1:]):
-        tell(f"{root} has {train} and {val}, and COCO's two years share pictures: see with "
-             f"'python prepare.py check {root}', or give val the year of train")
+        tell(f"{root} has {train} and {val}, and COCO's two years share pictures: see "
+             f"with {command_line('python', 'prepare.py', 'check', root)}, or give val the year of "
+             "train")
 
 
 @cache
