@@ -173,7 +173,7 @@ def test_a_metric_of_ones_own_is_scored_and_printed_on_its_scale(table_of_metric
 def test_a_metric_gets_the_inputs_it_names_and_is_left_out_where_one_is_missing(table_of_metrics):
     add(Metric("true", "true claims", lambda candidates, graphs: len(graphs) / len(candidates),
                inputs=("candidates", "graphs")))
-    candidates, references = [["a", "dog"], ["a", "cat"]], [[["a", "dog"]], [["a", "dog"]]]
+    candidates, references = [["a", "dog"], ["a", "cat"]], [[["a", "dog"]], [["a", "bird"]]]
     given = {"candidates": candidates, "references": references}
     assert "true" not in compute(given)[0] and "ROUGE_L" not in compute(given)[0]
     assert METRICS["true"].missing(given) == "it needs graphs"
