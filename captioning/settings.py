@@ -31,7 +31,7 @@ class CaptioningSettings(Settings):
     start: str | None = dial(None, "run or checkpoint whose words and weights training begins with")
     max_length: int | None = dial(
         None, "ids of a caption written, <start> and <end> counted; by default 20, or more where "
-        "over 5 % of train's captions are longer")
+        "more than a twentieth of train's captions are longer")
     samples: int = dial(0, "self-critical: captions sampled of a picture; 0 is cross-entropy")
     val_pictures: int = dial(1000, "pictures of val captioned and scored after each epoch")
 
