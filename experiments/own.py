@@ -30,7 +30,8 @@ from vocabulary import tokenize
 
 SIZES = 20, 60, 200, 2000
 ASIDE = 300                 # pictures of val that are described; nothing is chosen by them
-FILLERS = {"a", "an", "the", "and", "of", "in", "on", "at", "to", "with", "by", "is", "are", ",", "."}
+FILLERS = {"a", "an", "the", "and", "of", "in", "on", "at", "to", "with", "by", "is", "are", ",",
+           "."}
 
 
 def readme_commands():

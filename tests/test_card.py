@@ -60,7 +60,8 @@ def test_the_command_on_a_card_gives_the_settings_of_the_run(monkeypatch):
     changes = {"one_per_picture": True, "tune_from": 7, "dropout": 0.25}
     for settings in (CaptioningSettings(data="data/x", **dials)
                      for dials in ({}, RECIPES["small"], changes,
-                                   {**RECIPES["tuned"], "tune_from": None})):
+                                   {**RECIPES["tuned"], "tune_from": None,
+                                    "start": "runs/z"})):
         command = training_command(settings, "runs/y")
         commands.append(command)
         monkeypatch.setattr(sys, "argv", command.split()[1:])

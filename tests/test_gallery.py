@@ -163,11 +163,15 @@ def test_the_page_is_written_entry_by_entry(split, tmp_path, monkeypatch):
 
 def test_references_are_found_by_file_name_wherever_the_picture_lies(split, tmp_path):
     write_json(tmp_path / "captions.json", {
-        "images": [{"id": 7, "file_name": f"train/{split.pictures[0].file.name}"}],
-        "annotations": [{"image_id": 7, "caption": "A red picture."}]})
+        "images": [{"id": number, "file_name": f"train/{split.pictures[number].file.name}"}
+                   for number in (0, 1)],
+        "annotations": [{"image_id": 0, "caption": "A red picture."},
+                        {"image_id": 1, "caption": "A blue one."}]})
     made = Gallery(tmp_path / "page.html", tmp_path / "captions.json")
     made.add(split.pictures[0].file, ["a red picture"])
-    assert made.scores()[0].keys() == {0}
+    assert made.scores() == ({}, None)          # CIDEr compares pictures
+    made.add(split.pictures[1].file, ["a red picture"])
+    assert made.scores()[0].keys() == {0, 1}
 
 
 def test_entries_wait_on_disk_and_the_page_is_whole_or_absent(split, tmp_path, monkeypatch):
