@@ -8,9 +8,12 @@
 #                  FOLDER=../anna those of a folder handed in, by the checks here
 # make gpu-check   on a GPU: no step waits for it, its captions are the CPU's, its speed
 # make figures     draw the figures in images/ again
+# make clean       delete .venv and what Python and the tools keep for themselves; data/, runs/,
+#                  student/ and cache/ stay (python prepare.py cache --empty)
 
 PYTHON ?= python3
 PY := .venv/bin/python
+export PYTHONOPTIMIZE :=            # the checks need assert
 NOTEBOOKS := 0_Dataset 1_Preliminaries 2_Training 3_Inference 4_Attention
 FOLDER ?= .
 
@@ -49,7 +52,8 @@ figures: .venv/installed
 	$(PY) -m images.minutes
 
 clean:
-	rm -rf .venv cache data runs
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+	rm -rf __pycache__ */__pycache__ */*/__pycache__
 
 .venv/installed: requirements.txt
 	test -x $(PY) || $(PYTHON) -m venv .venv

@@ -12,8 +12,8 @@ gallery, is imported only then: describing one photograph starts half a second a
 import argparse
 import json
 import math
-import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -22,7 +22,7 @@ from captioning.checkpoint import load_captioner
 from captioning.photos import describe_distributed, find_pictures
 from decoders.search import Search
 from system.distributed import is_main, processes
-from system.files import BadInput, run_command
+from system.files import BadInput, one_line, run_command
 from system.processor import add_device
 
 SHIPPED = Path(__file__).parent / "checkpoints" / "critical-flickr8k.safetensors"
@@ -30,6 +30,7 @@ FROM_ONE = "a whole number of 1 or more", lambda value: value >= 1
 RANGES = {                  # of the options for the search: what each takes, and whether it does
     "beam": FROM_ONE, "captions": FROM_ONE, "sample": FROM_ONE, "top_k": FROM_ONE,
     "no_repeat": FROM_ONE,
+    "max_length": ("a whole number of 3 or more", lambda value: value >= 3),
     "temperature": ("a number above 0", lambda value: 0 < value < math.inf),
     "top_p": ("a number above 0 and at most 1", lambda value: 0 < value <= 1),
     "seed": ("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32)}
@@ -49,6 +50,8 @@ def arguments():
                         help="sentences a picture, best first, at most as many as beams (1)")
     parser.add_argument("--no-repeat", type=int, metavar="N",
                         help="no N words in a row occur twice in a sentence (off)")
+    parser.add_argument("--max-length", type=int, metavar="N", help="ids of a sentence at most, "
+                        "<start> and <end> counted (as the captioner was trained)")
     parser.add_argument("--sample", type=int, metavar="N",
                         help="instead of beams draw N sentences of each picture, likeliest first")
     parser.add_argument("--temperature", type=float, help="divides the log-probabilities before a "
@@ -95,22 +98,22 @@ def lines_of(found, as_json):
     if as_json:
         return json.dumps({"file": str(found.file), "captions": found.sentences},
                           ensure_ascii=False)
-    control = re.compile(r"[\x00-\x1f\x7f-\x9f]")       # a name may hold what a line may not
-    return "\n".join(f"{control.sub('?', str(found.file))}\t{control.sub('?', sentence)}"
+    return "\n".join(f"{one_line(str(found.file))}\t{one_line(sentence)}"
                      for sentence in found.sentences)
 
 
 def report(described, total, as_json, gallery):
     """Print every `Described` as it comes and add it to the gallery; return how many failed."""
     failed = 0
-    write = tqdm.write if sys.stdout.isatty() else print    # past the bar, if on one screen
+    screen = hasattr(sys.stdout, "isatty") and sys.stdout.isatty()
+    write = tqdm.write if screen else print         # past the bar, if on one screen
     quiet = total == 1 or not is_main()
     with tqdm(total=total, unit="picture", leave=False, disable=quiet) as bar:
         for found in described:
             bar.update()
             if found.error:
                 failed += 1
-                tqdm.write(f"error: {found.error}", file=sys.stderr)
+                tqdm.write(f"error: {one_line(found.error)}", file=sys.stderr)
                 if gallery:
                     gallery.leave_out(found.file)
                 continue
@@ -135,9 +138,11 @@ def main():
     search = search_of(options)
     if options.references and not options.gallery:
         raise BadInput("--references scores pictures in a gallery: add --gallery FILE.html")
-    files = find_pictures(options.pictures)
     with processes(options.device) as device:
+        files = find_pictures(options.pictures)
         captioner = load_captioner(options.checkpoint, device)
+        if options.max_length is None:
+            search = replace(search, max_length=captioner.max_length)
         gallery = open_gallery(options)
         failed = report(describe_distributed(captioner, files, search), len(files), options.json,
                         gallery)
@@ -147,4 +152,4 @@ def main():
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, shared=True)

@@ -58,9 +58,9 @@ def tokenized(split, cache=None):
     return Tokens(bytes(words).decode("utf-8", "surrogatepass").split(), ids, lengths)
 
 
-def as_captions(tokens, vocab):
+def as_captions(tokens, vocab, longest=LONGEST):
     """Return captions (sentences, T), filled with `<end>`, and lengths (sentences,) of tokens."""
-    lengths = np.minimum(tokens.lengths + 2, LONGEST).astype(np.int64)
+    lengths = np.minimum(tokens.lengths + 2, longest).astype(np.int64)
     captions = np.full((len(lengths), lengths.max()), END_ID, np.int64)
     captions[:, 0] = START_ID
     known = np.array([vocab(word) for word in tokens.words], np.int64)
@@ -110,13 +110,14 @@ class CaptionData:
     """A split as integers, ready to be cut into batches.
 
     features: the array of `cached_features`, or None to read pictures with `transform` each time.
+    longest: ids at which a caption is cut.
     Row i of `captions` (one int64 tensor, filled with `<end>`) has `lengths[i]` ids and describes
     picture `picture[i]`.
     """
 
-    def __init__(self, split, vocab, features=None, transform=None):
+    def __init__(self, split, vocab, features=None, transform=None, longest=LONGEST):
         self.split, self.features, self.transform = split, features, transform
-        self.captions, self.lengths = as_captions(tokenized(split), vocab)
+        self.captions, self.lengths = as_captions(tokenized(split), vocab, longest)
         self.picture = np.repeat(np.arange(len(split.pictures)),
                                  [len(picture.sentences) for picture in split.pictures])
 

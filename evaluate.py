@@ -5,14 +5,17 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from captioning.checkpoint import load_captioner
 from captioning.ensemble import combine
-from captioning.evaluation import evaluate, left_out, table
+from captioning.evaluation import add_slow_scores, evaluate, left_out, table
 from coco.dataset import read_split
 from coco.readable import readable
 from decoders.search import Search
+from scoring.metrics import METRICS
 from system.files import BadInput, run_command, write_json
+from system.outputs import json_in, keys_in, output_file
 from system.processor import add_device
 from system.tensor_file import best_file, kind_of
 
@@ -27,6 +30,8 @@ def arguments():
     parser.add_argument("--beam", type=int, default=3, help="beams; 1 is greedy (3)")
     parser.add_argument("--length-penalty", type=float, default=Search.length_penalty,
                         help="rank by log-probability / length ** this (%(default)s)")
+    parser.add_argument("--max-length", type=int, help="ids of a caption at most, <start> and "
+                        "<end> counted (as it was trained)")
     parser.add_argument("--limit", type=int, help="only the first so many pictures")
     parser.add_argument("--json", help="write the report to this file")
     parser.add_argument("--results", help="write the captions as a COCO result file")
@@ -35,13 +40,48 @@ def arguments():
 
 
 def evaluate_captioners(options):
-    """Caption a split with captioners and return the report, the captions and what to say."""
+    """Caption a split: (report, captions, function of what takes long: (report, what to say))."""
     captioner = combine([load_captioner(path, options.device) for path in options.checkpoints])
     split = readable(read_split(options.data, options.split).first(options.limit))
-    settings = Search(beam=options.beam, length_penalty=options.length_penalty)
-    report, results, _ = evaluate(captioner, split, settings, slow=True)
-    return report, results, [
-        *left_out(report), "SPICE was left out: its CoreNLP models are not part of this project"]
+    settings = captioner.search(beam=options.beam, length_penalty=options.length_penalty, **(
+        {"max_length": options.max_length} if options.max_length else {}))
+    report, results, _ = evaluate(captioner, split, settings)
+
+    def finish():
+        whole = add_slow_scores(report, results, split)
+        return whole, [*left_out(whole),
+                       "SPICE was left out: its CoreNLP models are not part of this project"]
+
+    return report, results, finish
+
+
+def is_report(path):
+    """Return whether a file holds a report, and nothing that is not in one."""
+    about = {"split", "pictures", "references", "search", "tokenizer"}
+    return about <= keys_in(path) <= about | METRICS.keys() | {"distinct"}
+
+
+def is_results(path):
+    """Return whether a file holds the entries of a COCO result file."""
+    content = json_in(path)
+    return isinstance(content, list) and all(
+        isinstance(one, dict) and one.keys() == {"image_id", "caption"} for one in content)
+
+
+def check_outputs(options):
+    """Raise `BadInput` if a file that the options name would be lost by writing there."""
+    references, written = (Path(options.data) / "annotations").resolve(), []
+    for name, what, ours in (("json", "a report of this command", is_report),
+                             ("results", "a COCO result file", is_results)):
+        if getattr(options, name) is not None:
+            path = output_file(getattr(options, name), what, ours)
+            if references in path.resolve().parents:
+                raise BadInput(f"--{name} {path} would lie among the references: give another "
+                               "folder")
+            written.append(path.resolve())
+            setattr(options, name, path)
+    if len(written) > len(set(written)):
+        raise BadInput(f"--json and --results both name {written[0]}: give two files")
 
 
 # By the kind that a checkpoint's header says it is of.
@@ -52,13 +92,26 @@ def main():
     options = arguments()
     if options.beam < 1 or (options.limit is not None and options.limit < 1):
         raise BadInput("--beam and --limit take whole numbers of 1 or more")
+    if options.max_length is not None and options.max_length < 3:
+        raise BadInput("--max-length takes a whole number of 3 or more")
     remedy = f"give a {' or a '.join(EVALUATORS)}, or a run's folder made by train.py"
     kind = kind_of(best_file(options.checkpoints[0]), remedy)
     if kind not in EVALUATORS:
         raise BadInput(f"{options.checkpoints[0]} is a {kind}, which nothing evaluates: {remedy}")
-    report, results, remarks = EVALUATORS[kind](options)
-    print(table(report))
+    check_outputs(options)
+    report, results, finish = EVALUATORS[kind](options)
+    print(table(report), flush=True)
+    write(options, report, results)
+    # METEOR's program takes long, and may be stopped: all else is kept before it starts
+    whole, remarks = finish()
+    if added := {name: value for name, value in whole.items() if name not in report}:
+        print(table(added))
+        write(options, whole, results)
     print(*remarks, sep="\n", file=sys.stderr)
+
+
+def write(options, report, results):
+    """Write the files that the options ask for."""
     if options.json:
         write_json(options.json, report, indent=1)
     if options.results:

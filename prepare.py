@@ -6,15 +6,15 @@
     python prepare.py flickr8k Images captions.txt            Flickr8k as you have it
     python prepare.py folder photos captions.csv              your own pictures
     python prepare.py check data/coco                         is it all there, and sound?
+    python prepare.py cache                                   what is kept, and how large it is
 
 Each leaves the whole or a part from which the same command goes on, and ends by saying the next
 command. Two at once on one folder do not meet: the second is refused.
 """
 
 import argparse
-import glob
+import os
 import tempfile
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -23,28 +23,33 @@ from coco.checkup import check
 from coco.karpathy import karpathy
 from coco.official import HOST, download_coco
 from scenes import dataset as scenes
-from system.cache import cache_name
-from system.files import run_command
-from system.locks import lock, sweep
+from system.cache import CACHE, cache_name
+from system.files import BadInput, amount, command_line, run_command
+from system.kept import empty, kept
+from system.locks import lock
+from system.roots import output_folder, sweep_root
 
 
-@contextmanager
 def locked(root):
-    """Keep other commands away from `root` during the block, and delete what a killed one left."""
-    root = Path(root).resolve()
-    # not in root, which may hold something else and must then stay as it is
-    path = Path(tempfile.gettempdir()) / f"prepare-{cache_name(str(root))}.lock"
-    with lock(path, f"another command is preparing {root}: wait until it ends, or give another "
-              "--root", patience=0):
-        sweep(root.parent, glob.escape(root.name))
-        for folder in [root, *filter(Path.is_dir, root.glob("*"))]:
-            sweep(folder)
-        yield
+    """Return a lock that keeps other commands away from `root`; `BadInput` if it cannot be had."""
+    root = root.resolve()
+    # not in root, which may hold something else and must then stay as it is; and of this user, as
+    # another's file in a folder that all share may not be opened
+    user = os.getuid() if hasattr(os, "getuid") else "own"
+    name = f"prepare-{user}-{cache_name(str(root))}.lock"
+    try:
+        return lock(Path(tempfile.gettempdir()) / name, f"another command is preparing {root}: "
+                    "wait until it ends, or give another --root", patience=0)
+    except OSError as error:
+        raise BadInput(f"the lock {name} cannot be written among the temporary files "
+                       f"({error.strerror}): set the environment variable TMPDIR to a folder of "
+                       "your own") from None
 
 
 def draw_scenes(options):
     scenes.draw(options.root, {split: getattr(options, split) for split in scenes.SIZES},
                 options.seed)
+    sweep_root(options.root)    # here, as a notebook, which has no lock, may draw them too
 
 
 def get_coco(options):
@@ -52,17 +57,28 @@ def get_coco(options):
 
 
 def apply_karpathy(options):
-    karpathy(options.root, options.split_file, options.coco)
+    karpathy(options.root, options.split_file, options.coco, options.link)
 
 
 def convert_flickr8k(options):
     sources.flickr8k(options.root, options.captions, options.pictures, options.lists,
-                     options.val, options.test, options.seed)
+                     options.val, options.test, options.seed, options.link)
 
 
 def convert_folder(options):
     sources.folder(options.root, options.pictures, options.captions, options.val, options.test,
-                   options.seed)
+                   options.seed, options.link)
+
+
+def show_cache(options):
+    """Print what the cache holds, by kind, and empty it if the options say so."""
+    found = empty() if options.empty else kept()
+    print(f"{CACHE.absolute()}{' held, and is empty now' * options.empty}:")
+    for kind, (what, count, size) in found.items():
+        print(f"  {kind:9} {count:6} files {amount(size):>9}   {what}")
+    if not options.empty:
+        print(f"{amount(sum(size for _, _, size in found.values()))} in all; "
+              "python prepare.py cache --empty deletes them")
 
 
 def add_source(commands, name, run, root, text):
@@ -94,20 +110,27 @@ def parse(arguments):
     split.add_argument("--coco", default="data/coco", help="where COCO is (%(default)s)")
     flickr8k = source("flickr8k", convert_flickr8k, "data/flickr8k", "convert Flickr8k")
     flickr8k.add_argument("pictures", help="the folder of photographs")
-    flickr8k.add_argument("captions", help="captions.txt or Flickr8k.token.txt")
+    flickr8k.add_argument("captions", help="captions.txt, Flickr8k.token.txt or "
+                          "Flickr30k's")
     flickr8k.add_argument("--lists", help="the folder of Flickr_8k.trainImages.txt and the others, "
                           "which then say what is train, val and test")
     own = source("folder", convert_folder, "data/mine", "convert your own pictures")
     own.add_argument("pictures", help="their folder")
-    own.add_argument("captions", help="CSV or JSONL with columns or keys file and caption")
+    own.add_argument("captions", help="CSV or JSON with columns or keys file and caption, "
+                     "and split if you like")
     for one in (flickr8k, own):
-        one.add_argument("--val", type=float, default=0.1, help="share of val (%(default)s)")
-        one.add_argument("--test", type=float, default=0.1, help="share of test (%(default)s)")
+        one.add_argument("--val", type=float, help="share of val (0.1)")
+        one.add_argument("--test", type=float, help="share of test (0.1)")
+    for one in (split, flickr8k, own):
+        one.add_argument("--link", action="store_true", help="make hard links, not copies: they "
+                         "take no room, but a picture changed in one place changes in both")
     for one in (drawn, coco, flickr8k, own):
         one.add_argument("--seed", type=int, default=0, help="of what is drawn (%(default)s)")
 
     looked_at = commands.add_parser("check", help="look at every picture and caption of a dataset")
     looked_at.add_argument("root", help="the dataset")
+    cache = commands.add_parser("cache", help="say what is kept, and how large it is")
+    cache.add_argument("--empty", action="store_true", help="delete it; it is made again as needed")
     return parser.parse_args(arguments)
 
 
@@ -121,14 +144,19 @@ def at_least_one(text):
 
 def main(arguments=None):
     options = parse(arguments)
+    if options.command == "cache":
+        show_cache(options)
+        return 0
     if options.command == "check":
         if check(options.root)["verdict"] == "bad":
             return 1
     else:
+        options.root = output_folder(options.root, "--root")
         with locked(options.root):
             options.run(options)
     name = Path(options.root).resolve().name
-    print(f"next: python train.py --data {options.root} --run runs/{name}")
+    print("next:", command_line("python", "train.py", "--data", options.root,
+                                "--run", f"runs/{name}"))
     return 0
 
 

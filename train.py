@@ -15,10 +15,11 @@ from captioning.settings import RECIPES as CAPTIONING
 from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
 from system.distributed import is_main, processes
-from system.files import BadInput, run_command
+from system.files import BadInput, command_line, run_command
 from system.processor import add_device
+from system.roots import output_folder
 from system.shapes import misfit
-from training.folders import read_history, read_settings
+from training.folders import read_history, read_settings, refuse_strangers
 from training.loop import train
 from training.settings import add_options
 from training.status import status
@@ -58,7 +59,8 @@ def arguments(words=None):
     """Return the options of a command line as a dict, those that were not given left out."""
     first = argparse.ArgumentParser(add_help=False)
     first.add_argument("--recipe", choices=RECIPES, default=DEFAULT,
-                       help="named settings; options given beside it win (%(default)s)")
+                       help="named settings; options given beside it win; tuned and critical need "
+                       "--start (%(default)s)")
     known, _ = first.parse_known_args(words)
     parser = argparse.ArgumentParser(
         parents=[first],
@@ -76,7 +78,9 @@ def arguments(words=None):
 
 def main():
     options = arguments()
-    folder, device, recipe = options.pop("run"), options.pop("device"), options.pop("recipe")
+    folder, device = output_folder(options.pop("run"), "--run"), options.pop("device")
+    recipe = options.pop("recipe")
+    refuse_strangers(folder)
     report = TensorBoard(folder) if options.pop("tensorboard") else None
     task_class, settings_class, recipes = TASKS[RECIPES[recipe]]
     task = task_class(settings_class(**{**recipes[recipe], **options}))
@@ -99,8 +103,8 @@ def summary(task, folder, history, finished_before):
     best = task.better(history, key=lambda row: row[task.key])
     return (f"{'was finished already' if finished_before else 'finished'}: best {task.key} "
             f"{best[task.key]:.3f} on {task.settings.data} val after epoch {best['epoch']}\n"
-            f"next: python evaluate.py {folder} --data {task.settings.data}")
+            f"next: {command_line('python', 'evaluate.py', folder, '--data', task.settings.data)}")
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, shared=True)

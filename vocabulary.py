@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from system.files import BadInput, read_json, writable, write_json
+from system.files import BadInput, ensure_home, read_json, writable, write_json
+from system.outputs import begins, keys_in, output_file
 
 START_ID, END_ID, UNK_ID = 0, 1, 2
 START_WORD, END_WORD, UNK_WORD = "<start>", "<end>", "<unk>"
@@ -43,6 +44,7 @@ def tokenize(sentence):
 def tokenizer():
     """Return NLTK's tokenizer."""
     # imported when first needed, since decoding captions needs none and the import takes a second
+    ensure_home()                       # in which nltk looks for data that we do not use
     from nltk.tokenize import NLTKWordTokenizer
 
     return NLTKWordTokenizer()  # word_tokenize would first ask for a download, punkt_tab
@@ -109,6 +111,8 @@ class Vocabulary:
         if words is None and vocab_from_file and Path(vocab_file).exists():
             self._store(read_words(vocab_file))
         elif words is None:
+            output_file(vocab_file, "a vocabulary", lambda path: (      # or an old, pickled one
+                "words" in keys_in(path) or begins(path, b"\x80")))
             captions = captions_in(annotations_file)
             self._store(special + frequent(map(tokenize, captions), vocab_threshold or 1, special))
             self.save(vocab_file)

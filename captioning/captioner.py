@@ -16,6 +16,7 @@ import torch
 from tqdm.auto import tqdm
 
 from decoders.registry import build_decoder
+from decoders.search import Search
 from decoders.search import search as run_search
 from encoders.encoding import encode, fast
 from encoders.features import cached_features
@@ -28,7 +29,8 @@ from vocabulary import Vocabulary
 class Describer:
     """What a captioner and an ensemble have in common.
 
-    A subclass has a `decoder`, a `vocab`, and the methods `features`, `encode` and `embed`.
+    A subclass has a `decoder`, a `vocab`, a `max_length` in ids, and the methods `features`,
+    `encode` and `embed`.
     """
 
     batch_size = 128        # pictures in one search
@@ -39,7 +41,12 @@ class Describer:
         bar = tqdm(starts, "captions", leave=False, unit="batch", disable=len(starts) < 2)
         batches = (self.embed(features[start:start + self.batch_size]) for start in bar)
         return [[self.vocab.decode(found.words) for found in hypotheses]
-                for batch in batches for hypotheses in run_search(self.decoder, batch, search)]
+                for batch in batches
+                for hypotheses in run_search(self.decoder, batch, search or self.search())]
+
+    def search(self, **changes):
+        """Return the `Search` for this captioner: captions as long as those it has learned."""
+        return Search(**{"max_length": self.max_length, **changes})
 
     def describe(self, pictures, search=None):
         """Return a list of sentences, best first, for each of some PIL pictures of any size."""
@@ -68,6 +75,11 @@ class Captioner(Describer):
         if len(self.vocab) != self.decoder.words.num_embeddings:
             raise BadInput(f"the vocabulary has {len(self.vocab)} words and the decoder "
                            f"{self.decoder.words.num_embeddings}: they belong to different runs")
+
+    @property
+    def max_length(self):
+        """Ids of the longest caption it writes, by the captions that it was trained on."""
+        return self.about.get("max_length", Search.max_length)
 
     @classmethod
     def build(cls, architecture, vocab, transform, weights="pretrained", tune_from=None):

@@ -19,9 +19,11 @@ from captioning.settings import RECIPES, CaptioningSettings
 from coco.dataset import read_split
 from scoring.metrics import METRICS
 from system.files import BadInput, read_json, run_command, whole_file
+from system.outputs import output_file
 from system.shapes import misfit
 from training.settings import options_of
 
+PACKED = {"settings", "commands", "train", "val", "report", "note"}    # of what a card tells
 SEES = {False: "one vector a picture", True: "a coarse grid of cells"}      # by grid or not
 REPORT = {"split": str, "pictures": int, "references": int, "distinct": int, "search": str,
           "tokenizer": str, **dict.fromkeys(METRICS, float | None)}
@@ -75,8 +77,12 @@ def pack(run, file, report, note):
     """Write the best captioner of a run to `file` and its card beside it; return the card's path.
 
     report: a file that `evaluate.py --json` wrote.  note: what the training data is and may be
-    used for.
+    used for.  Raises `BadInput` if a file would be replaced that this function did not write.
     """
+    if Path(file).suffix != ".safetensors":
+        raise BadInput(f"{file} is no name of a checkpoint: give one that ends in .safetensors")
+    file = output_file(file, "a captioner packed before", is_packed)
+    path = output_file(file.with_suffix(".md"), "a card", is_card)
     captioner = load_captioner(run)
     settings = settings_in(captioner, run)
     train = read_split(settings["data"], "train")
@@ -85,7 +91,6 @@ def pack(run, file, report, note):
              "report": read_json(report, "make it with evaluate.py --json", REPORT),
              "note": note}
     save_captioner(file, captioner, **about)
-    path = Path(file).with_suffix(".md")
     with whole_file(path) as beside:
         beside.write_text(card(file), encoding="utf-8")
     return path
@@ -99,6 +104,19 @@ def settings_in(captioner, run):
         raise BadInput(f"{run} has no settings of this version in its checkpoint: give a run's "
                        "folder made by train.py")
     return settings
+
+
+def is_packed(file):
+    """Return whether `pack` wrote a file."""
+    try:
+        return not misfit(load_captioner(file).about, ABOUT)
+    except BadInput:
+        return False
+
+
+def is_card(file):
+    """Return whether a file is a card."""
+    return b"\n## What it cannot do" in file.read_bytes()
 
 
 def elsewhere(settings):

@@ -25,6 +25,8 @@ from system.processor import refuse_device
 from vocabulary import END_WORD, START_WORD, UNK_WORD, Vocabulary
 
 FORMAT = 3                  # raised when an older program could not read the file
+PATIENCE = 10               # seconds in which git must say the commit
+LONGEST = 1000              # ids of a caption; every step of a search takes time
 LARGEST = 1 << 16           # of the whole numbers that a decoder is built with
 NUMBER = (int, float)
 DECODER = {"name": (str,), "embed_size": (int,), "hidden_size": (int,), "num_layers": (int,),
@@ -123,6 +125,8 @@ def refuse_unsound(header):
         "its vocabulary is no list of different words": all(isinstance(w, str) for w in words)
             and len(set(words)) == len(words),
         "its special words are not the first three": words[:3] == [START_WORD, END_WORD, UNK_WORD],
+        "its captions have an absurd length":
+            header["about"].get("max_length", 3) in range(3, LONGEST + 1),
         "its pictures have an absurd size": 32 <= transform["size"] <= 1024,
         "its pictures are neither squashed nor cropped": transform["fit"] in ("squash", "crop"),
         "its normalisation is absurd": all(0 <= value <= 1 for value in transform["mean"])
@@ -172,9 +176,10 @@ def infinite(tensors):
 def versions():
     """Return the versions of the libraries and the commit of this program."""
     found = {"torch": torch.__version__, "torchvision": version("torchvision")}
-    try:
+    try:        # git may be absent, or look for ever in a folder on a network
         git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True,
-                             text=True, cwd=Path(__file__).parent)
-    except OSError:
+                             stdin=subprocess.DEVNULL, encoding="utf-8", errors="replace",
+                             timeout=PATIENCE, cwd=Path(__file__).parent)
+    except (OSError, subprocess.TimeoutExpired):
         return found
     return {**found, "commit": git.stdout.strip()} if git.returncode == 0 else found

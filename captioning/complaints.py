@@ -8,7 +8,7 @@ import math
 
 import torch
 
-from system.cache import content_hashes
+from system.contents import content_hashes
 from training.watching import warn
 
 STILL, GUESSING = 0.99, 0.9 # times the loss of the epoch before; times that of pure guessing
@@ -18,16 +18,18 @@ KNOWN, WORTHLESS = 0.5, 0.3 # a loss below the first with a CIDEr below the seco
 def complaints_about(history, task):
     """Return sentences about what the epochs of a `Captioning` show to be wrong."""
     row, found = history[-1], []
+    longer = ("train longer, by more --epochs, " if task.passes > 1 else "")    # of few pictures
     if row["distinct"] == 1 and len(task.val_split.pictures) > 1:
         found.append(f"every picture got the same caption, {row['sentence']!r}: if that stays, "
-                     "lower the learning rate, and check that features differ between pictures")
+                     f"{longer}lower the learning rate, and check that features differ between "
+                     "pictures")
     guessing = math.log(len(task.vocab))
-    if (len(history) > 1 and row["val_loss"] > GUESSING * guessing
+    if (len(history) > 1 and row["train_loss"] > GUESSING * guessing
             and row["train_loss"] > STILL * history[-2]["train_loss"] > 0):
         found.append(f"the loss stands still at {row['train_loss']:.3f}, where guessing among all "
-                     f"words has {guessing:.3f}: raise the learning rate, and check that the "
-                     "optimizer holds these weights")
-    if row["val_loss"] < KNOWN and row["CIDEr"] < WORTHLESS:
+                     f"words has {guessing:.3f}: {longer}raise the learning rate, and check that "
+                     "the optimizer holds these weights")
+    if row["val_loss"] < KNOWN and row.get("CIDEr", 1) < WORTHLESS:
         found.append(f"a loss of {row['val_loss']:.3f} on val, but a CIDEr of {row['CIDEr']:.3f}: "
                      "the decoder is shown the very words that it should guess; check that output "
                      "t is compared with word t, and has read only the words before it")

@@ -89,6 +89,7 @@ class Ensemble(Describer):
         if any(one.vocab.words != self.vocab.words for one in self.captioners):
             raise BadInput("captioners of different vocabularies cannot choose a word as one: "
                            "give some that were trained on the same data with one vocab_threshold")
+        self.max_length = max(one.max_length for one in self.captioners)
         self.decoder = MeanDecoder(one.decoder for one in self.captioners)
 
     def features(self, split, views=1):

@@ -7,9 +7,8 @@ whole corpus, equal to coco-caption's and on its scale (0 to 1, CIDEr 0 to 10). 
 teacher forcing are called loss, perplexity or token accuracy, never BLEU.
 """
 
-from decoders.search import Search
 from scoring import ptb
-from scoring.metrics import METRICS, compute
+from scoring.metrics import FAILED, METRICS, compute
 from system.files import BadInput
 
 TOKENIZER = "PTB (coco-caption's, in Python)"
@@ -31,24 +30,24 @@ def tokenized_references(split):
     return found
 
 
-def score(candidates, references, slow=False):
+def score(candidates, references, slow=False, fast=True):
     """Compute the scores of a corpus: ({"Bleu_1": ..., "distinct": ...}, CIDEr-D (pictures,)).
 
     candidates: one sentence for each picture.  references: from `tokenized_references`.
-    slow: compute METEOR too.
+    slow: compute METEOR too.  fast: compute the others; without them there is no CIDEr-D.
     """
     sentences = [tokens(sentence) for sentence in candidates]
     words = [sentence.split() for sentence in sentences]
     truths = [[sentence.split() for sentence in picture] for picture in references]
     scores, each = compute(dict(zip(INPUTS, (words, truths, sentences, references), strict=True)),
-                           slow)
+                           slow, fast)
     # A captioner that writes one sentence for every picture is broken however it scores.
-    return {**scores, "distinct": len(set(candidates))}, each["CIDEr"]
+    return {**scores, "distinct": len(set(candidates))}, each.get("CIDEr")
 
 
 def evaluate(captioner, split, search=None, slow=False):
     """Caption and score a split: (report, COCO results, each picture's CIDEr); slow: METEOR too."""
-    search = search or Search()
+    search = search or captioner.search()
     sentences = [best for best, *_ in captioner.sentences(captioner.features(split)[0], search)]
     return report_of(sentences, split, captioner.search_line(search), slow)
 
@@ -68,6 +67,15 @@ def report_of(sentences, split, how, slow=False):
     return report, results, each
 
 
+def add_slow_scores(report, results, split):
+    """Return a report with the slow scores too; results: the entries of its COCO result file."""
+    if all(metric.missing(INPUTS) for metric in METRICS.values() if metric.slow):
+        return report
+    scores, _ = score([one["caption"] for one in results], tokenized_references(split), slow=True,
+                      fast=False)
+    return {**{name: value for name, value in report.items() if name not in scores}, **scores}
+
+
 def table(report):
     """Return a report as lines of text, scores as papers print them."""
     rows = []
@@ -81,5 +89,6 @@ def table(report):
 
 def left_out(report):
     """Return a line for each metric that is not in a report, with the reason."""
-    return [f"{metric.label} was left out: {metric.missing(INPUTS) or 'it was not asked for'}"
+    return [f"{metric.label} was left out: "
+            f"{FAILED.get(name) or metric.missing(INPUTS) or 'it was not asked for'}"
             for name, metric in METRICS.items() if name not in report]

@@ -21,7 +21,8 @@ from captioning.evaluation import score, tokens
 from captioning.matching import matches
 from coco.dataset import read_captions
 from coco.pictures import open_picture
-from system.files import whole_file, writing
+from system.files import BadInput, whole_file, writing
+from system.outputs import begins, output_file
 
 SIDE = 320                  # pixels of a picture's longer side
 QUALITY = 70                # of its JPEG: about 12 KB
@@ -29,6 +30,8 @@ QUALITY = 70                # of its JPEG: about 12 KB
 PAGE = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
                    undefined=StrictUndefined, trim_blocks=True,
                    lstrip_blocks=True).get_template("gallery.html")
+# what every page begins with, and no other file
+HEAD = Path(PAGE.filename).read_text(encoding="utf-8").partition("<style>")[0].encode()
 
 
 class Gallery:
@@ -40,7 +43,11 @@ class Gallery:
     """
 
     def __init__(self, path, references=None, sampled=False):
-        self.path, self.sampled = Path(path), sampled
+        if Path(path).suffix.lower() not in (".html", ".htm"):
+            raise BadInput(f"{path} is no name of a web page: give the gallery a name that ends in "
+                           ".html, before or after the pictures")
+        self.path = output_file(path, "a gallery", lambda path: begins(path, HEAD))
+        self.sampled = sampled
         self.files, self.places, self.candidates, self.unread = [], [], [], []
         self.source, self.truth = references, {}
         self.references = read_captions(references) if references else []
@@ -82,6 +89,8 @@ class Gallery:
         scored = list(self.truth)
         scores, each = score([self.candidates[number] for number in scored],
                              [[tokens(one) for one in self.truth[number]] for number in scored])
+        if each is None:                # one picture alone, say
+            return {}, None
         return dict(zip(scored, each, strict=True)), scores["CIDEr"]
 
     def write(self, about):

@@ -9,6 +9,7 @@ part of the files.
 
 import glob
 import os
+import sys
 from dataclasses import replace
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -16,14 +17,17 @@ from typing import NamedTuple
 from zlib import crc32
 
 import torch
+from PIL import Image
 
 from coco.pictures import open_picture
-from decoders.search import Search
 from encoders.encoding import encode, fast, in_order
-from system.distributed import gather, rank, world_size
+from system.distributed import gather, is_main, rank, world_size
 from system.files import BadInput
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff",
+            ".jp2", ".j2k", ".jpx", ".avif", ".heic", ".heif", ".hif", ".jxl", ".dng", ".cr2",
+            ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2")     # of photographs
+LEFT = ("__MACOSX", "@eaDir")   # folders of copies and thumbnails that systems leave; so do .names
 BATCH_SIZE = 32             # pictures per pass through the networks
 
 
@@ -39,7 +43,10 @@ def find_pictures(places):
     """Return the picture files at paths, in folders (to the bottom) and of patterns, each once."""
     files = []
     for place in places:
-        matches = [] if Path(place).exists() else sorted(glob.glob(str(place), recursive=True))
+        place = str(place)
+        matches = [] if Path(place).exists() else [
+            match for match in sorted(glob.glob(place, recursive=True))
+            if not any(left in match and left not in place for left in LEFT)]
         # what neither is there nor matches stays in the list: reading it will report it
         for match in map(Path, matches or [place]):
             files += pictures_in(match) if match.is_dir() else [match]
@@ -47,17 +54,36 @@ def find_pictures(places):
 
 
 def pictures_in(folder):
-    """Return the files in a folder and its subfolders that have a picture's suffix, sorted."""
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES
-                   and not file.name.startswith("."))
+    """Return the files in a folder and its subfolders that have a picture's suffix, sorted.
+
+    What is hidden is left out, and photographs of a kind that Pillow cannot open here are named.
+    """
+    files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in SUFFIXES
+             and not any(part.startswith((".", *LEFT)) for part in file.relative_to(folder).parts)
+             and not os.path.isdir(file)]
+    opened = openable()
+    others = [file for file in files if file.suffix.lower() not in opened]
+    files = [file for file in files if file.suffix.lower() in opened]
+    closed = ", ".join(sorted({file.suffix.lower() for file in others}))
+    told = (f"{len(others)} photograph{'s' * (len(others) != 1)} in {folder} that Pillow cannot "
+            f"open here ({closed}): save as JPEG what is to be described")
     if not files:
-        raise BadInput(f"{folder} holds no picture ({' '.join(SUFFIXES)}): give another folder")
+        raise BadInput(f"there is no picture but {told}" if others else
+                       f"{folder} holds no picture ({' '.join(opened)}): give another folder")
+    if others and is_main():
+        print(f"left out {told}", file=sys.stderr)
     return files
+
+
+def openable():
+    """Return those of SUFFIXES that Pillow can open here, which depends on how it was built."""
+    formats = Image.registered_extensions()
+    return [suffix for suffix in SUFFIXES if formats.get(suffix) in Image.OPEN]
 
 
 def describe_files(captioner, files, search=None):
     """Yield a `Described` for every file, in order; each core works on a batch of its own."""
-    search = search or Search()
+    search = search or captioner.search()
     network = fast(captioner.encoder.backbone)
     # A search puts back the mode it found. In training mode, one thread that has finished would
     # turn on dropout for those still at work.

@@ -51,9 +51,10 @@ class Rewards:
 class SelfCritical(nn.Module):
     """The reward of sampled captions as the objective of a step; its loss is minus the reward."""
 
-    def __init__(self, encoder, decoder, rewards, samples):
+    def __init__(self, encoder, decoder, rewards, samples, max_length=24):
         super().__init__()
         self.encoder, self.decoder, self.rewards, self.samples = encoder, decoder, rewards, samples
+        self.max_length = max_length
 
     def forward(self, batch):
         """Return the objective, minus the mean reward times the words, and the number of words."""
@@ -81,7 +82,8 @@ class SelfCritical(nn.Module):
         """Return the `Search` that samples captions, by another seed in every step."""
         # without rules: REINFORCE needs samples of the very probabilities that it changes
         return Search(method="sample", captions=self.samples, suppress_unk=False,
-                      allow_repetition=True, max_length=24, seed=torch.initial_seed())
+                      allow_repetition=True, max_length=self.max_length,
+                      seed=torch.initial_seed())
 
     def draw(self, features, pictures):
         """Return samples, lists of ids, and their pictures, a picture's samples side by side."""

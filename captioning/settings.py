@@ -28,7 +28,10 @@ class CaptioningSettings(Settings):
     num_layers: int = dial(1, "layers of the decoder")
     dropout: float = dial(0.5, "fraction of word vectors and of outputs silenced")
     label_smoothing: float = dial(0.0, "fraction of a target's probability spread over all words")
-    start: str | None = dial(None, "run or checkpoint whose weights the training begins with")
+    start: str | None = dial(None, "run or checkpoint whose words and weights training begins with")
+    max_length: int | None = dial(
+        None, "ids of a caption written, <start> and <end> counted; by default 20, or more where "
+        "more than a twentieth of train's captions are longer")
     samples: int = dial(0, "self-critical: captions sampled of a picture; 0 is cross-entropy")
     val_pictures: int = dial(1000, "pictures of val captioned and scored after each epoch")
 
@@ -46,12 +49,16 @@ class CaptioningSettings(Settings):
                 0 <= self.dropout < 1 and 0 <= self.label_smoothing < 1,
             "encoder_rate must be above 0": self.encoder_rate > 0,
             "captions_per_picture must not be negative": self.captions_per_picture >= 0,
+            "start must name a run or a checkpoint, from which this recipe goes on":
+                self.start != "",
+            "max_length must be 3 or more": self.max_length is None or self.max_length >= 3,
             "samples must be 0, or 2 or more with one_per_picture":
                 self.samples == 0 or self.samples > 1 and self.one_per_picture,
         }
 
 
-# A recipe's name keeps its meaning for good: scores are quoted with it.
+# A recipe's name keeps its meaning for good: scores are quoted with it. An empty start has to be
+# given.
 ATTENTION = {"encoder": "efficientnet_lite2", "decoder": "adaptive", "views": 3,
              "label_smoothing": 0.1, "learning_rate": 1.5e-3, "average": 0.998}
 RECIPES = {
@@ -62,11 +69,15 @@ RECIPES = {
               "dropout": 0.2, "views": 1},
     # Knowing When to Look (arXiv:1612.01887) on the grid of a larger frozen encoder
     "attention": ATTENTION,
-    # its encoder learns too: needs --start, a run of "attention"
-    "tuned": {**ATTENTION, "tune_from": 5, "captions_per_picture": 5, "learning_rate": 3e-4,
-              "encoder_rate": 3e-5, "epochs": 4},
-    # taught by the CIDEr of its own sentences: needs --start, a run of "tuned"
-    "critical": {**ATTENTION, "tune_from": 5, "samples": 5, "one_per_picture": True,
+    # for pictures of one's own, which may be few: goes on from the captioner in the box
+    "own": {**ATTENTION, "start": "checkpoints/critical-flickr8k.safetensors", "views": 1,
+            "learning_rate": 3e-4, "vocab_threshold": 1, "epochs": 1,
+            "captions_per_picture": 5},
+    # its encoder learns too: goes on from a run of "attention"
+    "tuned": {**ATTENTION, "start": "", "tune_from": 5, "captions_per_picture": 5,
+              "learning_rate": 3e-4, "encoder_rate": 3e-5, "epochs": 4},
+    # taught by the CIDEr of its own sentences: goes on from a run of "tuned"
+    "critical": {**ATTENTION, "start": "", "tune_from": 5, "samples": 5, "one_per_picture": True,
                  "batch_size": 32, "learning_rate": 1e-4, "warmup": 20, "average": 0.98,
                  "epochs": 5, "patience": 5},
 }

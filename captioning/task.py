@@ -7,6 +7,7 @@ objective is cross-entropy, or the rewards of sampled captions if `settings.samp
 """
 
 import math
+import sys
 from dataclasses import asdict
 
 import torch
@@ -17,6 +18,7 @@ from captioning.complaints import complaints_about, warn_of_shared
 from captioning.evaluation import score, tokenized_references
 from captioning.objectives import CrossEntropy, caption_loss
 from captioning.self_critical import Rewards, SelfCritical
+from captioning.words import length_of, longest_read, vocabulary_of, warn_of_words
 from coco.dataset import read_split
 from coco.readable import readable
 from data_loader import CaptionData, tokenized
@@ -24,14 +26,19 @@ from decoders.registry import own_arguments, wants_grid
 from encoders.backbones import transform_of
 from encoders.features import cached_features, encode_split
 from scoring.metrics import METRICS
-from system.cache import cache_name, content_hashes
+from scoring.scores import CiderD
+from system.cache import cache_name
+from system.contents import content_hashes
 from system.distributed import is_main, main_first, rank, world_size
 from system.files import BadInput
 from system.tensor_file import best_file
 from training.task import Task
-from vocabulary import Vocabulary, read_words
+from training.watching import warn
+from vocabulary import read_words
 
 VAL_BATCH = 256             # captions of val in one forward pass
+LEAST_STEPS = 150           # of an epoch: after fewer there is little to validate
+MORE = 4                    # ids of a sample over those of a caption: whether it ends is rewarded
 
 
 class Captioning(Task):
@@ -72,18 +79,42 @@ class Captioning(Task):
         self.objective = self.build_objective()
         # of batch-norm, to see that a frozen encoder stays as it is
         self.statistics = [one.clone() for one in backbone.buffers()]
-        self.steps_per_epoch = len(self.order(0))
+        steps = len(self.order(0))
+        self.passes = max(1, -(-LEAST_STEPS // steps))      # over the training data, in an epoch
+        self.steps_per_epoch = self.passes * steps
+        if self.passes > 1 and is_main():
+            print(f"train has few captions, {len(self.train)}: an epoch is {self.passes} passes "
+                  "over them", file=sys.stderr)
 
     def prepare_captions(self):
         """Leave out pictures that cannot be read and turn captions into integers."""
+        settings = self.settings
+        self.start = load_captioner(settings.start) if settings.start else None
         with main_first():                              # the others find the texts tokenised
             self.train_split = readable(self.train_split)
             self.val_split = readable(self.val_split)
-            self.vocab = Vocabulary.build(tokenized(self.train_split),
-                                          self.settings.vocab_threshold)
-            self.train = CaptionData(self.train_split, self.vocab)
-            self.val = CaptionData(self.val_split, self.vocab)
+            tokens = tokenized(self.train_split)
+            self.vocab = vocabulary_of(tokens, settings.vocab_threshold, self.start)
+            self.max_length = length_of(tokens, settings.max_length)
+            longest = longest_read(self.max_length)
+            self.train = CaptionData(self.train_split, self.vocab, longest=longest)
+            self.val = CaptionData(self.val_split, self.vocab, longest=longest)
         self.references = tokenized_references(self.val_split)
+        if is_main():
+            warn_of_words(self.vocab, tokens, tokenized(self.val_split), self.start)
+        self.choose_key()
+
+    def choose_key(self):
+        """Let the loss choose the best epoch where CIDEr is 0 whatever the captions are."""
+        if CiderD([[sentence.split() for sentence in picture] for picture in self.references
+                   ]).discerns:
+            return
+        self.key, self.better = "val_loss", min
+        self.shown = tuple(name for name in self.shown if name != "CIDEr")
+        self.curves = {name: title for name, title in self.curves.items() if name != "CIDEr"}
+        if is_main():
+            warn("CIDEr compares pictures, and val has no two whose captions differ: the loss on "
+                 "val chooses the best epoch; put more pictures into val for scores")
 
     def prepare_captioner(self):
         """Build the captioner from the seed, or take the weights of the run it starts with."""
@@ -92,8 +123,9 @@ class Captioning(Task):
         self.captioner = Captioner.build(
             architecture(settings), self.vocab, transform_of(settings.encoder, settings.fit),
             settings.weights, settings.tune_from).to(self.device)
-        if settings.start:                              # before its features are asked for
-            take_over(self.captioner, settings.start)
+        self.captioner.about = {"max_length": self.max_length}
+        if self.start:                                  # before its features are asked for
+            take_over(self.captioner, self.start)
 
     def build_objective(self):
         """Return cross-entropy or self-critical training over encoder and decoder."""
@@ -102,7 +134,7 @@ class Captioning(Task):
         encoder = captioner.encoder if self.train.features is None else captioner.encoder.embed
         if settings.samples:
             return SelfCritical(encoder, captioner.decoder, Rewards(self.train_split, self.vocab),
-                                settings.samples)
+                                settings.samples, self.max_length + MORE)
         return CrossEntropy(encoder, captioner.decoder, settings.label_smoothing)
 
     def groups(self):
@@ -113,17 +145,20 @@ class Captioning(Task):
         groups = [{"params": heads, "peak": self.settings.learning_rate}]
         return groups + ([{"params": tuned, "peak": self.settings.encoder_rate}] if tuned else [])
 
-    def order(self, epoch):
-        """Return which captions each batch of an epoch has in this process."""
+    def order(self, number):
+        """Return which captions each batch of pass `number` has in this process."""
         settings = self.settings
-        return self.train.order(settings.batch_size, settings.seed, epoch,
+        return self.train.order(settings.batch_size, settings.seed, number,
                                 settings.one_per_picture, settings.captions_per_picture,
                                 (rank(), world_size()))
 
     def batches(self, epoch, start):
         """Yield this process's part of the batches of an epoch, from batch `start` on."""
-        return self.train.read(self.order(epoch)[start:], self.settings.seed, epoch,
-                               self.settings.workers)
+        for number in range(epoch * self.passes, (epoch + 1) * self.passes):
+            order = self.order(number)
+            yield from self.train.read(order[start:], self.settings.seed, number,
+                                       self.settings.workers)
+            start = max(0, start - len(order))
 
     def measure(self):
         """Return loss per word under teacher forcing, and scores of free-running captions."""
@@ -159,7 +194,8 @@ class Captioning(Task):
 
     def save_best(self, path, row):
         """Write the captioner as a checkpoint with its settings and scores."""
-        save_captioner(path, self.captioner, settings=asdict(self.settings), val=row)
+        save_captioner(path, self.captioner, settings=asdict(self.settings), val=row,
+                       **self.captioner.about)
 
     def record(self, folder):
         """Write the vocabulary."""
@@ -177,13 +213,17 @@ class Captioning(Task):
         return complaints_about(history, self)
 
 
-def take_over(captioner, start):
-    """Give a captioner the weights of another run's best one, of the same build and words."""
-    other = load_captioner(start)
-    if (other.architecture, other.vocab.words) != (captioner.architecture, captioner.vocab.words):
-        raise BadInput(f"{start} is another kind of captioner, or of other words: give the same "
-                       "encoder, decoder, sizes and data as it was trained with")
-    captioner.load_tensors(other.tensors())
+def take_over(captioner, other):
+    """Give a captioner the weights of another of the same build, whose words are its first ones."""
+    if other.architecture != captioner.architecture:
+        raise BadInput("--start is another kind of captioner: give the same encoder, decoder and "
+                       "sizes as it was trained with")
+    given = other.tensors()
+    for name, tensor in captioner.tensors().items():
+        if tensor.shape == given[name].shape:
+            tensor.copy_(given[name])
+        else:                           # a row a word: those of new words stay as they began
+            tensor[:len(given[name])].copy_(given[name])
 
 
 def content_of(settings, train, val):

@@ -14,19 +14,21 @@ from statistics import median
 
 from coco.dataset import (
     PREPARE,
+    WORDS,
     find_split,
     read_annotations,
     says_something,
     split_names,
+    unknown_splits,
 )
 from coco.readable import NAMED, faults_of
-from system.cache import content_hashes
+from system.contents import content_hashes
 from system.files import BadInput
 from vocabulary import tokenize
 
-SIDES = ("train", "val", "test")
+UNKNOWN = "splits whose names are not understood"
 REMARKS = ("empty captions", "captions given twice to one picture", "captions that share an id",
-           "pictures without captions", "equal pictures within a split")
+           "pictures without captions", "equal pictures within a split", UNKNOWN)
 
 
 def check(root):
@@ -49,6 +51,9 @@ def check(root):
         splits[name] = check_captions(name, images, annotations, found)
         pictures[name] = check_pictures(Path(root) / name, images, found)
     check_sides(root, pictures, found)
+    if None in (find_split(root, word) for word in WORDS):
+        found[UNKNOWN] += [f"{name}; understood are {', '.join(sum(WORDS.values(), ()))}"
+                           for name in unknown_splits(root)]
     found = {kind: cases for kind, cases in found.items() if cases}
     report = {"root": str(root), "splits": splits, "found": found,
               "verdict": "good" if set(found) <= set(REMARKS) else "bad"}
@@ -113,7 +118,7 @@ def check_pictures(folder, images, found):
 
 def check_sides(root, pictures, found):
     """Add to `found` the pictures that two of train, val and test share, by id or by bytes."""
-    sides = [name for name in (find_split(root, word) for word in SIDES) if name in pictures]
+    sides = [name for name in (find_split(root, word) for word in WORDS) if name in pictures]
     for one, other in combinations(sides, 2):
         common = pictures[one].keys() & pictures[other].keys()
         found["pictures on both sides"] += sorted(

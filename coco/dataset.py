@@ -3,9 +3,9 @@
     <root>/annotations/captions_<split>.json      <root>/<split>/<file_name>
 
 `read_split(root, "train")` understands the plain words train, val and test whatever the root calls
-them (`train`, `train2017`, `train2014`). A root without val lends 5 % of its training pictures,
-chosen by picture id from a fixed seed, so a picture never stands on both sides. COCO's test split
-has no captions; val is used instead, and said so.
+them (`train`, `train2017`, `train2014`; WORDS has more). A root without val lends 5 % of its
+training pictures, chosen by picture id from a fixed seed, so a picture never stands on both sides.
+COCO's test split has no captions; val is used instead, and said so.
 
 What is read may come from anywhere, so annotations are used only after a check of every field.
 coco/pictures.py opens the pictures.
@@ -13,14 +13,29 @@ coco/pictures.py opens the pictures.
 
 import gc
 import hashlib
+import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PureWindowsPath
 
-from system.cache import CACHE, read_kept
-from system.files import BadInput, content_hash, read_json, writable, write_json
+from system.cache import CACHE
+from system.contents import read_kept
+from system.files import (
+    CONTROL,
+    BadInput,
+    command_line,
+    content_hash,
+    read_json,
+    refuse_web_address,
+    writable,
+    write_json,
+)
 
 VAL_SHARE = 0.05
+WORDS = {"train": ("train", "training"), "val": ("val", "valid", "validation", "dev"),
+         "test": ("test", "testing")}
+YEARS = "", "2017", "2014"
 PREPARE = "prepare the data again, or give another --data"
 FIELDS = {"images": {"id": int, "file_name": str}, "annotations": {"image_id": int, "caption": str}}
 KINDS = {int: "whole number from 0 on", str: "text"}
@@ -56,15 +71,45 @@ def split_names(root):
     """Return the captioned splits that a root holds, e.g. `["train2017", "val2017"]`."""
     folder = Path(root) / "annotations"
     if not folder.is_dir():
-        raise BadInput(f"{root} has no folder 'annotations', so it is no prepared dataset: "
+        refuse_web_address(root)
+        what = "is a file and " if Path(root).is_file() else ""
+        raise BadInput(f"{root} {what}has no folder 'annotations', so it is no prepared dataset: "
                        "make one with 'python prepare.py scenes', or give another --data")
     return sorted(path.stem.removeprefix("captions_") for path in folder.glob("captions_*.json"))
 
 
 def find_split(root, word):
-    """Return the name in `root` of the split `word`, or None: test -> test, test2017, test2014."""
+    """Return the name in `root` of the split `word`, or None: test -> test, test2017, testing."""
     names = split_names(root)
-    return next((name for name in (word, f"{word}2017", f"{word}2014") if name in names), None)
+    fitting = [name for one in WORDS.get(word, (word,))
+               for name in (one + year for year in YEARS) if name in names]
+    if len(fitting) > 1:
+        tell(f"{root} has {' and '.join(fitting)}: {fitting[0]} is used as {word}, and no other")
+    return fitting[0] if fitting else None
+
+
+def unknown_splits(root):
+    """Return the splits in a root whose names are none that `find_split` understands."""
+    known = {one + year for words in WORDS.values() for one in words for year in YEARS}
+    return [name for name in split_names(root) if name not in known]
+
+
+def tell_of_val(root, train, val):
+    """Say on stderr what a person may not expect of the split that validates `train`."""
+    others = unknown_splits(root)
+    if val is None and others:
+        tell(f"{root} has no split val, so {VAL_SHARE:.0%} of {train} are set aside: if "
+             f"{' or '.join(others)} is for that, call it {' or '.join(WORDS['val'])}")
+    if {train[-4:], val and val[-4:]} == set(YEARS[1:]):
+        tell(f"{root} has {train} and {val}, and COCO's two years share pictures: see "
+             f"with {command_line('python', 'prepare.py', 'check', root)}, or give val the year of "
+             "train")
+
+
+@cache
+def tell(sentence):
+    """Print a sentence on stderr, once."""
+    print(sentence, file=sys.stderr)
 
 
 def read_split(root, word):
@@ -76,8 +121,10 @@ def read_split(root, word):
     if name is None and word == "test":
         split = read_split(root, "val")
         return Split(f"{split.name} (no captioned test split)", split.pictures)
-    train = find_split(root, "train")
-    lends = find_split(root, "val") is None and train is not None
+    train, val = find_split(root, "train"), find_split(root, "val")
+    lends = val is None and train is not None
+    if train:
+        tell_of_val(root, train, val)
     if word == "val" and lends:
         return Split(f"val, lent by {train}", lend(_read(root, train))[1])
     if name is None:
@@ -127,7 +174,8 @@ def read_annotations(path, parts=tuple(FIELDS)):
 def inside(name):
     """Return whether a file's name stays in the folder it is put into, here and on Windows."""
     path = PureWindowsPath(name)            # it knows both slashes
-    return name.isprintable() and bool(path.name) and not (
+    # no control characters; other signs that print nothing are in the names that systems give
+    return not CONTROL.search(name) and bool(path.name) and not (
         path.drive or path.root or ".." in path.parts)
 
 

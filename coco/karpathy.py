@@ -3,8 +3,9 @@
     dataset_coco.json + a COCO root --> root/annotations/captions_{train,val,test}.json, pictures
 
 Karpathy and Fei-Fei 2015 (arXiv:1412.2306) took val and test from val2014; the rest of it, called
-restval, joins train. Pictures become hard links into the COCO root, which take no room and work on
-Windows as well; on a disk without hard links, and from one disk to another, they are copied.
+restval, joins train. Pictures are copied or, if that is asked for, become hard links into the COCO
+root, which take no room and work on Windows as well: two names of one file, so that a picture
+changed in one place is changed in both. Where a disk cannot link them they are copied all the same.
 """
 
 import os
@@ -14,7 +15,16 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from coco.dataset import inside
-from system.files import BadInput, holds, make_room, read_json, whole_file, write_json
+from system.files import (
+    BadInput,
+    holds,
+    make_room,
+    read_json,
+    refuse_web_address,
+    whole_file,
+    write_json,
+)
+from system.roots import sweep_root
 from system.shapes import misfit
 
 SPLITS = ("test", "val", "train")       # train last: a root that has it is whole
@@ -24,11 +34,13 @@ ENTRY = {"filepath": str, "filename": str, "cocoid": int, "split": str,
 GIVE = "give Karpathy's dataset_coco.json"
 
 
-def karpathy(root, split_file, coco_root):
+def karpathy(root, split_file, coco_root, linked=False):
     """Make `root` from the split file and those of its pictures that `coco_root` has.
 
+    linked: hard links in place of copies.  Only one process at a time may make a root.
     Raises `BadInput` for what cannot be read and for a root that holds something else.
     """
+    refuse_web_address(coco_root)
     root, coco_root = Path(root), Path(coco_root)
     holds(root, "annotations/captions_*.json", INFO, partly=True)
     found, missing = {split: [] for split in SPLITS}, []
@@ -48,7 +60,8 @@ def karpathy(root, split_file, coco_root):
               f"{', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}")
     pictures = [(source, root / split / source.name)
                 for split in SPLITS for _, source in found[split]]
-    place(root, pictures)
+    sweep_root(root)
+    place(pictures, root, linked)
     for split in SPLITS:
         write_json(root / "annotations" / f"captions_{split}.json", captions(found[split]))
 
@@ -76,14 +89,18 @@ def find_picture(coco_root, image):
     return next((coco_root / place for place in places if (coco_root / place).exists()), None)
 
 
-def place(root, pictures):
-    """Make every target of (source, target) a hard link to the source or, failing that, a copy."""
-    source, target = pictures[0]
-    if not link(source, target):
-        make_room(root, sum(source.stat().st_size for source, target in pictures
-                            if not target.exists()), "copies of the pictures")
-    for source, target in tqdm(pictures, "placing", unit="picture", leave=False):
-        if not link(source, target):
+def place(pictures, root, linked=False):
+    """Make every target of (source, target) a copy of the source or, if `linked`, a hard link.
+
+    A target that is there stays.  root: the folder named where room is asked for.
+    """
+    todo = [(source, target) for source, target in pictures if not target.exists()]
+    if todo and not (linked and link(*todo[0])):
+        make_room(root, sum(source.stat().st_size for source, _ in todo),
+                  "copies of the pictures, which this disk cannot link" if linked else
+                  "copies of the pictures (--link makes none)")
+    for source, target in tqdm(todo, "placing", unit="picture", leave=False):
+        if not (linked and link(source, target)):
             with whole_file(target) as beside:
                 shutil.copyfile(source, beside)
 
@@ -93,7 +110,7 @@ def link(source, target):
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         if not target.exists():
-            os.link(source, target)
+            os.link(source.resolve(), target)
     except OSError:
         return False
     return True

@@ -16,10 +16,12 @@ from urllib.parse import quote, urlsplit
 
 from PIL import Image
 
-from coco.dataset import in_drawn_order, inside
+from coco.dataset import in_drawn_order, inside, read_annotations
 from system import archives
-from system.download import fetch, fetch_all, size_of
-from system.files import BadInput, make_room, read_json, whole_file, write_json
+from system.download import fetch, fetch_all, part_of, size_of
+from system.files import BadInput, make_room, whole_file, write_json
+from system.outputs import begins, output_file
+from system.roots import sweep_root
 from system.shapes import misfit
 
 HOST = "http://images.cocodataset.org"      # no https: the certificate is of another name
@@ -33,19 +35,24 @@ PICTURE = 165_000           # bytes of one of COCO's pictures, on average
 JSON = 2.5                  # times the annotations archive that its captions and instances take
 MISSED = 0.1                # share of a subset that the server may lack
 KINDS = ("instances", "captions")
+MARK = b'{"made_by": "prepare.py"'          # annotations cut to a subset begin so
+OURS = "image-captioning.zip"               # ends the name of an archive that is deleted again
 
 
 def download_coco(root, year=2017, subset=None, seed=0, host=HOST):
     """Download COCO of a year to `root`, or `subset` of its train and a fifth as many val pictures.
 
-    Raises `BadInput` for what cannot be had and for a root that holds something else.
+    Only one process at a time may make a root. Raises `BadInput` for what cannot be had and for a
+    root that holds something else.
     """
     root, host = Path(root), host.rstrip("/")
     refuse_other(root, year, subset)
+    sweep_root(root)
     archive = root / f"annotations_trainval{year}.zip"
     make_room(root, room_for(root, archive, year, subset, host), f"COCO {year}"
               if subset is None else f"COCO {year}, {subset} pictures to train on")
     get(f"{host}/annotations/{archive.name}", archive)
+    refuse_foreign(root, archive, year)
     contents = {}
     for split, count in splits(year, subset):
         images = images_in(archive, split)
@@ -78,10 +85,20 @@ def refuse_other(root, year, subset):
                        "another --root")
     path = root / "annotations" / f"captions_train{year}.json"
     if subset is not None and path.exists():
-        held = len(read_json(path, "give another --root", {"images": [dict]})["images"])
+        held = len(read_annotations(path, ("images",))[0])
         if held > subset:
             raise BadInput(f"{root} holds {held} training pictures, more than {subset}: give "
                            "another --root, or train on fewer")
+
+
+def refuse_foreign(root, archive, year):
+    """Raise `BadInput` if a file of annotations that would be replaced is not COCO's or a part."""
+    for split, _ in splits(year, None):
+        for kind in KINDS:
+            path = root / "annotations" / f"{kind}_{split}.json"
+            output_file(path, "COCO's or cut from COCO's", lambda path: begins(path, MARK)
+                        or archives.is_member(path, archive, f"annotations/{path.name}"),
+                        "give another --root")
 
 
 def room_for(root, archive, year, subset, host):
@@ -92,15 +109,16 @@ def room_for(root, archive, year, subset, host):
         if count:
             worst += max(0, count * PICTURE - taken(root / split))
         elif not (root / split).exists():
-            size = size_of(f"{host}/zips/{split}.zip")
-            begun = taken(root / f"{split}.zip")
-            worst, kept = max(worst, kept + 2 * size - begun), kept + size - begun
+            given, begun = taken(root / f"{split}.zip"), taken(root / f"{split}.{OURS}")
+            size = given or size_of(f"{host}/zips/{split}.zip")
+            worst = max(worst, kept + 2 * size - (given or begun))
+            kept += size - begun
     return max(0, worst)
 
 
 def taken(path):
     """Return the bytes of a file or a folder, or of the part there is of a file."""
-    found = [path, path.with_name(path.name + ".part")]
+    found = [path, part_of(path)]
     return sum(file.stat().st_size for place in found for file in [place, *place.rglob("*")]
                if file.is_file())
 
@@ -108,16 +126,18 @@ def taken(path):
 def get(url, archive):
     """Fetch one of COCO's archives, from COCO's own host with exactly the digest of MD5."""
     # a mirror may have packed the same pictures anew
-    fetch(url, archive, MD5.get(archive.name) if url.startswith(HOST + "/") else None,
+    fetch(url, archive, MD5.get(url.rpartition("/")[2]) if url.startswith(HOST + "/") else None,
           archives.fault)
 
 
 def whole_split(root, split, host):
-    """Download and unpack all pictures of a split, and delete their archive."""
+    """Unpack all pictures of a split, and delete their archive if it was downloaded for that."""
+    given, fetched = (root / f"{split}.{end}" for end in ("zip", OURS))
     if not (root / split).exists():
-        get(f"{host}/zips/{split}.zip", root / f"{split}.zip")
-        archives.extract(root / f"{split}.zip", root / split)
-    (root / f"{split}.zip").unlink(missing_ok=True)
+        if not given.exists():
+            get(f"{host}/zips/{split}.zip", fetched)
+        archives.extract(given if given.exists() else fetched, root / split)
+    fetched.unlink(missing_ok=True)
 
 
 def part_of_split(root, split, images, host):
@@ -170,7 +190,7 @@ def understood(archive, name):
         yield
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(f"{archive} has in {name} what is not COCO's ({type(error).__name__}: "
-                       f"{error}): delete it and look where it came from") from None
+                       f"{error}): move it away and look where it came from") from None
 
 
 def write_annotations(root, archive, name, wanted):
@@ -189,4 +209,4 @@ def write_annotations(root, archive, name, wanted):
         cut = json.loads(content, object_hook=keep)
         for part in ("images", "annotations"):
             cut[part] = [entry for entry in cut[part] if entry is not None]
-    write_json(path, cut)
+    write_json(path, {"made_by": "prepare.py", **cut})

@@ -11,7 +11,8 @@ from tqdm.auto import tqdm
 
 from coco.dataset import Split
 from coco.pictures import open_picture
-from system.cache import CACHE, cache_name, content_hashes, read_kept
+from system.cache import CACHE, cache_name
+from system.contents import content_hashes, read_kept
 from system.files import BadInput, write_json
 
 THREADS = 4                 # that read pictures: Pillow decodes without Python's lock

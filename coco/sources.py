@@ -1,71 +1,135 @@
 """Convert other layouts to COCO's: Flickr8k's, and a folder of your own pictures.
 
-    captions file --read_*--> {file name: sentences} --convert--> root, in COCO's layout
+    captions file --tables.py--> rows --gather--> {file name: sentences}, {file name: split}
+    --convert--> root, in COCO's layout
 
 What cannot be used is left out and named: pictures that are missing or cannot be read, lines
 without a file or a caption. The root is built beside its place and renamed when it is whole. A
 picture's side is drawn by the hash of its bytes, so two copies of it never stand on both.
 """
 
-import csv
-import json
 import re
 import sys
+import unicodedata
 from collections import defaultdict
+from os.path import exists
 from pathlib import Path, PureWindowsPath
 
-from coco.dataset import Picture, Split, in_drawn_order, inside, says_something
+from coco.dataset import WORDS, Picture, Split, in_drawn_order, inside, says_something
 from coco.karpathy import place
 from coco.readable import NAMED, readable
-from system.cache import cache_name, content_hashes
-from system.files import BadInput, holds, whole_folder, writable, write_json
+from coco.tables import read_rows, read_text
+from system.cache import cache_name
+from system.contents import content_hashes
+from system.files import (
+    BadInput,
+    holds,
+    refuse_web_address,
+    whole_folder,
+    writable,
+    write_json,
+)
+from system.roots import sweep_root
 
-FILE_NAMES = ("file", "filename", "image", "imagename", "picture", "photo", "path")
-CAPTION_NAMES = ("caption", "captions", "sentence", "sentences", "description", "text", "comment")
+SHARE = 0.1                 # of the pictures in val and in test, unless said
+SIDES = {one: side for side, words in WORDS.items() for one in words} | {"restval": "train"}
 LISTS = {"train": "Flickr_8k.trainImages.txt", "val": "Flickr_8k.devImages.txt",
          "test": "Flickr_8k.testImages.txt"}
 
 
-def flickr8k(root, captions, pictures, lists=None, val=0.1, test=0.1, seed=0):
-    """Make `root` from Flickr8k and return its path; done at once if root already holds it.
+def flickr8k(root, captions, pictures, lists=None, val=None, test=None, seed=0, linked=False):
+    """Make `root` from Flickr8k or Flickr30k; return its path; at once if root already holds it.
 
-    captions: `captions.txt` (image,caption) or `Flickr8k.token.txt` (image.jpg#0<TAB>caption).
-    pictures: the folder of photographs.  lists: the folder of `Flickr_8k.trainImages.txt`,
-    `devImages` and `testImages`; None divides by `seed` into shares of pictures, val and test.
+    captions: `captions.txt` (image,caption), `Flickr8k.token.txt` (image.jpg#0<TAB>caption), or
+    Flickr30k's (image_name| comment_number| comment).  pictures: the folder of photographs.
+    lists: the folder of `Flickr_8k.trainImages.txt`, `devImages` and `testImages`; None divides by
+    `seed` into shares of pictures, val and test (None: SHARE).  linked: hard links, not copies.
     Raises `BadInput` for what cannot be read and for a root that holds something else.
     """
-    return convert(root, "Flickr8k", captions, read_flickr8k(captions), pictures,
-                   read_lists(lists) if lists else None, val, test, seed)
+    sentences, sides = gather(captions, read_rows(captions, bare=True), pictures)
+    if lists and sides:
+        print(f"{lists} says what is train, val and test, and the splits in {captions} are not "
+              "used", file=sys.stderr)
+    return convert(root, "Flickr8k", captions, sentences, pictures,
+                   read_lists(lists) if lists else sides, val, test, seed, linked)
 
 
-def folder(root, pictures, captions, val=0.1, test=0.1, seed=0):
+def folder(root, pictures, captions, val=None, test=None, seed=0, linked=False):
     """Make `root` from a folder of pictures and a file that names and describes them.
 
-    captions: CSV with a column `file` and a column `caption`, a row per sentence, or JSONL with
-    such keys.  val and test: shares of the pictures, drawn by `seed`.  Returns root's path.
+    captions: CSV with a column `file` and a column `caption`, a row per sentence, or JSON with
+    such keys; a column `split` says what is train, val and test.  val and test: else shares of the
+    pictures (None: SHARE), drawn by `seed`.  linked: hard links, not copies.  Returns root's path.
     Raises `BadInput` for what cannot be read and for a root that holds something else.
     """
-    text = read_text(captions)
-    rows = read_jsonl if text.lstrip()[:1] == "{" else read_csv
-    return convert(root, "pictures of one's own", captions, gather(captions, rows(captions, text)),
-                   pictures, None, val, test, seed)
+    sentences, sides = gather(captions, read_rows(captions), pictures)
+    return convert(root, "pictures of one's own", captions, sentences, pictures, sides, val, test,
+                   seed, linked)
 
 
-def read_flickr8k(path):
-    """Return {file name: sentences} of Flickr8k's captions, in either form."""
-    pairs = []
-    for number, line in enumerate(read_text(path).split("\n"), 1):
-        found = re.fullmatch(r"([^\t]+)#\d+\t(.*)|([^,\t]+),(.*)", line.strip())
-        if found:
-            name, sentence = found[1] or found[3], found[2] or found[4] or ""
-            if re.fullmatch(r'".*"', sentence):     # quoted, since it has a comma or quotes
-                sentence = sentence[1:-1].replace('""', '"')
-            if (number, sentence) != (1, "caption"):
-                pairs.append((f"line {number}", name, [sentence]))
-        elif line.strip():
-            raise BadInput(f"{path} has in line {number} neither 'image.jpg,caption' nor "
-                           "'image.jpg#0<TAB>caption': give captions.txt or Flickr8k.token.txt")
-    return gather(path, pairs)
+def gather(path, rows, pictures=None):
+    """Return {file name: sentences} of rows and {file name: split} or None; list the empty rows.
+
+    Raises `BadInput` for a name outside the folder, a split that is none or a second one of a
+    picture, and if no row has a name and a sentence.
+    """
+    sentences, sides, empty = defaultdict(list), {}, []
+    composed = listing(pictures, rows)
+    names = {name: located(pictures, writable(name.strip()), composed)
+             for name in dict.fromkeys(row.name for row in rows)}
+    for row in rows:
+        said = [writable(one.strip()) for one in row.sentences if says_something(one)]
+        name = names[row.name]
+        if name == "." or not said:
+            empty.append(row.where)
+        elif name not in sentences and not inside(name):
+            raise BadInput(f"{path} names in {row.where} the picture {name!r}, which is outside "
+                           "its folder or has control characters: write names as they are within "
+                           "it")
+        else:
+            sentences[name] += said
+            if row.split is not None:
+                note_side(path, row, name, sides)
+    if not sentences:
+        raise BadInput(f"{path} names no picture with a caption: write a line for each")
+    if empty:
+        print(f"{path}: left out {len(empty)} lines without a file or a caption: "
+              f"{', '.join(empty[:NAMED])}{', ...' * (len(empty) > NAMED)}", file=sys.stderr)
+    if sides and len(sides) < len(sentences):
+        raise BadInput(f"{path} gives {len(sides)} of {len(sentences)} pictures a split: give all "
+                       "one, or none")
+    return dict(sentences), sides or None
+
+
+def note_side(path, row, name, sides):
+    """Add {name: split} of a row to `sides`; `BadInput` for no split, or another than before."""
+    side = SIDES.get(re.sub("(2014|2017)$", "", row.split.strip().lower()))
+    if side is None:
+        raise BadInput(f"{path} has in {row.where} the split {row.split.strip()!r}: understood are "
+                       f"{', '.join(SIDES)}")
+    if sides.setdefault(name, side) != side:
+        raise BadInput(f"{path} has {name} in {row.where} in {side} and before in {sides[name]}: a "
+                       "picture can only be in one")
+
+
+def listing(folder, rows):
+    """Return {name with composed accents: name} of a folder's files, if a row's name has accents.
+    """
+    if folder is None or all(row.name.isascii() for row in rows):
+        return {}
+    names = (file.relative_to(folder).as_posix() for file in Path(folder).rglob("*"))
+    return {unicodedata.normalize("NFC", name): name for name in names}
+
+
+def located(folder, name, composed):
+    """Return a picture's name as the disk has it: accents as they are there, \\ becomes a slash."""
+    refuse_web_address(name)
+    slashed = PureWindowsPath(name).as_posix()
+    if folder is None or not inside(name) or exists(Path(folder) / slashed):
+        return slashed
+    if exists(Path(folder) / name):         # where \ is a sign like any other
+        return name
+    return composed.get(unicodedata.normalize("NFC", slashed), slashed)
 
 
 def read_lists(folder):
@@ -79,92 +143,21 @@ def read_lists(folder):
     return sides
 
 
-def read_csv(path, text):
-    """Yield (where, file name, sentences) of a table whose first line names its columns."""
-    first = text.partition("\n")[0]
-    try:
-        rows = csv.reader(text.splitlines(True), delimiter=max(",;\t|", key=first.count),
-                          strict=True)
-        names = [plain(name) for name in next(rows, [])]
-        files = [column for column, name in enumerate(names) if name in FILE_NAMES]
-        said = [column for column, name in enumerate(names) if name in CAPTION_NAMES]
-        if not files or not said:
-            raise BadInput(f"{path} names its columns {first.strip()[:80]!r} in the first line: "
-                           "call one 'file' and one 'caption'")
-        for row in rows:
-            row += [""] * (len(names) - len(row))
-            if any(row):
-                yield f"line {rows.line_num}", row[files[0]], [row[column] for column in said]
-    except csv.Error as error:
-        raise BadInput(f"{path} is broken in line {rows.line_num} ({error}): a caption with a "
-                       "comma or quotation marks needs quotation marks around it") from None
-
-
-def plain(name):
-    """Return a column's name without case, numbers and signs: 'File_name' -> 'filename'."""
-    return re.sub(r"[\W\d_]+", "", str(name).lower())
-
-
-def read_jsonl(path, text):
-    """Yield (where, file name, sentences) of a file with a JSON object in every line."""
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = {plain(key): value for key, value in json.loads(line).items()}
-            name = next(row[key] for key in FILE_NAMES if key in row)
-            said = next(row[key] for key in CAPTION_NAMES if key in row)
-            said = said if isinstance(said, list) else [said]
-            if not all(isinstance(value, str) for value in [name, *said]):
-                raise TypeError("they must be text")
-        except (ValueError, TypeError, AttributeError, StopIteration, RecursionError):
-            raise BadInput(f"{path} has in line {number} no JSON object with texts 'file' and "
-                           "'caption': mend or delete that line") from None
-        yield f"line {number}", name, said
-
-
-def gather(path, rows):
-    """Return {file name: sentences} of rows (where, file name, sentences); list the empty rows.
-
-    Raises `BadInput` for a name outside the folder, and if no row has a name and a sentence.
-    """
-    sentences, empty = defaultdict(list), []
-    for where, name, said in rows:
-        said = [writable(one.strip()) for one in said if says_something(one)]
-        name = PureWindowsPath(writable(name.strip())).as_posix()
-        if name == "." or not said:
-            empty.append(where)
-        elif not inside(name):
-            raise BadInput(f"{path} names in {where} the picture {name!r}, which is outside its "
-                           "folder: write names as they are within it")
-        else:
-            sentences[name] += said
-    if not sentences:
-        raise BadInput(f"{path} names no picture with a caption: write a line for each")
-    if empty:
-        print(f"{path}: left out {len(empty)} lines without a file or a caption: "
-              f"{', '.join(empty[:NAMED])}{', ...' * (len(empty) > NAMED)}", file=sys.stderr)
-    return dict(sentences)
-
-
-def read_text(path):
-    """Return the text of a file; raise `BadInput` if it is not there or not UTF-8."""
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read ({error.strerror}): check the path") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"{path} is not text in UTF-8: save it as such, which Excel calls "
-                       "'CSV UTF-8'") from None
-
-
-def convert(root, what, source, sentences, pictures, sides=None, val=0.1, test=0.1, seed=0):
+def convert(root, what, source, sentences, pictures, sides=None, val=None, test=None, seed=0,
+            linked=False):
     """Build root from {file name: sentences} and {file name: split}, or None to draw the splits.
 
     what, source: the names of the dataset and of its captions file, for `info` and messages.
-    val, test: shares of the pictures, drawn by `seed`. Returns root's path.
+    val, test: shares of the pictures, drawn by `seed`. linked: hard links in place of copies.
+    Only one process at a time may make a root. Returns its path.
     """
     root, pictures = Path(root), Path(pictures)
+    if sides and (val, test) != (None, None):
+        print("what is train, val and test is said already, by a column or lists: --val and --test "
+              "are not used", file=sys.stderr)
+        val = test = None                   # nor do they make it another dataset
+    val, test = (SHARE if share is None else share for share in (val, test))
+    refuse_web_address(pictures)
     if not pictures.is_dir():
         raise BadInput(f"{pictures} is no folder: give the one with the pictures")
     contents = content_hashes([pictures / name for name in sentences])
@@ -178,7 +171,10 @@ def convert(root, what, source, sentences, pictures, sides=None, val=0.1, test=0
         for number, (name, said) in enumerate(sentences.items(), 1))))
     splits = divide(split.pictures, val, test, seed) if sides is None else listed(
         split.pictures, pictures, sides)
+    sweep_root(root)
     with whole_folder(root) as beside:
+        place([(one.file.resolve(), beside / name / one.file.relative_to(pictures))
+               for name, mine in splits.items() for one in mine], root, linked)
         write(beside, info, splits, pictures)
     print(f"{root}: " + ", ".join(f"{len(mine)} {name}" for name, mine in splits.items()))
     return root
@@ -205,24 +201,34 @@ def divide(pictures, val, test, seed):
 
 
 def listed(pictures, folder, sides):
-    """Return {split: pictures} by the official lists, without what is in none of them."""
+    """Return {split: pictures} by {file name: split}, without what is in none.
+
+    Of pictures with equal bytes in several splits only those of one stay: test, else val.
+    """
     splits = {name: [] for name in LISTS}
     for picture in pictures:
         side = sides.get(picture.file.relative_to(folder).as_posix())
         splits.get(side, []).append(picture)
     inside_lists = sum(map(len, splits.values()))
-    if not all(splits.values()):
-        raise BadInput(f"the lists name no picture of {folder} for one of {', '.join(LISTS)}: give "
-                       "those that belong to these pictures")
     if inside_lists < len(pictures):
         print(f"left out {len(pictures) - inside_lists} pictures that are in no list")
-    return splits
+    seen = {}
+    for name in reversed(LISTS):
+        digests = content_hashes([picture.file for picture in splits[name]])
+        kept = [picture for picture, digest in zip(splits[name], digests, strict=True)
+                if seen.setdefault(digest, name) == name]
+        if len(kept) < len(digests):
+            print(f"left out of {name} what is in another split as well, byte for byte: "
+                  f"{len(digests) - len(kept)}")
+        splits[name] = kept
+    if any(not splits[name] for name in {"train", *sides.values()}):
+        raise BadInput(f"the lists or the splits name no picture of {folder} for one of "
+                       f"{', '.join(LISTS)}: give those that belong to these pictures")
+    return {name: mine for name, mine in splits.items() if mine}
 
 
 def write(root, info, splits, folder):
-    """Write COCO's layout into root, with links to the pictures, which are in `folder`."""
-    place(root, [(one.file.resolve(), root / name / one.file.relative_to(folder))
-                 for name, mine in splits.items() for one in mine])
+    """Write the annotations of COCO's layout into root; the pictures came from `folder`."""
     number = 0
     for name, mine in splits.items():
         annotations = []

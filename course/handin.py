@@ -21,9 +21,11 @@ from tqdm import tqdm
 
 from course.kernels import NAMES, choose_event_loop, kernel, read_notebook
 from system.files import BadInput, run_command, whole_file
+from system.outputs import output_file
 
 HERE = Path(__file__).parents[1]
 REPORT = "handin.txt"
+ENDING = "notebooks ran to their end"       # of its last line
 HEADING = re.compile(r"^### Exercise (\d+\.\d+) · (.+)$", re.M)
 
 
@@ -151,6 +153,8 @@ def hand_in(folder, own=HERE):
     if not any((folder / f"{name}.ipynb").exists() for name in NAMES):
         raise BadInput(f"{folder} holds none of the notebooks ({', '.join(NAMES)}): name the "
                        "folder in which they are")
+    report = output_file(folder / REPORT, "a report of this command", lambda path: (
+        path.read_bytes().rstrip().endswith(ENDING.encode())))
     checks = {name: read_checks(read_notebook(own / f"{name}.ipynb")) for name in NAMES}
     outcomes = []
     for name in NAMES:
@@ -158,10 +162,9 @@ def hand_in(folder, own=HERE):
         print("\n".join(outcomes[-1].lines), flush=True)
     count, ended = sum(map(len, checks.values())), sum(one.ended for one in outcomes)
     passed = sum(one.passed for one in outcomes)
-    total = (f"{passed} of {count} exercises passed, {ended} of {len(NAMES)} notebooks ran to "
-             "their end")
+    total = f"{passed} of {count} exercises passed, {ended} of {len(NAMES)} {ENDING}"
     print(total)
-    with whole_file(folder / REPORT) as beside:
+    with whole_file(report) as beside:
         beside.write_text("\n".join([*(line for one in outcomes for line in one.lines), total, ""]),
                           encoding="utf-8")
     return passed == count and ended == len(NAMES)

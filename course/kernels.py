@@ -19,6 +19,7 @@ def kernel(folder, **variables):
     """Start a fresh kernel in `folder` and give `run(source, seconds)`, which runs a cell in it.
 
     It returns the cell's error as (name, message), or None; a cell that runs longer is stopped.
+    Raises `BadInput` if the kernel leaves out assert, by which every exercise is checked.
     Raises nbclient's `DeadKernelError` if the kernel ends.  variables: of its environment.
     """
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell()])
@@ -34,7 +35,12 @@ def kernel(folder, **variables):
         client.execute_cell(nbformat.v4.new_code_cell(source), 0)
         return (replies[0]["ename"], replies[0]["evalue"]) if replies else None
 
-    with client.setup_kernel(env={**os.environ, "TQDM_DISABLE": "1", **variables}):
+    with client.setup_kernel(env={**os.environ, "TQDM_DISABLE": "1", "PYTHONOPTIMIZE": "",
+                                  **variables}):
+        if not run("assert False"):
+            raise BadInput("the kernel python3 runs Python with -O, which leaves out assert, and "
+                           "so all checks would pass: take -O out of its kernel.json "
+                           "('jupyter kernelspec list' says where)")
         yield run
 
 

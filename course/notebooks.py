@@ -16,7 +16,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from course.kernels import LONGEST, SILENT, choose_event_loop
+from course.kernels import LONGEST, SILENT, choose_event_loop, read_notebook
 from system.files import BadInput, run_command, whole_file
 
 PICTURES = ("image/png", "image/jpeg")
@@ -25,7 +25,7 @@ BAR = "application/vnd.jupyter.widget-view+json"
 
 def execute(path):
     """Run one notebook in place."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read_notebook(path)
     client = NotebookClient(notebook, timeout=LONGEST, kernel_name="python3", record_timing=False,
                             extra_arguments=SILENT,
                             resources={"metadata": {"path": str(path.parent)}})
@@ -70,6 +70,7 @@ def main():
     parser.add_argument("notebooks", nargs="+", type=Path, help="in the order they are to run")
     options = parser.parse_args()
     os.environ["TQDM_DISABLE"] = "1"        # a kept bar is noise; a reader's own run shows it
+    os.environ["PYTHONOPTIMIZE"] = ""       # a claim on the page is an assert, which 1 drops
     choose_event_loop()
     for path in options.notebooks:
         began = time.monotonic()

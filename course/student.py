@@ -51,6 +51,7 @@ MAKEFILE = """# make handin      run the notebooks and say which exercises pass,
 
 PYTHON ?= python3
 PY := .venv/bin/python
+export PYTHONOPTIMIZE :=            # the checks need assert
 
 .PHONY: handin
 
@@ -105,7 +106,7 @@ def make(folder, source=HERE):
             fill(Path(beside), source, files, notebooks)
             if not same(folder, Path(beside)):
                 raise BadInput(f"{folder} is not as it would be made, somebody may have worked in "
-                               "it: move it elsewhere or delete it, and start again")
+                               "it: move it elsewhere, and start again")
     return sum(len(read_exercises(notebook, name)) for name, notebook in solved.items())
 
 

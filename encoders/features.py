@@ -27,9 +27,10 @@ from tqdm.auto import tqdm
 from coco.dataset import PREPARE
 from coco.pictures import open_picture
 from encoders.encoding import BATCH_SIZE, encode, fast, in_order
-from system.cache import CACHE, cache_name, content_hashes, read_kept
+from system.cache import CACHE, cache_name
+from system.contents import content_hashes, read_kept
 from system.distributed import bar_options, barrier, broadcast, is_main, rank, shard, world_size
-from system.files import BadInput, make_room, whole_file, write_json
+from system.files import BadInput, make_room, whole_file, write_json, writing
 from system.locks import lock, sweep
 from system.processor import precision_of
 
@@ -75,10 +76,12 @@ def cached_features(backbone, transform, split, views=1, cache=None):
                 "flips": [may_flip(picture) for picture in split.pictures] if views > 1 else None}
     path = Path(cache or CACHE) / "features" / f"{cache_name(manifest)}.npy"
     if not broadcast(path.exists()):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with lock(path.with_suffix(".lock")) if is_main() else nullcontext():
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held = lock(path.with_suffix(".lock")) if is_main() else nullcontext()
+        with held:
             if is_main():
-                sweep(path.parent, f"{path.stem}*")
+                sweep(path.parent, lambda name: name.startswith(path.stem))
             if not broadcast(path.exists()):    # by now: another run may have had the lock
                 if is_main():
                     write_json(path.with_suffix(".json"), manifest)

@@ -37,9 +37,10 @@ class Experiment:
         file = self.file(name)
         if not file.exists():
             return False
-        data = read_json(file, "delete it", {"data": str | None}).get("data")
+        data = read_json(file, "give another --name", {"data": str | None}).get("data")
         if data is None:    # a result of one training alone names its dataset in the settings only
-            data = read_json(file, "delete it", {"settings": {"data": str}})["settings"]["data"]
+            data = read_json(file, "give another --name", {"settings": {"data": str}}
+                             )["settings"]["data"]
         if Path(data).name != Path(self.data).name:
             raise BadInput(f"{file} is not of {self.data}: give another --name for other data")
         return True
@@ -51,7 +52,7 @@ class Experiment:
         """
         history = train(Captioning(settings), self.run(name), self.device)
         status = read_json(self.run(name) / "status.json",
-                           "delete the run's folder and train again",
+                           "give another --name, to train again",
                            {"seconds": float, "at_epoch": {
                                str(row["epoch"]): float for row in history}})
         curve = [[round(status["at_epoch"][str(row["epoch"])] / 60, 3), round(row["CIDEr"], 4)]
@@ -79,6 +80,8 @@ def add_options(parser, names, name):
 
 def folders(options):
     """Return the folders of trainings and of results that the options name."""
+    if Path(options.name).name != options.name or options.name in ("", ".."):
+        raise BadInput(f"--name {options.name} is no plain name: give one without slashes")
     return Path("runs") / options.name, Path("results") / options.name
 
 

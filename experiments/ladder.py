@@ -11,6 +11,7 @@ last file. All figures are of val, which is for choosing; test is for the one mo
 """
 
 import argparse
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import torch
 
 from captioning.checkpoint import load_captioner
 from captioning.ensemble import Ensemble, combine
-from captioning.evaluation import evaluate, report_of
+from captioning.evaluation import evaluate, left_out, report_of
 from captioning.objectives import caption_loss
 from captioning.settings import settings_of
 from coco.dataset import read_split
@@ -30,6 +31,7 @@ from experiments.harness import Experiment, add_options, folders
 from experiments.ladder_table import each_of, filled, table
 from scoring.prose import prose
 from system.files import BadInput, run_command, whole_file, write_json
+from system.outputs import json_in, output_file
 
 GREEDY, BEAM = Search(method="greedy"), Search(beam=3)
 BEST = "adaptive"           # the decoder of the upper rungs: the best by CIDEr on val
@@ -111,7 +113,7 @@ class Ladder(Experiment):
         name = f"{rung}-{seed}"
         if not (self.file(name).exists() and (self.run(name) / "best.safetensors").exists()):
             raise BadInput(f"the finished training {self.run(name)} is needed: run the rung {rung} "
-                           f"first, and if {self.file(name)} is there already, delete it before")
+                           f"first, and if {self.file(name)} is there already, move it away before")
         return name
 
     def runs_of(self, rung, seed):
@@ -133,6 +135,8 @@ class Ladder(Experiment):
 def climb(ladder, rung, seed):
     """Do what is missing of a rung, write its two files and return its result."""
     name = f"{rung.name}-{seed}"
+    output_file(each_of(ladder.results, rung.name, seed), "the CIDEr of each picture",
+                lambda path: isinstance(json_in(path), list))
     val = readable(read_split(ladder.data, "val"))
     about = {"rung": rung.name, "seed": seed, "data": Path(ladder.data).name}
     if rung.baseline:
@@ -211,6 +215,8 @@ def main():
             if not ladder.done(f"{rung.name}-{seed}"):
                 result = climb(ladder, rung, seed)
                 print(f"{rung.name}, seed {seed}: CIDEr {result['CIDEr']:.3f}", flush=True)
+                for line in left_out(result):
+                    print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

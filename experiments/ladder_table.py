@@ -16,7 +16,7 @@ from scoring.metrics import METRICS
 from scoring.significance import paired_bootstrap
 from system.files import BadInput, read_json
 
-REMEDY = "delete it and run that rung again"
+REMEDY = "move it away and run that rung again"
 COLUMNS = {                 # of a result: heading, factor, format
     "parameters": ("million parameters", 1e-6, ".1f"), "minutes": ("minutes", 1, ".0f"),
     "val_loss": ("val loss", 1, ".3f"),
@@ -45,9 +45,9 @@ def table(rungs, folder):
     results = [one for seeds in found.values() for one in seeds]
     of = {(one["data"], one["split"], one["pictures"]) for one in results}
     if len(of) > 1:
-        raise BadInput(f"{folder} mixes results of different pictures ({sorted(of)}): delete those "
-                       "that do not belong, or run experiments.ladder with another --name "
-                       "for other data")
+        raise BadInput(f"{folder} mixes results of different pictures ({sorted(of)}): move "
+                       "those away that do not belong, or run experiments.ladder with another "
+                       "--name for other data")
     keys = [key for key in COLUMNS if any(one.get(key) is not None for one in results)]
     headings = ["rung", "change", *(COLUMNS[key][0] for key in keys),
                 f"{JUDGE.label} over the rung below", "wins"]

@@ -22,7 +22,8 @@ from experiments.bench.child import CHANNELS
 from experiments.bench.tools import picture_flops, training_flops
 from experiments.harness import markdown
 from model import DecoderRNN
-from system.files import BadInput, read_json, run_command, whole_file
+from system.files import BadInput, command_line, read_json, run_command, whole_file
+from system.outputs import begins, output_file
 
 TRAIN, VAL, SPOKEN = 118_287, 5_000, 5      # pictures of COCO 2017, captions of each
 WORDS = 10_000              # of COCO's captions that occur five times or more, about
@@ -44,7 +45,7 @@ PAGE = """\
 
 COCO 2017 has {train:,} train and {val:,} val pictures, {spoken} captions each, about 640 x 480.
 
-**Measured** by `python -m experiments.bench --json {file}`, on {cores} cores of a
+**Measured** by `{measure}`, on {cores} cores of a
 processor that calls itself {cpu}, has {instructions} and multiplies matrices at
 {limits}:
 
@@ -52,7 +53,7 @@ processor that calls itself {cpu}, has {instructions} and multiplies matrices at
 
 All else is **computed** from these numbers. A processor without bfloat16 encodes and trains at its
 float32 rate. To plan with your own, measure it by the command above and write this page again:
-`python -m experiments.plan {file} {target}`.
+`{write}`.
 
 ## Encode every picture once
 
@@ -175,7 +176,9 @@ def page(report, file, target):
               USUAL_EPOCHS: f"{USUAL_EPOCHS}, usual in published recipes for COCO"}
     return PAGE.format(
         train=TRAIN, val=VAL, spoken=SPOKEN, pictures=TRAIN + VAL, pairs=captions, words=WORDS,
-        file=file, target=target, cores=cores, more=CORES, times=CORES / cores, known=known,
+        measure=command_line("python", "-m", "experiments.bench", "--json", file),
+        write=command_line("python", "-m", "experiments.plan", file, target),
+        cores=cores, more=CORES, times=CORES / cores, known=known,
         cpu=machine["cpu"], instructions=machine["instructions"], heavier=times, train_rate=rate,
         views=RECIPE.views, patience=RECIPE.patience,
         limits=", ".join(f"{limit / 1e9:.0f} GFLOP/s in {name.removesuffix('_flops')}"
@@ -197,6 +200,8 @@ def main():
     parser.add_argument("report", help="what experiments.bench --json wrote")
     parser.add_argument("page", help="the Markdown file to write")
     options = parser.parse_args()
+    options.page = output_file(options.page, "a page of this command",
+                               lambda path: begins(path, PAGE.partition("\n")[0].encode()))
     text = page(read_measured(options.report), options.report, options.page)
     with whole_file(options.page) as beside:
         beside.write_text(text, encoding="utf-8")

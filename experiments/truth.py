@@ -33,7 +33,7 @@ TRANSFORMER = {"num_layers": 2, "dropout": 0.1, "learning_rate": 1e-3}
 FEW = 30                    # claims, below which their number is shown beside the percentage
 JUDGED = {"CIDEr": float, "claims": dict.fromkeys(KINDS, (int, int))}   # of a split, see `judge`
 POINTING = {"pointing": {str: {"right": float}}}
-REMEDY = "delete it and run experiments.truth again"
+REMEDY = "move it away and run experiments.truth again"
 
 
 def decoder_settings(name, data, seed):

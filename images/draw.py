@@ -17,6 +17,7 @@ from captioning.checkpoint import load_captioner
 from coco.dataset import read_split
 from coco.pictures import open_picture
 from figures.pictures import ACCENT, QUIET, plot_history, wrap
+from system.files import run_command
 from training.folders import read_history
 
 HERE = Path(__file__).parent
@@ -107,8 +108,12 @@ def save(figure, name, dpi=110):
     plt.close(figure)
 
 
-if __name__ == "__main__":
+def main():
     test = read_split("data/scenes", "test").pictures
     architecture(test[7].file)
     training()
     captions([test[7], test[3]])
+
+
+if __name__ == "__main__":
+    run_command(main)

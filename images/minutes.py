@@ -9,7 +9,7 @@ from experiments.ladder import BEST, RUNGS
 from figures.pictures import ACCENT, QUIET
 from images.draw import HERE, save
 from scoring.metrics import METRICS
-from system.files import read_json
+from system.files import read_json, run_command
 
 LADDER = HERE.parent / "results/ladder"
 CURVE = {"minutes": float, "curve": [(float, float)]}
@@ -46,4 +46,4 @@ def minutes():
 
 
 if __name__ == "__main__":
-    minutes()
+    run_command(minutes)

@@ -114,7 +114,7 @@ def drawn(root, about):
         found = len(list((root / split).glob("*.jpg")))
         if found != size:
             raise BadInput(f"{root} holds something else, {found} pictures of {split} in place of "
-                           f"{size}: remove it, or give another folder")
+                           f"{size}: give another folder")
     return True
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scoring.meteor import lacks_java, meteor
-from scoring.scores import CiderD, bleu, rouge_l
+from scoring.scores import CiderD, Unavailable, bleu, rouge_l
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Metric:
 
     name: str                   # its key in reports and histories
     label: str                  # its name in print
-    function: Callable          # of the inputs: a number, several, or an array (pictures,)
+    # of the inputs: a number, several, or an array (pictures,); raises Unavailable if it fails
+    function: Callable
     inputs: tuple[str, ...] = ("candidates", "references")
     part: int | None = None     # which of the several numbers that the function returns
     scale: float = 100          # a printed score is the score times this
@@ -37,8 +38,14 @@ class Metric:
 
 
 def cider_d(candidates, references):
-    """Return the CIDEr-D of each picture, 0 to 10, as an array (pictures,)."""
-    return CiderD(references).scores(candidates)
+    """Return the CIDEr-D of each picture, 0 to 10, as an array (pictures,).
+
+    Raises `Unavailable` where it would be 0 whatever the candidates are.
+    """
+    scorer = CiderD(references)
+    if not scorer.discerns:
+        raise Unavailable("it compares pictures, and needs two or more whose references differ")
+    return scorer.scores(candidates)
 
 
 def spaced_rouge_l(sentences, reference_sentences):
@@ -57,6 +64,7 @@ METRICS = {metric.name: metric for metric in (
     Metric("ROUGE_L", "ROUGE-L", spaced_rouge_l, TEXTS),
     Metric("CIDEr", "CIDEr-D", cider_d),
 )}
+FAILED = {}                 # why a metric, by its name, gave no score when it was last computed
 
 
 def add(metric):
@@ -64,20 +72,25 @@ def add(metric):
     METRICS[metric.name] = metric
 
 
-def compute(given, slow=False):
+def compute(given, slow=False, fast=True):
     """Compute every metric whose inputs are given: ({name: score}, {name: scores (pictures,)}).
 
     given: "candidates", a list of words for each picture; "references", several such lists;
     "sentences" and "reference_sentences", the same as strings; and what your own metrics ask for.
-    slow: compute the slow metrics too, after the others.
+    slow: compute the slow metrics too, after the others.  fast: compute the others.
     """
     scores, each, results = {}, {}, {}
     for metric in sorted(METRICS.values(), key=lambda metric: metric.slow):
-        if metric.slow and not slow or metric.missing(given):
+        if not (slow if metric.slow else fast) or metric.missing(given):
             continue
+        FAILED.pop(metric.name, None)
         key = metric.function, metric.inputs
-        if key not in results:                  # one count of n-grams gives all four BLEU
-            results[key] = metric.function(*(given[name] for name in metric.inputs))
+        try:
+            if key not in results:              # one count of n-grams gives all four BLEU
+                results[key] = metric.function(*(given[name] for name in metric.inputs))
+        except Unavailable as reason:
+            FAILED[metric.name] = str(reason)
+            continue
         result = results[key]
         if isinstance(result, np.ndarray):
             each[metric.name], result = result, result.mean()

@@ -82,6 +82,10 @@ def longest_common(words, others):
     return len(words) - row.bit_count()
 
 
+class Unavailable(Exception):
+    """A metric gives no score; the message is the reason."""
+
+
 class CiderD:
     """CIDEr-D of sentences against the references of their pictures.
 
@@ -96,6 +100,8 @@ class CiderD:
         for truths in references:
             pictures.update({one for words in truths for order in n_grams(words) for one in order})
         self.rarest = math.log(len(references))
+        # else every n-gram is of every picture, and weighs nothing
+        self.discerns = min(pictures.values(), default=0) < len(references)
         # one picture weighs as much as none, so the many n-grams of one picture need no entry
         self.rarity = {n_gram: self.rarest - math.log(count)
                        for n_gram, count in pictures.items() if count > 1}

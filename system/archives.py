@@ -42,6 +42,14 @@ def read(archive, name):
         return content.read(name)
 
 
+def is_member(path, archive, name):
+    """Return whether the file at `path` is one member of an archive, byte for byte."""
+    with opened(archive) as content:
+        known = content.NameToInfo.get(name)
+        return (known is not None and path.stat().st_size == known.file_size
+                and zlib.crc32(path.read_bytes()) == known.CRC)
+
+
 def fault(path):
     """Return what is wrong with a fetched archive, or None if its list of contents is there."""
     # the list is at the end, so that a web page and a file cut short are found
@@ -59,5 +67,5 @@ def opened(archive):
     except FileNotFoundError:
         raise BadInput(f"{archive} is not there: give the path of a zip archive") from None
     except DAMAGE as error:
-        raise BadInput(f"{archive} is damaged or no zip archive ({error}): delete it and give the "
-                       "same command again, which fetches it anew") from None
+        raise BadInput(f"{archive} is damaged or no zip archive ({error}): move it away and give "
+                       "the same command again, which fetches it anew") from None

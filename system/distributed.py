@@ -15,17 +15,21 @@ import torch
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
+from system.files import BadInput
+from system.torchrun import launched
+
 PATIENCE = timedelta(hours=1)       # for the others while the main process validates
 
 
 @contextmanager
 def processes(device):
     """Join the process group that torchrun started, if any; yield the device of this process."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
+    if not launched():
         yield device
         return
     backend = "gloo"
     if device == "cuda":            # gloo as well, for what must not wait for the GPU
+        refuse_few_gpus()
         backend, device = "cpu:gloo,cuda:nccl", f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
     distributed.init_process_group(backend, timeout=PATIENCE)
@@ -35,6 +39,14 @@ def processes(device):
     finally:
         gc.collect()                # models in cycles hold threads, which must end first
         distributed.destroy_process_group()
+
+
+def refuse_few_gpus():
+    """Raise `BadInput` if this machine has fewer GPUs than torchrun started processes here."""
+    gpus, wanted = torch.cuda.device_count(), int(os.environ["LOCAL_WORLD_SIZE"])
+    if gpus < wanted:
+        raise BadInput(f"torchrun started {wanted} processes for {gpus} GPUs: let --nproc-per-node "
+                       "be the number of GPUs, or give --device cpu")
 
 
 def is_single():

@@ -1,10 +1,10 @@
 """Fetch files over HTTP so that nothing is lost: whole and verified, or a part to go on from.
 
-    fetch(url, path)    url --Range, If-Range--> path.part --length, digest, check--> path
+    fetch(url, path)    url --Range, If-Range--> part_of(path) --length, digest, check--> path
     fetch_all(wanted)   many small ones at once; those a server does not have are listed
 
-Beside `path.part`, `path.part.json` says which version of which file it is the beginning of, by
-the server's ETag or date. If-Range asks for the rest of that very version; a server that has
+Beside the part, a file `.json` says which version of which file it is the beginning of, by the
+server's ETag or date. If-Range asks for the rest of that very version; a server that has
 another by now, or cannot begin in the middle, sends the whole file, and it is begun again.
 
 Well-kept downloaders do not do all this (pooch and torchvision begin again after every break,
@@ -55,7 +55,7 @@ def fetch(url, path, md5=None, check=None, progress=True, stop=None):
     off; what has come by then is kept.
     """
     path, stop = Path(path), stop or threading.Event()
-    part = path.with_name(path.name + ".part")
+    part = part_of(path)
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,6 +173,11 @@ def version(response):
     """Return the server's name for this version of a file, as If-Range takes it, or None."""
     tag = response.headers.get("ETag", "")
     return tag if tag.startswith('"') else response.headers.get("Last-Modified")   # W/"..": weak
+
+
+def part_of(path):
+    """Return the path of the beginning of a file; browsers call theirs `.part` too, so not that."""
+    return path.with_name(path.name + ".image-captioning-part")
 
 
 def about(part):

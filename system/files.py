@@ -1,40 +1,79 @@
 """Files and folders that are whole or absent, and errors a person can act on.
 
-    whole_file(path), whole_folder(path)    path.part-PID, .path.partial-PID --rename--> path
+    whole_file(path), whole_folder(path)    .path.image-captioning-PID.partial --rename--> path
     run_command(main)                       BadInput --> one line on stderr and exit status 2
+    command_line("python", "train.py")      words --> what a person may paste into a shell
 
 Everything the project writes goes to a neighbour first and is renamed when complete, so that a
 reader never meets half a file. Everything it refuses raises `BadInput` with one sentence: what is
 wrong, where, and what to do.
 """
 
+import atexit
 import errno
 import hashlib
+import io
 import json
 import os
+import re
+import shlex
 import shutil
+import subprocess
 import sys
-from contextlib import contextmanager
+import tempfile
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from system import torchrun
+from system.cache import CACHE, cache_name
 from system.shapes import misfit
 
+PARTIAL = ".{}.image-captioning-{}.partial"     # of what, by which process; no user's file has it
+PARTIALS = re.compile(r"\.(.+)\.image-captioning-\d+\.partial")
+LONGEST = 200               # bytes of a name that stand in it: a disk allows 255
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR,
         errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO}
+WEB = re.compile(r"(https?|ftp|s3|gs):/+(.*)", re.I | re.S)
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class BadInput(ValueError):
     """An input that cannot be used; the message is one sentence that says what to do."""
 
 
+def refuse_web_address(path):
+    """Raise `BadInput` if a path is a web address, even one from which a `Path` was made."""
+    if found := WEB.fullmatch(str(path).replace("\\", "/")):
+        raise BadInput(f"{found[1]}://{found[2]} is a web address, and only files on this machine "
+                       "are read and written: download it first, then give its path")
+
+
+def one_line(text):
+    """Return `text` with a ? for every control character, which could move or wipe other lines."""
+    return CONTROL.sub("?", text)
+
+
 @contextmanager
 def writing(path):
     """Raise `BadInput` if the block that writes to `path` meets a full disk or a locked folder."""
+    refuse_web_address(path)
     try:
         yield
     except OSError as error:
+        folder = ("set the environment variable CAPTION_CACHE to" if CACHE in Path(path).parents
+                  else "choose")
         raise BadInput(f"{path} cannot be written ({error.strerror or error}): make room, or "
-                       "choose a folder you may write to, and start again") from None
+                       f"{folder} a folder you may write to, and start again") from None
+
+
+def partial(path):
+    """Return the temporary path beside `path` of this process, for a file or a folder."""
+    return path.with_name(PARTIAL.format(short(path.name), os.getpid()))
+
+
+def short(name):
+    """Return a file's name or, where it is too long for more, a hash of it."""
+    return name if len(name.encode(errors="replace")) <= LONGEST else cache_name(name)
 
 
 @contextmanager
@@ -44,7 +83,7 @@ def whole_file(path):
     Raises `BadInput` if the disk is full or may not be written; what was at `path` stays.
     """
     path = Path(path)
-    beside = path.with_name(f"{path.name}.part-{os.getpid()}")
+    beside = partial(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -61,8 +100,9 @@ def whole_folder(path):
     At `path` there may be an empty folder, whose place it takes. Raises `BadInput` if the disk is
     full or may not be written.
     """
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    refuse_web_address(path)
+    path = Path(path).resolve()         # a link to a folder stays, and leads to the new one
+    beside = partial(path)
     with writing(path):
         shutil.rmtree(beside, ignore_errors=True)       # of a killed process of the same number
         beside.mkdir(parents=True)
@@ -84,16 +124,23 @@ def holds(root, files, info, partly=False):
     """
     root = Path(root)
     if not root.exists() or root.is_dir() and not any(root.iterdir()):
+        if root.resolve() == Path.cwd() and not partly:     # it would be renamed into this place
+            raise BadInput(f"{root} is the folder you are in, which cannot be replaced: give the "
+                           "name of a folder to be made in it")
         return False
     found = sorted(root.glob(files))
     for path in found:
         content = read_json(path, "give another folder")
         if not isinstance(content, dict) or content.get("info") != info:
-            raise BadInput(f"{root} holds something else, {path.name}: remove it, or give another "
-                           "folder")
+            raise BadInput(f"{root} holds something else, {path.name}: give another folder")
     if not found and not partly:
-        raise BadInput(f"{root} holds something else: remove it, or give another folder")
+        raise BadInput(f"{root} holds something else: give another folder")
     return bool(found)
+
+
+def nearest(path):
+    """Return `path` or, if it does not exist, the nearest folder above it that does."""
+    return next(one for one in (path, *path.absolute().parents) if one.exists())
 
 
 def write_json(path, value, indent=None):
@@ -116,6 +163,7 @@ def read_text(path, remedy):
     try:
         return Path(path).read_text(encoding="utf-8-sig")       # with or without a BOM
     except FileNotFoundError:
+        refuse_web_address(path)
         raise BadInput(f"{path} is not there: {remedy}") from None
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): {remedy}") from None
@@ -150,7 +198,7 @@ def content_hash(path):
 def make_room(folder, needed, what):
     """Print how many bytes `what` needs; raise `BadInput` if `folder`'s disk has less free."""
     whole = Path(folder).absolute()
-    there = next(path for path in (whole, *whole.parents) if path.exists())
+    there = nearest(whole)
     free = shutil.disk_usage(there).free
     print(f"{what}: needs {amount(needed)} in {folder}, {amount(free)} are free")
     if needed > free:
@@ -163,28 +211,76 @@ def amount(size):
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
-def run_command(main):
+def command_line(*words):
+    """Return words as one line that a person may paste into a shell, quoted where that is needed.
+    """
+    words = list(map(str, words))
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def ensure_home():
+    """Give a user without a home folder one until the process ends: libraries fail without it."""
+    if os.path.expanduser("~") == "~":
+        home = tempfile.mkdtemp(prefix="home-")
+        os.environ["USERPROFILE" if os.name == "nt" else "HOME"] = home
+        atexit.register(shutil.rmtree, home, ignore_errors=True)
+
+
+def prepare_streams():
+    """Let stdout and stderr take any text: UTF-8 in files and pipes, `?` for what a screen lacks.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:              # without a console
+            setattr(sys, name, io.StringIO())
+        elif isinstance(stream, io.TextIOWrapper):      # not a notebook's, which takes any text
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
+
+
+def run_command(main, shared=False):
     """Run a command line's `main()`: bad input becomes one line on stderr and exit status 2.
 
     So do a full disk and a folder that may not be written to; other failures keep their traceback.
+    Under torchrun the first process speaks for all, and works alone unless `shared` says that
+    `main` divides the work.
     """
-    for stream in (sys.stdout, sys.stderr):  # a Windows console may not know a caption's letters
-        stream.reconfigure(errors="replace")
+    ensure_home()
+    prepare_streams()
+    if not shared:
+        torchrun.leave_to_first()
     try:
-        sys.exit(main())
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:     # the program that read our lines has ended, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        if error.errno not in DISK:
-            raise
-        print(f"error: {error.filename or 'the disk'} cannot be written or read "
-              f"({error.strerror}): make room or give yourself the right, then give the same "
-              "command again", file=sys.stderr)
-        sys.exit(2)
+        with torchrun.one_voice():
+            status = main()
+            sys.stdout.flush()
+    except SystemExit as end:           # as argparse raises it, which has spoken
+        if end.code:
+            torchrun.wait_for_first(explained=True)
+        raise
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        sys.exit(130)
+        if torchrun.first():
+            print("stopped", file=sys.stderr)
+        status = 130
+    except BrokenPipeError:     # the program that read our lines has ended, as `head` does
+        with suppress(OSError, AttributeError):         # a notebook's stdout is no file
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except Exception as error:
+        sentence = sentence_of(error)
+        torchrun.wait_for_first(explained=sentence is not None)
+        if sentence is None:
+            raise
+        sentence = one_line(sentence)
+        print(f"error: {sentence}", file=sys.stderr)
+        torchrun.report(sentence)
+        status = 2
+    sys.exit(status)
+
+
+def sentence_of(error):
+    """Return what a person should read of an error, or None if that is its traceback."""
+    if isinstance(error, BadInput):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in DISK:
+        return (f"{error.filename or 'the disk'} cannot be written or read ({error.strerror}): "
+                "make room or give yourself the right, then give the same command again")
+    return None

@@ -5,14 +5,14 @@
 
 The operating system releases a lock when its process ends, however that happens; the empty lock
 file stays. `sweep` deletes what `whole_file` and `whole_folder` had begun when a kill came, so only
-the holder of the lock may call it.
+the holder of the lock may call it, and only where nothing is refused any more.
 """
 
 import shutil
 
 from filelock import FileLock, Timeout
 
-from system.files import BadInput
+from system.files import PARTIALS, BadInput
 
 
 def lock(path, busy="", patience=-1):
@@ -41,9 +41,9 @@ def is_locked(path):
     return False
 
 
-def sweep(folder, name="*"):
-    """Delete half files and folders in `folder` of things whose names match the pattern `name`."""
-    for left in folder.glob(f"{name}.part-[0-9]*"):
-        left.unlink()
-    for left in folder.glob(f".{name}.partial-[0-9]*"):
-        shutil.rmtree(left)
+def sweep(folder, wanted=lambda name: True):
+    """Delete the half files and folders in `folder` of everything that has a `wanted` name."""
+    for left in folder.iterdir() if folder.is_dir() else ():
+        of = PARTIALS.fullmatch(left.name)
+        if of and wanted(of[1]):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()

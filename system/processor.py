@@ -9,27 +9,43 @@
 Flags are not enough: they and the libraries disagree.
 """
 
+import argparse
+import re
 from functools import cache
 
 import torch
 from torch import nn
 
 from system.files import BadInput
+from system.torchrun import launched
+
+
+class Device(argparse.Action):
+    """The option --device: a device that cannot be used is refused before anything is begun."""
+
+    def __call__(self, parser, namespace, device, option_string=None):
+        if not (launched() and device == "cuda"):       # `processes` gives each its own
+            refuse_device(device)
+        namespace.device = device
 
 
 def add_device(parser):
     """Add the option --device to `parser`; without it a GPU is used if there is one."""
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
-                        help="cpu, cuda or mps (%(default)s)")
+                        action=Device, help="cpu, cuda or mps (%(default)s)")
 
 
 def refuse_device(device):
-    """Raise `BadInput` unless torch can put tensors on a device."""
-    try:
-        torch.zeros(1).to(device)
-    except (RuntimeError, AssertionError) as error:     # torch raises both
-        raise BadInput(f"device '{device}' cannot be used ({str(error).splitlines()[0]}): give "
-                       "cpu") from None
+    """Raise `BadInput` unless torch can compute on a device."""
+    why = "there is none of that name"
+    if re.fullmatch(r"cpu|(cuda|mps|xpu)(:\d+)?", str(device)):
+        try:
+            (torch.zeros(1).to(device) + 1).item()
+            return
+        except (RuntimeError, AssertionError) as error:     # torch raises both
+            why = str(error).splitlines()[0].rstrip(".")
+    raise BadInput(f"device '{device}' cannot be used ({why}): give cpu, or another that this "
+                   "machine has")
 
 
 def precision_of(device):

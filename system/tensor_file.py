@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from system.files import BadInput, parse_json, whole_file
+from system.files import BadInput, parse_json, refuse_web_address, whole_file
 
 LONGEST_HEADER = 16 << 20   # bytes; a vocabulary of a million words fits
 
@@ -88,6 +88,7 @@ def refuse_outsiders(path, remedy):
             length, opening = file.read(8), file.read(1)
             size = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
+        refuse_web_address(path)
         raise BadInput(f"{path} is not there: {remedy}") from None
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): {remedy}") from None

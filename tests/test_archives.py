@@ -84,7 +84,7 @@ def flip_a_bit(path):
 
 def test_a_flipped_bit_in_a_picture_is_found_and_nothing_passes_for_whole(archive, tmp_path):
     whole = flip_a_bit(archive)
-    with pytest.raises(BadInput, match="damaged .*5.jpg.*: delete it and give the same command"):
+    with pytest.raises(BadInput, match="damaged .*5.jpg.*: move it away and give the same command"):
         extract(archive, tmp_path / "train")
     with pytest.raises(BadInput, match="damaged"):
         read(archive, "train/5.jpg")

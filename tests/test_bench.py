@@ -4,6 +4,7 @@ Its rows run here on tiny sizes: each holds its reference's results equal to our
 """
 
 import json
+import subprocess
 from argparse import Namespace
 from dataclasses import replace
 
@@ -42,6 +43,7 @@ from experiments.bench.tools import (
     Unequal,
     Unmeasured,
     alternate,
+    runs_java,
     training_flops,
 )
 from model import DecoderRNN
@@ -275,13 +277,13 @@ def test_captions_are_compared_once_they_agree(setup, monkeypatch):
 def test_scores_are_compared_once_they_agree(setup, monkeypatch):
     figures = bench_rows.score(setup)
     assert figures["score_seconds"].value > 0
-    monkeypatch.setattr(bench_rows.shutil, "which", lambda name: None)
+    monkeypatch.setattr(bench_rows, "runs_java", lambda: False)
     assert set(bench_rows.score(setup)) == {"score_seconds"}
 
 
 def test_unequal_scores_are_refused(setup, monkeypatch):
     official = dict.fromkeys(("Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "ROUGE_L", "CIDEr"), 0.123)
-    monkeypatch.setattr(bench_rows.shutil, "which", lambda name: "java")
+    monkeypatch.setattr(bench_rows, "runs_java", lambda: True)
     monkeypatch.setattr(usual_captions, "official_scores", lambda *all: official)
     with pytest.raises(Unequal, match="Bleu_1"):
         bench_rows.score(setup)
@@ -308,8 +310,21 @@ def test_children_of_one_group_train_when_asked_and_the_main_one_answers(root, t
 
 
 def test_a_child_that_fails_says_why():
-    with Child(["open", "nowhere"], threads=1) as child, pytest.raises(Unmeasured, match="nowhere"):
-        child.answer()
+    with Child(["open", "nowhere"], threads=1) as child:
+        child.process.wait()
+        with pytest.raises(Unmeasured, match="nowhere"):
+            child.ask()
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, subprocess.TimeoutExpired("java", 60), None])
+def test_java_that_does_not_run_is_no_java(monkeypatch, error):
+    def run(*_, **__):
+        if error:
+            raise error
+        return subprocess.CompletedProcess("java", 1)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert not runs_java()
 
 
 def test_the_report_has_a_number_for_each_key_and_what_it_comes_from(setup, monkeypatch, capfd):

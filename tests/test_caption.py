@@ -89,6 +89,46 @@ def test_a_folder_without_pictures_is_named(tmp_path):
         find_pictures([tmp_path])
 
 
+def test_a_folder_gives_all_that_pillow_opens_and_names_what_it_cannot(photos, capsys):
+    Image.open(photos / "a.jpg").save(photos / "g.jfif", format="JPEG")
+    Image.open(photos / "a.jpg").save(photos / "h.JP2")
+    for name in ("i.HEIC", "j.nef", "k.heic"):
+        (photos / name).write_bytes(b"a photograph of another kind")
+    assert names(find_pictures([photos]), photos) == sorted([*EVERY, "g.jfif", "h.JP2"])
+    error = capsys.readouterr().err
+    assert "left out 3 photographs in" in error and "cannot open here (.heic, .nef): save" in error
+    assert names(find_pictures([photos / "i.HEIC"]), photos) == ["i.HEIC"]
+    (photos.parent / "raw").mkdir()
+    (photos / "j.nef").rename(photos.parent / "raw" / "j.nef")
+    with pytest.raises(BadInput, match="no picture but 1 photograph in .*raw that"):
+        find_pictures([photos.parent / "raw"])
+
+
+def test_what_is_hidden_in_a_folder_is_left_out(photos):
+    for hidden in (".ipynb_checkpoints", ".thumbnails/large", "__MACOSX/photos", "more/@eaDir"):
+        (photos / hidden).mkdir(parents=True)
+        shutil.copy(photos / "a.jpg", photos / hidden)
+    (photos / "folder.jpg").mkdir()
+    shutil.copy(photos / "a.jpg", photos / "folder.jpg" / "z.jpg")
+    assert names(find_pictures([photos]), photos) == sorted([*EVERY, "folder.jpg/z.jpg"])
+    assert names(find_pictures([photos / "**" / "a.jpg", photos / "more" / "*"]), photos) == [
+        "a.jpg", "more/f.jpg"]
+    assert names(find_pictures([photos / "__MACOSX" / "*"]), photos) == ["__MACOSX/photos/a.jpg"]
+    assert names(find_pictures([photos / ".thumbnails"]), photos) == [".thumbnails/large/a.jpg"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes have names here")
+def test_what_is_no_file_is_reported_and_not_waited_for(captioner, photos):
+    os.mkfifo(photos / "pipe.jpg")
+    (photos / "lost.png").symlink_to("nowhere.png")
+    (photos / "loop.gif").symlink_to("loop.gif")
+    files = [file for file in find_pictures([photos]) if len(file.stem) == 4]
+    assert names(files, photos) == ["loop.gif", "lost.png", "pipe.jpg"]
+    loop, lost, pipe = (one.error for one in describe_files(captioner, files))
+    assert "loop.gif cannot be read (Too many" in loop and "it is a pipe" in pipe
+    assert "lost.png is a link to a file that is missing" in lost
+
+
 def test_every_picture_gets_its_own_sentence_and_a_broken_one_its_reason(captioner, photos,
                                                                         monkeypatch):
     files = find_pictures([photos, photos / "absent.jpg"])
@@ -259,7 +299,11 @@ def test_sampled_captions_are_written_side_by_side_and_shown_as_equals(checkpoin
     (("--no-repeat", 0), "--no-repeat takes a whole number of 1"),
     (("--references", "x.json"), "add --gallery"),
     (("--checkpoint", "absent.safetensors"), "absent.safetensors is not there"),
+    (("--checkpoint", "https://a.org/c.safetensors"), "https://a.org/c.safetensors is a web"),
+    (("--gallery", "http://a.org/page.html"), "http://a.org/page.html is a web address"),
     (("--gallery", "a.jpg/page.html"), "cannot be written"),
+    (("--gallery", "a.jpg"), "a.jpg is no name of a web page"),
+    (("--gallery", "."), ". is no name of a web page"),
     (("--gallery", "page.html", "--references", "absent.json"), "absent.json is not there")])
 def test_the_command_answers_bad_input_with_one_sentence(checkpoint, photos, options, answer,
                                                          monkeypatch, capsys):
@@ -274,6 +318,18 @@ def test_a_name_with_a_line_break_stays_on_one_line():
     found = Described(Path("a\nb\t\x1b[2J.jpg"), ["a dog"])
     assert caption.lines_of(found, as_json=False) == "a?b??[2J.jpg\ta dog"
     assert json.loads(caption.lines_of(found, as_json=True))["file"] == "a\nb\t\x1b[2J.jpg"
+
+
+@pytest.mark.parametrize("name", ["3.04\u202fPM.png", "a\xa0b\u3000c.jpg", "soft\xadhyphen.jpg",
+                                  "\u200fright.jpg", "\U0001f468\u200d\U0001f467.jpg",
+                                  "\ue000.jpg"])
+def test_a_name_with_other_signs_is_written_as_it_is(name):
+    assert caption.lines_of(Described(Path(name), ["a dog"]), as_json=False) == f"{name}\ta dog"
+
+
+def test_an_error_stays_on_one_line(capsys):
+    assert caption.report([Described(Path("x"), [], "a\nb\x1b[2J is missing")], 1, False, None) == 1
+    assert capsys.readouterr().err == "error: a?b?[2J is missing\n"
 
 
 def test_a_photo_is_described_without_importing_what_it_does_not_need(checkpoint, photos):

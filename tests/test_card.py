@@ -60,7 +60,8 @@ def test_the_command_on_a_card_gives_the_settings_of_the_run(monkeypatch):
     changes = {"one_per_picture": True, "tune_from": 7, "dropout": 0.25}
     for settings in (CaptioningSettings(data="data/x", **dials)
                      for dials in ({}, RECIPES["small"], changes,
-                                   {**RECIPES["tuned"], "tune_from": None})):
+                                   {**RECIPES["tuned"], "tune_from": None,
+                                    "start": "runs/z"})):
         command = training_command(settings, "runs/y")
         commands.append(command)
         monkeypatch.setattr(sys, "argv", command.split()[1:])
@@ -82,6 +83,24 @@ def test_a_card_tells_how_the_runs_were_trained_on_which_it_was_built(run, tmp_p
     assert [line.split(" --run ")[1].split()[0] for line in block] == ["runs/tiny", "runs/later"]
     assert "--start" not in block[0] and block[1].endswith("--start runs/tiny")
     assert str(tmp_path) not in text and str(run) not in text
+
+
+@pytest.mark.parametrize("name, there, content", [
+    ("photo.jpg", "photo.jpg", b"\xff\xd8"), ("README.md", "README.md", b"# Mine"),
+    ("README.safetensors", "README.md", b"# Mine"), ("x.safetensors", "x.safetensors", b"weights")])
+def test_what_was_not_packed_before_is_not_replaced(run, tmp_path, name, there, content):
+    (tmp_path / there).write_bytes(content)
+    with pytest.raises(BadInput, match="no name of a checkpoint|so it is not replaced"):
+        pack(run, tmp_path / name, run / "report.json", "Drawn.")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {there: content}
+
+
+def test_a_captioner_packed_before_is_replaced_and_the_best_one_of_a_run_never(run, tmp_path):
+    assert card.is_packed(packed(run, tmp_path)) and card.is_card(tmp_path / "box" / "tiny.md")
+    before = (run / "best.safetensors").read_bytes()
+    with pytest.raises(BadInput, match="best.safetensors is there and is not a captioner packed"):
+        pack(run, run / "best.safetensors", run / "report.json", "Drawn.")
+    assert (run / "best.safetensors").read_bytes() == before
 
 
 def test_a_checkpoint_that_was_not_packed_has_no_card(run, tmp_path):

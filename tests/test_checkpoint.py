@@ -356,7 +356,7 @@ def test_a_state_comes_back_bit_for_bit_and_a_damaged_one_is_refused(tmp_path):
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    assert re.search("damaged.*delete the run's folder", refusal(
+    assert re.search("damaged.*give another --run", refusal(
         file, lambda path: load_state(path, other, again)))
 
 

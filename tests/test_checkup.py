@@ -127,6 +127,16 @@ def test_years_of_one_split_may_share_pictures(write_root, tmp_path):
     assert check(tmp_path)["verdict"] == "good"
 
 
+def test_names_that_are_not_understood_are_remarked_where_a_split_is_lacking(write_root, tmp_path):
+    write_root(tmp_path, {"train": 3, "holdout": 2})
+    report = check(tmp_path)
+    assert report["verdict"] == "good"
+    case, = report["found"]["splits whose names are not understood"]
+    assert case.startswith("holdout; understood are train, training, val, valid,")
+    write_root(tmp_path / "whole", {"train": 3, "valid": 2, "test": 2, "novel": 2})
+    assert check(tmp_path / "whole")["found"].keys() <= {"equal pictures within a split"}
+
+
 def test_what_is_no_dataset_is_refused(tmp_path):
     with pytest.raises(BadInput, match="no folder 'annotations'"):
         check(tmp_path / "nowhere")

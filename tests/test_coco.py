@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from coco import dataset as coco
 from coco.dataset import find_split, read_split
@@ -39,6 +39,42 @@ def test_plain_words_find_the_splits_whatever_the_root_calls_them(write_root, tm
 def test_a_plain_name_goes_before_a_year(write_root, tmp_path):
     write_root(tmp_path, {"val2014": 1, "val2017": 2, "val": 3})
     assert len(ids(tmp_path, "val")) == 3
+
+
+@pytest.mark.parametrize("names, val, test", [
+    (("train2017", "valid", "testing"), "valid", "testing"),
+    (("training", "dev2017", "test"), "dev2017", "test"),
+    (("train", "validation", "testing2014"), "validation", "testing2014")])
+def test_other_words_for_a_split_are_understood(write_root, tmp_path, capsys, names, val, test):
+    write_root(tmp_path, dict.fromkeys(names, 2))
+    assert [read_split(tmp_path, word).name for word in ("train", "val", "test")] == [
+        names[0], val, test]
+    assert read_split(tmp_path, "val").pictures[0].file.exists()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("names, word, sentence", [
+    (("train2017", "val", "valid"), "val", "has val and valid: val is used as val, and no other"),
+    (("train", "train2017", "val"), "train", "has train and train2017: train is used as train"),
+    (("train2017", "holdout"), "val", "has no split val, so 5% of train2017 are set aside: if "
+     "holdout is for that, call it val or valid or validation or dev"),
+    (("train2017", "val2014"), "val", "has train2017 and val2014, and COCO's two years share")])
+def test_what_may_be_read_otherwise_than_meant_is_said_once(write_root, tmp_path, capsys, names,
+                                                            word, sentence):
+    write_root(tmp_path, dict.fromkeys(names, 2))
+    for _ in range(2):
+        read_split(tmp_path, "train")
+        read_split(tmp_path, word)
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and sentence in error
+
+
+def test_a_file_and_a_web_address_are_no_dataset(tmp_path):
+    (tmp_path / "data.zip").touch()
+    with pytest.raises(BadInput, match="data.zip is a file and has no folder 'annotations'"):
+        read_split(tmp_path / "data.zip", "train")
+    with pytest.raises(BadInput, match="http://a.org/data is a web address"):
+        read_split("http://a.org/data", "train")
 
 
 def test_a_picture_has_its_own_sentences_and_file_in_the_order_of_the_file(write_root, tmp_path):
@@ -219,6 +255,18 @@ def test_a_picture_taken_with_the_camera_on_its_side_is_upright(tmp_path):
     assert upright[:15].max() < 50 and upright[25:].min() > 200
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+def test_every_orientation_is_the_one_that_pillow_makes(tmp_path, suffix):
+    path, noise = tmp_path / f"x.{suffix}", np.random.default_rng(0).integers(0, 255, (6, 9, 3))
+    for number in range(10):                                # 0 and 9 mean nothing
+        exif = Image.Exif()
+        exif[0x0112] = number
+        Image.fromarray(noise.astype(np.uint8)).save(path, exif=exif)
+        with Image.open(path) as image:
+            expected = np.asarray(ImageOps.exif_transpose(image))
+        assert np.array_equal(open_picture(path), expected)
+
+
 def test_a_picture_that_is_missing_or_broken_is_named_in_one_sentence(tmp_path):
     Image.new("RGB", (64, 64), "red").save(tmp_path / "whole.jpg")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:500])
@@ -228,6 +276,17 @@ def test_a_picture_that_is_missing_or_broken_is_named_in_one_sentence(tmp_path):
         with pytest.raises(BadInput, match=name) as refusal:
             open_picture(tmp_path / name)
         assert "\n" not in str(refusal.value)
+
+
+def test_a_picture_without_the_right_to_read_it_is_named_once(tmp_path, monkeypatch):
+    (tmp_path / "x.jpg").touch()
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(BadInput, match=r"x.jpg cannot be read \(Permission denied\): replace it"):
+        open_picture(tmp_path / "x.jpg")
 
 
 def test_a_picture_of_too_many_pixels_is_named(tmp_path, monkeypatch):

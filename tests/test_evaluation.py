@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -172,7 +173,7 @@ def test_a_metric_of_ones_own_is_scored_and_printed_on_its_scale(table_of_metric
 def test_a_metric_gets_the_inputs_it_names_and_is_left_out_where_one_is_missing(table_of_metrics):
     add(Metric("true", "true claims", lambda candidates, graphs: len(graphs) / len(candidates),
                inputs=("candidates", "graphs")))
-    candidates, references = [["a", "dog"], ["a", "cat"]], [[["a", "dog"]], [["a", "dog"]]]
+    candidates, references = [["a", "dog"], ["a", "cat"]], [[["a", "dog"]], [["a", "bird"]]]
     given = {"candidates": candidates, "references": references}
     assert "true" not in compute(given)[0] and "ROUGE_L" not in compute(given)[0]
     assert METRICS["true"].missing(given) == "it needs graphs"
@@ -193,23 +194,149 @@ def test_the_four_bleu_are_counted_once(table_of_metrics):
     assert [scores[f"Bleu_{n}"] for n in range(1, 5)] == [0.4, 0.3, 0.2, 0.1] and len(calls) == 1
 
 
-@pytest.mark.parametrize("before", [None, "-Xmx1g"])
-def test_only_meteors_java_is_told_to_write_decimal_points(monkeypatch, before):
-    heard = []
+COUNTS = " ".join(["1.0"] * 23)
+ANSWERS = f"""
+for line in sys.stdin:
+    log.write(line)
+    log.flush()
+    if line.startswith("EVAL"):
+        print("0.25\\n" * line.count("|||") + "0.5", flush=True)
+    else:
+        print({COUNTS!r}, flush=True)
+"""
 
-    class Meteor:
-        def compute_score(self, truth, result):
-            heard.append(os.environ["JAVA_TOOL_OPTIONS"])
-            assert (truth, result) == ({0: ["a dog", "two"], 1: ["b"]}, {0: ["dog"], 1: ["c"]})
-            return 0.5, []
 
-    monkeypatch.setattr(program, "Meteor", Meteor)
-    monkeypatch.delenv("JAVA_TOOL_OPTIONS", raising=False)
-    if before:
-        monkeypatch.setenv("JAVA_TOOL_OPTIONS", before)
-    assert meteor.meteor(["dog", "c"], [["a dog", "two"], ["b"]]) == 0.5
-    assert "-Duser.language=en" in heard[0] and (before or "") in heard[0]
-    assert os.environ.get("JAVA_TOOL_OPTIONS") == before
+@pytest.fixture
+def fake_java(tmp_path, monkeypatch):
+    """Put a program of one's own, in Python, in Java's place; it writes what it hears to a log."""
+    if os.name != "posix":
+        pytest.skip("a script that is a program is made on POSIX only")
+    program = tmp_path / "bin" / "java"
+    program.parent.mkdir()
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+
+    def put(source, first=None):
+        head = (f"#!{sys.executable} -S\nimport sys, time\n"
+                "sys.stdin.reconfigure(encoding='utf-8')\n"
+                f"log = open({str(tmp_path / 'log')!r}, 'a', encoding='utf-8')\n")
+        program.write_text((first or head) + source, encoding="utf-8")
+        program.chmod(0o755)
+        return tmp_path / "log"
+
+    return put
+
+
+def test_meteors_program_is_asked_what_coco_caption_asks_it(fake_java):
+    log = fake_java(ANSWERS)
+    sentences = ["a  red ball", "b ||| c", "", "1\xa01/2 café 🐈"]
+    assert meteor.meteor(sentences, REFERENCES) == 0.5
+    ours = log.read_text("utf-8")
+    log.unlink()
+    official, each = program.Meteor().compute_score(
+        dict(enumerate(REFERENCES)), {n: [one] for n, one in enumerate(sentences)})
+    assert (official, each) == (0.5, [0.25] * 4)
+    assert ours == log.read_text("utf-8") and ours.count("\n") == 5
+
+
+def test_what_would_end_a_line_or_a_reference_is_not_sent(fake_java):
+    log = fake_java(ANSWERS)
+    meteor.meteor(["a\nb\rc"], [["x|||y", "\ud83d"]])
+    assert log.read_text("utf-8").splitlines()[0] == "SCORE ||| xy ||| ? ||| a b c"
+
+
+@pytest.mark.parametrize("before", [
+    "print('OpenJDK warning: old flags', flush=True)\n",
+    "print('Picked up JAVA_TOOL_OPTIONS: -Dx', file=sys.stderr, flush=True)\n",
+    "print('[0.005s][info][gc] Using G1\\n' * 50, flush=True)\n",
+    "if '-Xmx2G' in sys.argv:\n    sys.exit('Could not reserve enough space')\n"])
+def test_warnings_and_too_little_memory_cost_no_score(fake_java, before):
+    fake_java(before + ANSWERS)
+    assert meteor.meteor(CANDIDATES, REFERENCES) == 0.5
+
+
+@pytest.mark.parametrize(("source", "reason"), [
+    ("sys.exit('Unable to locate a Java Runtime.\\nVisit a page.')",
+     "ended (Unable to locate a Java Runtime. Visit a page.)"),
+    ("sys.exit(0)", "its program ended"),
+    ("print('nonsense', flush=True)\ntime.sleep(600)", "gave no answer for 0.3 s"),
+    ("while True: sys.stdout.write('x' * 1000)", "gave no answer for 0.3 s"),
+    ("import subprocess\nsubprocess.run(['sleep', '600'])", "gave no answer for 0.3 s"),
+    ("print('Error: specify SCORE', flush=True)", "answered 'Error: specify SCORE'"),
+    (f"input()\nprint({COUNTS!r}, flush=True)\nsys.exit('Killed')", "ended (Killed)"),
+    (ANSWERS.replace('"0.5"', '"NaN"'), "answered nan, which is no score"),
+    (None, "Java does not run (")])
+def test_a_program_that_does_not_work_leaves_meteor_alone_out(fake_java, monkeypatch, tmp_path,
+                                                              source, reason):
+    if "no answer" in reason:
+        monkeypatch.setattr(meteor, "PATIENCE", 0.3)
+    monkeypatch.setattr(meteor, "lacks_java", lambda: None)
+    fake_java(source or "", None if source else "\x7fELF")
+    fast, _ = score(CANDIDATES, REFERENCES)
+    scores, _ = score(CANDIDATES, REFERENCES, slow=True)
+    assert scores == fast
+    (line,) = left_out(scores)
+    assert line.startswith("METEOR was left out: ") and reason in line and "\n" not in line
+
+
+def test_ctrl_c_ends_meteors_program_at_once(fake_java, monkeypatch, tmp_path):
+    fake_java("log.write(str(__import__('os').getpid()))\nlog.flush()\ntime.sleep(600)")
+    get = meteor.queue.Queue.get
+
+    def interrupted(self, timeout):
+        while not ((tmp_path / "log").exists() and (tmp_path / "log").read_text()):
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(meteor.queue.Queue, "get", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        meteor.meteor(CANDIDATES, REFERENCES)
+    monkeypatch.setattr(meteor.queue.Queue, "get", get)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "log").read_text()), 0)
+
+
+@pytest.mark.parametrize("fails", [KeyboardInterrupt, meteor.Unavailable("its program ended")])
+def test_all_else_is_printed_and_written_before_meteor(captioner, tiny_root, tmp_path, monkeypatch,
+                                                       capsys, fails):
+    save_captioner(tmp_path / "best.safetensors", captioner)
+    kept = tmp_path / "kept"
+
+    def program(*_):
+        kept.write_text(capsys.readouterr().out + (tmp_path / "report.json").read_text()
+                        + (tmp_path / "results.json").read_text())
+        raise fails
+
+    monkeypatch.setitem(METRICS, "METEOR", replace(METRICS["METEOR"], function=program,
+                                                   lacks=None))
+    monkeypatch.setattr(sys, "argv", [
+        "evaluate.py", str(tmp_path), "--data", str(tiny_root), "--limit", "2", "--device", "cpu",
+        "--json", str(tmp_path / "report.json"), "--results", str(tmp_path / "results.json")])
+    with pytest.raises(SystemExit) as end:
+        run_command(evaluate_main)
+    for words in ("CIDEr-D", "BLEU-4", '"CIDEr"', '"image_id"'):
+        assert words in kept.read_text()
+    assert "METEOR" not in json.loads((tmp_path / "report.json").read_text())
+    said = capsys.readouterr().err
+    if fails is KeyboardInterrupt:
+        assert end.value.code == 130 and "stopped" in said
+    else:
+        assert not end.value.code and "METEOR was left out: its program ended\n" in said
+
+
+def test_meteor_comes_after_the_table_and_into_the_file(captioner, tiny_root, tmp_path, monkeypatch,
+                                                        capsys):
+    save_captioner(tmp_path / "best.safetensors", captioner)
+    monkeypatch.setitem(METRICS, "METEOR", replace(METRICS["METEOR"], lacks=None,
+                                                   function=lambda *_: 0.125))
+    monkeypatch.setattr(sys, "argv", [
+        "evaluate.py", str(tmp_path), "--data", str(tiny_root), "--limit", "2", "--device", "cpu",
+        "--json", str(tmp_path / "report.json")])
+    evaluate_main()
+    shown, said = capsys.readouterr()
+    assert shown.splitlines()[-1].split() == ["METEOR", "12.5"] and shown.count("METEOR") == 1
+    written = json.loads((tmp_path / "report.json").read_text())
+    assert written["METEOR"] == 0.125 and list(written)[-1] == "distinct"
+    assert "METEOR" not in said
 
 
 def test_a_report_says_what_was_scored_how(captioner, split, no_java):

@@ -17,7 +17,7 @@ from encoders.backbones import Backbone, transform_of
 from encoders.features import cached_features, encode_split, load, may_flip, view_of
 from encoders.transform import Transform
 from model import EncoderCNN
-from system.files import BadInput
+from system.files import PARTIAL, BadInput
 
 SMALL = Transform(32, (0.5,) * 3, (0.5,) * 3)
 
@@ -299,8 +299,8 @@ def test_half_a_manifest_that_a_kill_left_is_cleared_away(backbone, split, tmp_p
     (array,) = tmp_path.rglob("*.npy")
     before = sorted(array.parent.iterdir())
     array.unlink()
-    array.with_name(f"{array.stem}.json.part-4711").write_text("{")
-    array.with_name(f"{array.name}.1.part.0.json.part-4711").write_text("1")
+    for name in (f"{array.stem}.json", f"{array.name}.1.part.0.json"):
+        array.with_name(PARTIAL.format(name, 4711)).write_text("{")
     cached_features(backbone, SMALL, split, cache=tmp_path)
     assert sorted(array.parent.iterdir()) == before
 

@@ -226,11 +226,15 @@ def test_the_page_is_written_entry_by_entry(split, tmp_path, monkeypatch):
 
 def test_references_are_found_by_file_name_wherever_the_picture_lies(split, tmp_path):
     write_json(tmp_path / "captions.json", {
-        "images": [{"id": 7, "file_name": f"train/{split.pictures[0].file.name}"}],
-        "annotations": [{"image_id": 7, "caption": "A red picture."}]})
+        "images": [{"id": number, "file_name": f"train/{split.pictures[number].file.name}"}
+                   for number in (0, 1)],
+        "annotations": [{"image_id": 0, "caption": "A red picture."},
+                        {"image_id": 1, "caption": "A blue one."}]})
     made = Gallery(tmp_path / "page.html", tmp_path / "captions.json")
     made.add(split.pictures[0].file, ["a red picture"])
-    assert made.scores()[0].keys() == {0}
+    assert made.scores() == ({}, None)          # CIDEr compares pictures
+    made.add(split.pictures[1].file, ["a red picture"])
+    assert made.scores()[0].keys() == {0, 1}
 
 
 def test_entries_wait_on_disk_and_the_page_is_whole_or_absent(split, tmp_path, monkeypatch):
@@ -249,6 +253,21 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_described(
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="page.html cannot be written .*choose a folder you may"):
         Gallery(tmp_path / "file" / "page.html")
+
+
+@pytest.mark.parametrize("name, content", [
+    ("photo.jpg", b"\xff\xd8"), ("photo.HTML", b"\xff\xd8"), ("empty.htm", b""),
+    ("mine.html", b"<!doctype html>\n<html>")])
+def test_no_page_is_written_over_what_is_no_gallery(split, tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadInput, match="no name of a web page|is there and is not a gallery"):
+        Gallery(tmp_path / name)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: content}
+
+
+def test_a_gallery_is_replaced_by_the_next(split, tmp_path):
+    before = some_captions(split, tmp_path)
+    assert some_captions(split, tmp_path, sampled=True)[0] != before[0]
 
 
 class FullDisk(io.BytesIO):

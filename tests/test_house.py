@@ -1,6 +1,8 @@
 """The house stands as it was drawn: who may import whom, and what lies where."""
 
 import ast
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -72,3 +74,20 @@ def test_a_room_has_a_line_that_names_it_and_three_to_sixteen_files(room):
 
 def test_no_room_hides_a_package_of_the_standard_library():
     assert not PLACES.keys() & sys.stdlib_module_names
+
+
+def test_make_clean_deletes_nothing_that_takes_hours_or_is_a_readers(tmp_path):
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").split("\nclean:\n")[1].split("\n\n")[0]
+    words = recipe.replace("rm -rf", "").split()
+    assert ".venv" in words and not {"data", "runs", "student", "cache", "*", "."} & set(words)
+    if not shutil.which("make") or sys.platform == "win32":
+        pytest.skip("no make here")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    kept = ["data/coco/1.jpg", "runs/x/best.safetensors", "student/0.ipynb", "cache/features/a.npy",
+            "handin.txt", "coco/a.py"]
+    for name in [*kept, ".venv/bin/python", "coco/__pycache__/a.pyc", ".pytest_cache/x"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
+    found = filter(Path.is_file, tmp_path.rglob("*"))
+    assert {path.relative_to(tmp_path).as_posix() for path in found} == {"Makefile", *kept}

@@ -280,7 +280,8 @@ def test_the_ladders_own_rungs_are_sound(monkeypatch):
     names = []
     for rung in ladder.RUNGS:
         assert {rung.below, rung.start, *rung.runs} - {None} <= set(names)
-        CaptioningSettings(data="d", **{**RECIPES[rung.recipe], **rung.settings})
+        start = {"start": "runs/x"} if rung.start else {}
+        CaptioningSettings(data="d", **{**RECIPES[rung.recipe], **rung.settings, **start})
         names.append(rung.name)
     assert len(set(names)) == len(names) and ladder.BEST in names
     assert re.fullmatch(r"[a-z_ ]+", " ".join(names))

@@ -18,8 +18,9 @@ from coco import official as coco_download
 from coco.dataset import read_split
 from evaluate import main as evaluate_main
 from scoring import meteor
-from system import download
-from system.files import BadInput, read_json, run_command, write_json
+from system import download, files, kept
+from system.files import PARTIAL, BadInput, read_json, run_command, write_json
+from system.locks import lock
 from tests.server import Server, coco_files, zipped
 from train import main as train_main
 
@@ -123,13 +124,44 @@ def test_one_picture_is_the_smallest_subset(get):
 def test_half_files_that_a_kill_left_are_cleared_away(get):
     before = tree(get("--subset", "4"))
     root = get("--subset", "4")
-    for name in ("annotations/captions_train2017.json", "train2017.zip.part.json"):
-        (root / f"{name}.part-4711").write_text("[")
-    for folder in (root.parent / f".{root.name}.partial-4711", root / ".train2017.partial-4711"):
+    for path in (root / "annotations" / "captions_train2017.json", root / "train2017.zip.json"):
+        path.with_name(PARTIAL.format(path.name, 4711)).write_text("[")
+    for path in (root, root / "train2017"):
+        folder = path.with_name(PARTIAL.format(path.name, 4711))
         folder.mkdir()
         (folder / "1.jpg").touch()
     assert tree(get("--subset", "4")) == before
     assert [path.name for path in root.parent.iterdir()] == [root.name]
+
+
+def test_what_a_user_has_in_the_folder_stays_and_an_archive_of_his_is_used(get, server, mini,
+                                                                           tmp_path):
+    root = tmp_path / "coco"
+    theirs = {f"{root.name}/{name}": name.encode() for name in (
+        "train2017.zip.part-00", "annotations_trainval2017.zip.part", "notes.part-1",
+        ".coco.partial-2017/a.jpg")}
+    theirs |= {".coco.partial-1/b.jpg": b"b", "coco_train2017.zip.part-00": b"00",
+               "coco/val2017.zip": server.files.pop("/zips/val2017.zip")}
+    for name, content in theirs.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    get()
+    found = tree(tmp_path)
+    assert found.items() >= theirs.items() and len(pictures(root, "val")) == VAL
+    assert not [name for name in found if "image-captioning" in name]
+
+
+@pytest.mark.parametrize("name", ["captions_val2017.json", "captions_train2017.json",
+                                  "instances_val2017.json"])
+@pytest.mark.parametrize("options", [(), ("--subset", "4")])
+def test_annotations_that_are_not_cocos_are_not_replaced(get, coco_refused, tmp_path, options,
+                                                         name):
+    mine = tmp_path / "coco" / "annotations" / name
+    write_json(mine, {"images": [], "annotations": [], "info": "mine"})
+    before = mine.read_bytes()
+    assert f"{name} is there and is not COCO's" in coco_refused(*options)[0]
+    assert mine.read_bytes() == before and len(os.listdir(mine.parent)) == 1
+    assert not list((tmp_path / "coco").glob("*/*.jpg"))
 
 
 def test_a_whole_root_needs_no_network(get, server):
@@ -223,8 +255,10 @@ def test_the_disk_needed_is_the_archives_and_what_comes_out_of_them_less_what_is
     assert room() == 35 + 100 + 2 * 1000
     (tmp_path / "val2017").mkdir()
     assert room() == 35 + 2 * 1000
-    (tmp_path / "train2017.zip").write_bytes(bytes(1000))
+    (tmp_path / "train2017.image-captioning.zip").write_bytes(bytes(1000))
     assert room() == 35 + 2 * 1000 - 1000
+    (tmp_path / "train2017.zip").write_bytes(bytes(900))
+    assert room() == 35 + 900
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"),
@@ -270,7 +304,7 @@ def test_instances_that_are_none_are_one_sentence(damage, coco_refused, server):
 
 def test_an_archive_of_other_pictures_is_refused(coco_refused, server, tmp_path):
     server.files["/zips/val2017.zip"] = zipped({"test2017/1.jpg": b"x"})
-    assert "val2017.zip holds no folder val2017" in coco_refused()[0]
+    assert "val2017.image-captioning.zip holds no folder val2017" in coco_refused()[0]
     assert not (tmp_path / "coco" / "val2017").exists()
 
 
@@ -313,9 +347,10 @@ def split_file(mini, tmp_path):
 @pytest.fixture
 def split(split_file, mini, tmp_path):
     """Apply the split file and return the folder made."""
-    def split(coco=mini):
+    def split(coco=mini, *options):
         root = tmp_path / "karpathy"
-        prepare.main(["karpathy", str(split_file), "--coco", str(coco), "--root", str(root)])
+        prepare.main(["karpathy", str(split_file), "--coco", str(coco), "--root", str(root),
+                      *options])
         return root
 
     return split
@@ -339,8 +374,14 @@ def test_a_sentence_with_half_an_emoji_is_written_all_the_same(split, split_file
     assert "Red ?." in read_split(split(), "train").sentences
 
 
-def test_pictures_are_linked_or_else_copied(split, mini, tmp_path, monkeypatch, capsys):
-    linked = read_split(split(), "val").pictures[0].file
+def test_pictures_are_copied_unless_links_are_asked_for(split, mini, tmp_path, monkeypatch, capsys):
+    copied = read_split(split(), "val").pictures[0].file
+    assert not copied.samefile(mini / "val2017" / copied.name)
+    assert copied.read_bytes() == (mini / "val2017" / copied.name).read_bytes()
+    assert "copies of the pictures (--link makes none): needs " in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "karpathy")
+
+    linked = read_split(split(mini, "--link"), "val").pictures[0].file
     assert linked.samefile(mini / "val2017" / linked.name)
     assert "needs" not in capsys.readouterr().out
     shutil.rmtree(tmp_path / "karpathy")
@@ -349,10 +390,9 @@ def test_pictures_are_linked_or_else_copied(split, mini, tmp_path, monkeypatch, 
         raise OSError(1, "no hard links on this disk")
 
     monkeypatch.setattr(karpathy.os, "link", link)
-    copied = read_split(split(), "val").pictures[0].file
+    copied = read_split(split(mini, "--link"), "val").pictures[0].file
     assert not copied.samefile(mini / "val2017" / copied.name)
-    assert copied.read_bytes() == (mini / "val2017" / copied.name).read_bytes()
-    assert "copies of the pictures: needs " in capsys.readouterr().out
+    assert "copies of the pictures, which this disk cannot link: needs " in capsys.readouterr().out
 
 
 def test_the_split_file_names_the_pictures_of_2014_and_finds_those_of_2017(split, split_file, mini,
@@ -441,7 +481,8 @@ def train_and_score(root, monkeypatch):
 
 def test_from_a_server_to_a_score(get, monkeypatch):
     report = train_and_score(get("--subset", "10"), monkeypatch)
-    assert report["pictures"] == 2 and report["CIDEr"] >= 0
+    assert report["pictures"] == 2 and report["Bleu_1"] >= 0
+    assert "CIDEr" not in report        # both pictures have the same captions
 
 
 def test_from_cocos_own_pictures_to_a_score(data_root, monkeypatch, tmp_path):
@@ -452,3 +493,179 @@ def test_from_cocos_own_pictures_to_a_score(data_root, monkeypatch, tmp_path):
         prepare.main(["coco", "--subset", "40", "--root", str(root), "--base-url", server.url])
     assert (len(pictures(root, "train")), len(pictures(root, "val"))) == (40, 8)
     assert train_and_score(root, monkeypatch)["references"] == 40
+
+
+# Places -----------------------------------------------------------------------------------------
+
+COMMANDS = {"scenes": [], "coco": ["--subset", "4"], "karpathy": ["split.json"],
+            "flickr8k": ["photos", "captions.txt"], "folder": ["photos", "captions.txt"]}
+
+
+@pytest.fixture
+def desk(mini, tmp_path, monkeypatch):
+    """The folder one stands in: photographs and what belongs to them, an empty folder, links."""
+    desk = tmp_path / "desk"
+    shutil.copytree(mini / "train2017", desk / "photos")
+    (desk / "photos" / "panorama.part-1.jpg").write_text("mine")
+    (desk / ".desk.partial-1").mkdir()
+    names = sorted(path.name for path in (mini / "train2017").iterdir())
+    (desk / "captions.txt").write_text("image,caption\n" + "".join(
+        f"{name},A sentence.\n" for name in names))
+    (desk / "captions.csv").write_text("file,caption\n")
+    write_json(desk / "split.json", {"images": []})
+    (desk / "empty").mkdir()
+    monkeypatch.chdir(desk)
+    monkeypatch.setattr(prepare.scenes, "SIZES", dict.fromkeys(prepare.scenes.SIZES, 1))
+    return desk
+
+
+@pytest.mark.parametrize("root, answer", [
+    ("", "--root is empty"), ("captions.txt", "captions.txt is a file: give --root a folder"),
+    ("captions.txt/root", "captions.txt is a file: give --root a folder")])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_root_that_can_be_no_folder_is_one_sentence(desk, server, capsys, command, root, answer):
+    before = tree(desk)
+    assert answer in refused(capsys, server, command, *COMMANDS[command], "--root", root)[0]
+    assert tree(desk) == before
+
+
+@pytest.mark.parametrize("root", [".", "..", "photos", "photos/"])
+@pytest.mark.parametrize("command", ["scenes", "flickr8k", "folder"])
+def test_a_folder_of_a_users_is_refused_as_it_is_and_never_to_be_removed(desk, server, capsys,
+                                                                         command, root):
+    before = tree(desk)
+    error = refused(capsys, server, command, *COMMANDS[command], "--root", root)[0]
+    assert "holds something else: give another folder" in error
+    assert tree(desk) == before and (desk / ".desk.partial-1").is_dir()
+
+
+@pytest.mark.parametrize("command", ["scenes", "folder"])
+def test_the_empty_folder_one_stands_in_is_not_replaced(desk, server, capsys, monkeypatch, command):
+    monkeypatch.chdir(desk / "empty")
+    words = [f"../{word}" for word in COMMANDS[command]]
+    for root in (".", desk / "empty", "../empty/"):
+        assert "is the folder you are in" in refused(
+            capsys, server, command, *words, "--root", root)[0]
+    assert os.listdir(desk / "empty") == [] and os.path.samefile(".", desk / "empty")
+
+
+def test_a_root_is_made_at_home_and_where_a_link_leads(desk, monkeypatch, capsys, server):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(desk))
+    prepare.main(["folder", "photos", "captions.txt", "--root", "~/made/"])
+    assert len(pictures(desk / "made", "val")) == 1 and not (desk / "~").exists()
+    try:
+        os.symlink("empty", desk / "linked")
+        os.symlink("nowhere", desk / "dangling")
+    except OSError:
+        pytest.skip("no symbolic links may be made here")
+    prepare.main(["folder", "photos", "captions.txt", "--root", "linked"])
+    assert os.readlink("linked") == "empty" and len(pictures(desk / "empty", "val")) == 1
+    for command, words in COMMANDS.items():
+        assert "dangling is a link to nothing" in refused(
+            capsys, server, command, *words, "--root", "dangling")[0]
+
+
+@pytest.mark.parametrize("command", ["flickr8k", "folder"])
+def test_a_prepared_picture_is_a_copy_unless_a_link_was_asked_for(desk, capsys, command):
+    name = next(iter(pictures_of(desk)))
+    before = (desk / "photos" / name).read_bytes()
+    for root, options in (("copied", []), ("linked", ["--link"])):
+        prepare.main([command, *COMMANDS[command], "--root", root, *options])
+        made, = (desk / root).glob(f"*/{name}")
+        assert made.read_bytes() == before
+        made.write_bytes(b"shrunk")
+        said = capsys.readouterr().out
+        assert ("copies of the pictures (--link makes none): needs 0.0 MB in copied" in said) == (
+            root == "copied")
+        now = (desk / "photos" / name).read_bytes()
+        assert now == (before if root == "copied" else b"shrunk")
+
+
+def pictures_of(desk):
+    return sorted(path.name for path in (desk / "photos").glob("0*.jpg"))
+
+
+def test_a_picture_of_the_longest_name_is_copied(desk):
+    name = "p" * 250 + ".jpg"               # a disk allows 255
+    try:
+        (desk / "photos" / pictures_of(desk)[0]).rename(desk / "photos" / name)
+    except OSError:
+        pytest.skip("this disk allows no such name")
+    with open(desk / "captions.txt", "a") as file:
+        file.write(f"{name},A long one.\n")
+    prepare.main(["folder", "photos", "captions.txt", "--root", "made"])
+    assert list((desk / "made").glob(f"*/{name}"))
+
+
+def test_another_users_lock_is_in_no_ones_way(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare.os, "getuid", lambda: 4711, raising=False)
+        theirs = prepare.locked(tmp_path)
+    with theirs, prepare.locked(tmp_path) as mine:
+        assert mine.lock_file != theirs.lock.lock_file
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_lock_that_cannot_be_had_is_one_sentence(desk, server, capsys, monkeypatch, command):
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(prepare, "lock", denied)
+    error = refused(capsys, server, command, *COMMANDS[command], "--root", "made")[0]
+    assert "Permission denied" in error and "TMPDIR" in error and "make room" not in error
+    assert not (desk / "made").exists()
+
+
+# The cache --------------------------------------------------------------------------------------
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache with a file of each kind and what a killed command left."""
+    monkeypatch.setattr(kept, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(prepare, "CACHE", tmp_path / "cache")
+    short, long = "0123456789abcdef0123", 4 * "0123456789abcdef"
+    for name in (f"captions/{long}.json", f"tokens/{short}.safetensors", f"readable/{short}.json",
+                 f"features/{short}.npy", f"features/{short}.json", f"features/{short}.lock",
+                 f"features/{short}.npy.2.part", f"features/{short}.npy.2.part.1.json",
+                 "features/" + PARTIAL.format(f"{short}.json", 7)):
+        path = tmp_path / "cache" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(1_000_000))
+    return tmp_path / "cache"
+
+
+def test_the_cache_says_how_large_it_is_and_is_emptied(cache, capsys):
+    assert prepare.main(["cache"]) == 0
+    said = capsys.readouterr().out
+    assert "features       6 files    6.0 MB" in said and "9.0 MB in all" in said
+    assert len(tree(cache)) == 9
+    assert prepare.main(["cache", "--empty"]) == 0
+    assert tree(cache) == {} and "next:" not in capsys.readouterr().out
+    assert prepare.main(["cache", "--empty"]) == 0
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "features/model.npy", "photos/1.jpg",
+                                  "captions/mine.json", "tokens/0123456789abcdef0123/x"])
+def test_a_cache_that_holds_a_users_file_is_not_emptied(cache, server, capsys, name):
+    (cache / name).parent.mkdir(parents=True, exist_ok=True)
+    (cache / name).write_text("mine")
+    before = tree(cache)
+    error = refused(capsys, server, "cache", "--empty")[0]
+    assert "holds more than what is kept there" in error and "CAPTION_CACHE" in error
+    assert tree(cache) == before
+
+
+def test_a_cache_that_is_being_written_is_not_emptied(cache, server, capsys):
+    lock_file, = cache.rglob("*.lock")
+    with lock(lock_file):
+        assert "wait until it ends" in refused(capsys, server, "cache", "--empty")[0]
+    assert len(tree(cache)) == 9
+
+
+def test_a_cache_that_cannot_be_written_is_one_sentence_that_names_its_variable(monkeypatch,
+                                                                               tmp_path):
+    monkeypatch.setattr(files, "CACHE", tmp_path / "cache")
+    (tmp_path / "cache").write_text("no folder")
+    with pytest.raises(BadInput, match="CAPTION_CACHE to a folder you may write to"):
+        write_json(tmp_path / "cache" / "tokens" / "x.json", [])

@@ -28,7 +28,7 @@ from captioning.complaints import warn_of_shared
 from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
 from coco.dataset import Picture, Split, read_split
-from system import cache, files
+from system import contents, files
 from system.files import BadInput, write_json
 from tests.running import begin_run, train_run
 from train import main as train_main
@@ -506,8 +506,8 @@ def test_val_pictures_that_are_also_train_pictures_are_named(write_root, tmp_pat
 
 def test_each_picture_is_read_once_to_find_equal_ones_however_many_have_one_size(
         tmp_path, monkeypatch, capsys):
-    read, content_hash = [], cache.content_hash
-    monkeypatch.setattr(cache, "content_hash", lambda path: (read.append(path),
+    read, content_hash = [], contents.content_hash
+    monkeypatch.setattr(contents, "content_hash", lambda path: (read.append(path),
                                                              content_hash(path))[1])
     pictures = []
     for number in range(90):

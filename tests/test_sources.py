@@ -4,6 +4,7 @@ import csv
 import os
 import shutil
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ import prepare
 import train
 from coco import sources
 from coco.dataset import read_split
-from coco.sources import LISTS, divide, flickr8k, folder, read_flickr8k
+from coco.sources import LISTS, divide, flickr8k, folder
+from coco.tables import read_rows
 from system.files import BadInput, read_json
 
 COLOURS = {"red": (210, 40, 40), "green": (40, 170, 60), "blue": (40, 70, 200)}
@@ -90,19 +92,20 @@ TABLES = {
 }
 
 
+def sources_of(folder, text, encoding="utf-8", bare=False, pictures=None):
+    """What a table of this text says: {file name: sentences}, and {file name: split} or None."""
+    table = written(folder / "table", text, encoding)
+    return sources.gather(table, read_rows(table, bare), pictures)
+
+
 @pytest.mark.parametrize("kind", TABLES)
 def test_tables_of_many_kinds_are_understood(photos, tmp_path, kind):
-    more = '{"file": "5.jpg", "caption": "X"}' if kind == "JSON lines" else ""
-    table = written(tmp_path / "table", TABLES[kind] + more)
-    rows = sources.read_jsonl if kind == "JSON lines" else sources.read_csv
-    found = sources.gather(table, rows(table, sources.read_text(table)))
-    found.pop("5.jpg", None)
-    assert found == {"1.jpg": ["A dog, a cat"], "2.jpg": ["Naïve 🙂"]}
+    assert sources_of(tmp_path, TABLES[kind])[0] == {
+        "1.jpg": ["A dog, a cat"], "2.jpg": ["Naïve 🙂"]}
 
 
 def test_rows_with_nothing_in_them_are_counted(tmp_path, capsys):
-    table = written(tmp_path / "table", TABLES["empty rows"])
-    sources.gather(table, sources.read_csv(table, sources.read_text(table)))
+    sources_of(tmp_path, TABLES["empty rows"])
     assert "left out 2 lines without a file or a caption: line 4, line 5" in capsys.readouterr().err
 
 
@@ -132,7 +135,8 @@ def test_a_table_that_cannot_be_used_is_refused(photos, tmp_path, kind):
 
 
 @pytest.mark.parametrize("text, encoding", [("file,caption\n1.jpg,Hündchen", "cp1252"),
-                                            ("file,caption\n1.jpg,Hund", "utf-16")])
+                                            ("file,caption\n1.jpg,Hund", "utf-16-le"),
+                                            ("file,caption\n1.jpg,Hund", "utf-32")])
 def test_another_encoding_is_refused(photos, tmp_path, text, encoding):
     table = written(tmp_path / "table", text, encoding)
     with pytest.raises(BadInput, match="is not text in UTF-8.*Excel"):
@@ -233,6 +237,92 @@ def test_an_interrupted_conversion_leaves_no_root_and_the_next_one_is_whole(phot
     assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
 
 
+NAMES = ("shot at 3.04.05\u202fPM.jpg", "a\xa0b\u3000c.jpg", "soft\xadhyphen.jpg",
+         "\U0001f468\u200d\U0001f469\u200d\U0001f467.jpg", "\u200fright\u200e.jpg", "\ue000.jpg",
+         "12;30.jpg")
+
+
+def put_names(photos, captions, names):
+    """Rename pictures 0 to n as the names say, in the folder only; return the table's text."""
+    table = captions.read_text(encoding="utf-8")
+    for number, name in enumerate(names):
+        (photos / f"{number}.jpg").rename(photos / name)
+        table = table.replace(f"\n{number}.jpg,", f"\n{unicodedata.normalize('NFC', name)},")
+    captions.write_text(table, encoding="utf-8")
+
+
+def test_names_with_signs_that_print_nothing_are_taken(photos, captions, tmp_path):
+    put_names(photos, captions, NAMES)
+    sentences, _ = contents(folder(tmp_path / "root", photos, captions))
+    assert len(sentences) == 20 and set(sentences) >= set(NAMES)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_names_that_only_posix_has_are_taken(photos, captions, tmp_path):
+    names = ("12:30?.jpg", "a\\b.jpg")
+    put_names(photos, captions, names)
+    assert set(contents(folder(tmp_path / "root", photos, captions))[0]) >= set(names)
+
+
+def test_accents_are_found_composed_or_not(photos, captions, tmp_path):
+    names = [unicodedata.normalize("NFD", name) for name in ("Café.jpg", "more/é/ü.jpg")]
+    (photos / "more" / unicodedata.normalize("NFD", "é")).mkdir()
+    put_names(photos, captions, names)
+    assert len(contents(folder(tmp_path / "root", photos, captions))[0]) == 20
+
+
+def with_splits(captions, sides):
+    """Give a table a column `split`: the sides by picture number, train for all others."""
+    lines = captions.read_text().splitlines()
+    captions.write_text("\n".join([lines[0] + ",split"] + [
+        f"{line},{sides.get(int(line.partition('.')[0]), 'train')}" for line in lines[1:]]))
+
+
+def test_a_column_of_splits_is_followed(photos, captions, tmp_path, capsys):
+    with_splits(captions, {0: "Valid", 1: "dev", 2: "test"})
+    shutil.copy(photos / "0.jpg", photos / "3.jpg")
+    _, sides = contents(folder(tmp_path / "root", photos, captions, 0.5))
+    assert [sides.get(f"{n}.jpg") for n in range(5)] == ["val", "val", "test", None, "train"]
+    said = capsys.readouterr()
+    assert "--val and --test are not used" in said.err and len(sides) == 19
+    assert folder(tmp_path / "root", photos, captions) == tmp_path / "root"     # the same
+    assert "left out of train what is in another split as well, byte for byte: 1" in said.out
+
+
+def test_a_column_of_splits_may_lack_val_but_not_train(photos, captions, tmp_path):
+    whole = captions.read_text()
+    with_splits(captions, {})
+    root = folder(tmp_path / "root", photos, captions)
+    assert read_split(root, "val").name == "val, lent by train"
+    captions.write_text(whole)
+    with_splits(captions, dict.fromkeys(range(20), "val"))
+    with pytest.raises(BadInput, match="name no picture of .*photos for one of train"):
+        folder(tmp_path / "other", photos, captions)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes have names here")
+def test_what_is_no_file_is_left_out_and_listed(photos, captions, tmp_path, capsys):
+    for number in range(4):
+        (photos / f"{number}.jpg").unlink()
+    os.mkfifo(photos / "0.jpg")
+    (photos / "1.jpg").mkdir()
+    (photos / "2.jpg").symlink_to("nowhere.jpg")
+    (photos / "3.jpg").symlink_to("3.jpg")
+    assert len(contents(folder(tmp_path / "root", photos, captions))[0]) == 16
+    error = capsys.readouterr().err
+    for words in ("4 of 20 pictures", "it is a pipe", "it is a folder", "2.jpg is a link to a file "
+                  "that is missing", "3.jpg cannot be read (Too many levels"):
+        assert words in error
+
+
+def test_web_addresses_are_named(photos, captions, tmp_path):
+    with pytest.raises(BadInput, match="https://a.org/photos is a web address.*download it"):
+        folder(tmp_path / "root", "https://a.org/photos", captions)
+    captions.write_text("file,caption\nhttp://a.org/1.jpg,A dog.\n")
+    with pytest.raises(BadInput, match="http.*a.org/1.jpg is a web address"):
+        folder(tmp_path / "root", photos, captions)
+
+
 # Flickr8k ---------------------------------------------------------------------------------------
 
 KAGGLE = ('image,caption\n1.jpg,A dog .\n1.jpg,"A dog , a cat ."\n'
@@ -243,14 +333,14 @@ TOKENS = ("1.jpg#0\tA dog .\r\n1.jpg#1\tA dog , a cat .\r\n1.jpg#2\t\"Stop\" , s
 
 @pytest.mark.parametrize("text", [KAGGLE, TOKENS, "\ufeff" + KAGGLE])
 def test_both_forms_of_flickr8k_s_captions_say_the_same(tmp_path, text):
-    assert read_flickr8k(written(tmp_path / "captions.txt", text)) == {
+    assert sources_of(tmp_path, text, bare=True)[0] == {
         "1.jpg": ["A dog .", "A dog , a cat .", '"Stop" , says a sign .'],
         "2.jpg": ["A cat , unquoted ."]}
 
 
 def test_a_line_of_another_kind_is_refused(tmp_path):
     with pytest.raises(BadInput, match="in line 5 neither 'image.jpg,caption'"):
-        read_flickr8k(written(tmp_path / "captions.txt", TOKENS + "a dog runs\n"))
+        sources_of(tmp_path, TOKENS + "a dog runs\n", bare=True)
 
 
 @pytest.fixture

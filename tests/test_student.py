@@ -280,12 +280,35 @@ def test_a_kernel_that_dies_is_said_and_the_rest_is_not_reached(course, handed, 
     assert "0.2 Triple: missing" in lines[3] and lines[-1].startswith("0 of 2")
 
 
-def test_a_cell_that_hangs_is_stopped_and_the_next_one_runs(tmp_path):
+def test_a_cell_that_hangs_is_stopped_and_the_next_one_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONOPTIMIZE", "1")           # which a check must not notice
     with kernel(tmp_path) as run:
         assert run("a = 1") is None
         assert run("while True: pass", seconds=1) == ("TimeoutError", "it ran longer than 1 s")
         assert run("assert a == 2, 'a is one'") == ("AssertionError", "a is one")
         assert run("a") is None
+
+
+def test_a_kernel_that_leaves_out_assert_checks_nothing(tmp_path):
+    """As the -O of a kernel.json would have it."""
+    with pytest.raises(BadInput, match="leaves out assert.* take -O out"), (
+            kernel(tmp_path, PYTHONOPTIMIZE="2")):
+        pass
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_does_not_begin_without_assert(name):
+    first = next(cell for cell in read_notebook(Path(f"{name}.ipynb")).cells
+                 if cell.cell_type == "code")
+    source = TransformerManager().transform_cell(first.source)
+    exec(compile(source, name, "exec", optimize=0), {})
+    with pytest.raises(RuntimeError, match="checks need assert"):
+        exec(compile(source, name, "exec", optimize=1), {})
+
+
+def test_make_runs_python_with_assert():
+    for text in (Path("Makefile").read_text("utf-8"), student.MAKEFILE):
+        assert re.search(r"^export PYTHONOPTIMIZE :=\s*(#|$)", text, re.M)
 
 
 @pytest.mark.parametrize("well, status", ((True, 0), (False, 1)))
@@ -336,7 +359,7 @@ def given(tmp_path_factory):
 
 def test_the_student_folder_is_small(given):
     entries, lines = student.measure(given)
-    assert entries <= 25 and 4_000 < lines <= 8_300
+    assert entries <= 25 and 4_000 < lines <= 9_600
     assert not {"prepare.py", "train.py", "tests", "experiments"} & {
         path.name for path in given.iterdir()}
     assert not list(given.rglob("student.py"))

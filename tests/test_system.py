@@ -6,13 +6,25 @@ import random
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from coco.dataset import in_drawn_order
-from system import cache
-from system.cache import cache_name, content_hashes
-from system.files import BadInput, content_hash, holds, whole_folder, write_json
+from system import contents
+from system.cache import cache_name
+from system.contents import content_hashes
+from system.files import (
+    PARTIAL,
+    BadInput,
+    content_hash,
+    holds,
+    read_json,
+    refuse_web_address,
+    run_command,
+    whole_folder,
+    write_json,
+)
 from system.locks import is_locked, lock, sweep
 
 INFO = {"description": "numbers", "seed": 1}
@@ -51,6 +63,31 @@ def test_a_folder_for_which_the_disk_has_no_room_is_one_sentence(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("address", ["http://a.org/b c", Path("https://a.org/b"), "S3://bucket/b",
+                                     "ftp://a.org"])
+def test_a_web_address_is_refused_whatever_was_made_of_it(tmp_path, monkeypatch, address):
+    monkeypatch.chdir(tmp_path)
+    for use in (refuse_web_address, lambda path: read_json(path, "x"),
+                lambda path: write_json(path, {}), lambda path: whole_folder(path).__enter__()):
+        with pytest.raises(BadInput, match=r"^\w+://\w.* is a web address.*: download it first"):
+            use(address)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", ["http", "data/http:/x", "C:\\x", "httpx://x", "12:30.jpg"])
+def test_a_path_that_is_no_web_address_is_not_refused(path):
+    refuse_web_address(path)
+
+
+def test_an_error_is_one_line_whatever_name_it_has(capsys):
+    def main():
+        raise BadInput("a\nb\x1b[2J\u202f is missing")
+
+    with pytest.raises(SystemExit):
+        run_command(main)
+    assert capsys.readouterr().err == "error: a?b?[2J\u202f is missing\n"
+
+
 def test_a_root_that_is_free_or_made_is_known_and_any_other_refused(tmp_path):
     root, files = tmp_path / "root", "notes_*.json"
     assert not holds(root, files, INFO)
@@ -58,7 +95,7 @@ def test_a_root_that_is_free_or_made_is_known_and_any_other_refused(tmp_path):
     assert not holds(root, files, INFO)
     (root / "picture.jpg").touch()
     assert not holds(root, files, INFO, partly=True)
-    with pytest.raises(BadInput, match="root holds something else: remove it"):
+    with pytest.raises(BadInput, match="root holds something else: give another folder"):
         holds(root, files, INFO)
     write_json(root / "notes_1.json", {"info": INFO})
     assert holds(root, files, INFO) and holds(root, files, INFO, partly=True)
@@ -98,13 +135,16 @@ def test_a_lock_is_held_by_one_process_and_goes_with_it(tmp_path):
 
 
 def test_a_sweep_takes_what_a_kill_left_and_nothing_else(tmp_path):
-    kept = ["a", "a.part", "a.part-b", "a.part.json", "b.part-1", "part-1", ".b.partial-1"]
-    for name in ("a.part-1", "a.part-4711", *kept):
+    kept = ["a", "a.part", "a.part-1", "a.zip.part-00", ".a.partial-1", PARTIAL.format("b", 1),
+            PARTIAL.format("a", "x"), PARTIAL.format("a", 1)[1:], PARTIAL.format("a", 1) + "~"]
+    for name in (PARTIAL.format("a", 1), PARTIAL.format("a", 4711), *kept):
         (tmp_path / name).touch()
-    (tmp_path / ".a.partial-7" / "deep").mkdir(parents=True)
-    (tmp_path / "a.partial-7").mkdir()
-    sweep(tmp_path, "a")
-    assert sorted(os.listdir(tmp_path)) == sorted([*kept, "a.partial-7"])
+    (tmp_path / PARTIAL.format("a", 7) / "deep").mkdir(parents=True)
+    sweep(tmp_path, lambda name: name == "a")
+    assert sorted(os.listdir(tmp_path)) == sorted(kept)
+    sweep(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted(set(kept) - {PARTIAL.format("b", 1)})
+    sweep(tmp_path / "absent")
 
 
 def test_what_a_killed_writer_left_is_what_is_swept(tmp_path):
@@ -152,9 +192,9 @@ def test_files_are_known_by_their_bytes_whatever_their_size_and_time(tmp_path):
 def test_a_file_is_read_once_until_it_changes_or_the_table_is_damaged(tmp_path, monkeypatch,
                                                                        damage):
     read = []
-    monkeypatch.setattr(cache, "content_hash", lambda path: (read.append(path),
+    monkeypatch.setattr(contents, "content_hash", lambda path: (read.append(path),
                                                              content_hash(path))[1])
-    monkeypatch.setattr(cache, "UNSETTLED", -1)             # as if the files were written long ago
+    monkeypatch.setattr(contents, "UNSETTLED", -1)      # as if the files were written long ago
     file = old(tmp_path / "1.bmp", b"one")
     expected = content_hash(file)
     for _ in range(2):

@@ -17,12 +17,13 @@ from pathlib import Path
 
 from system.files import BadInput, parse_json, read_json, read_text, write_json, writing
 from system.locks import is_locked, lock, sweep
+from system.outputs import keys_in
 from training.state import read_content
 
 TRAIN_AGAIN = "train again in another folder"
 STATUS = {"epoch": int, "batch": int, "best": float | None, "best_epoch": int, "loss": float,
           "count": float, "steps_per_epoch": int, "seconds_per_epoch": float | None,
-          "finished": bool, "seconds": float, "at_epoch": {str: float}}
+          "finished": bool, "key": str, "seconds": float, "at_epoch": {str: float}}
 PATIENCE = 10               # seconds: loader workers outlive a killed run by five, and its lock
 
 
@@ -71,6 +72,7 @@ def refuse_other_settings(folder, task, resume):
     """Raise `BadInput` if a folder holds a run of other settings, or one not to be resumed."""
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is a file: give --run a folder")
+    refuse_strangers(folder)
     path = folder / "settings.json"
     if not path.exists():
         return
@@ -85,6 +87,19 @@ def refuse_other_settings(folder, task, resume):
     if changed:
         raise BadInput(f"{folder} holds a run with other settings ({'; '.join(changed)}): "
                        "give another --run, or the same settings to go on")
+
+
+def refuse_strangers(folder):
+    """Raise `BadInput` if a folder holds anything but a run, begun or not, and hidden files."""
+    path, strangers = folder / "settings.json", []
+    if path.exists():
+        strangers = [] if "task" in keys_in(path) else [path]
+    elif folder.is_dir():
+        strangers = [one for one in sorted(folder.iterdir()) if not (
+            one.name.startswith(".") or one.name == "lock" and one.stat().st_size == 0)]
+    if strangers:
+        raise BadInput(f"{folder} holds other files than a run's, {strangers[0].name} for one: "
+                       "give --run a new folder")
 
 
 def claim(folder, task, resume):

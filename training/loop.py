@@ -32,11 +32,13 @@ from training.watching import warn, warn_of_loss
 def rate_at(step, settings, steps):
     """Return the fraction of the peak learning rate at `step` of `steps`.
 
-    It rises linearly over `settings.warmup` steps, then falls to 0 along half a cosine.
+    It rises linearly over `settings.warmup` steps, then falls to 0 along half a cosine. A run that
+    would end with its warm-up, or soon after it, has a shorter one.
     """
-    if step < settings.warmup:
-        return (step + 1) / settings.warmup
-    progress = (step - settings.warmup) / max(1, steps - settings.warmup)
+    warmup = settings.warmup if steps > 1.1 * settings.warmup else steps // 8
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = (step - warmup) / max(1, steps - warmup)
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 

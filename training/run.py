@@ -61,8 +61,8 @@ class Run:
             self.task.compare(self.folder)
             self.position = load_state(state, self.task, self.optimizer, self.average.values)
         if is_main():
+            write_settings(self.folder, self.task)      # first: it says whose folder this is
             self.task.record(self.folder)
-            write_settings(self.folder, self.task)
         self.model = data_parallel(self.task.objective)
         self.losses, self.seconds = Losses(self.position, self.device), None
         self.saved = self.began = time.monotonic()
@@ -130,7 +130,8 @@ class Run:
                        self.position, self.average.values, self.task.content)
             write_json(self.folder / "status.json", {
                 **self.position, "steps_per_epoch": self.steps_per_epoch,
-                "seconds_per_epoch": self.seconds, "finished": self.finished, **self.spent})
+                "seconds_per_epoch": self.seconds, "finished": self.finished,
+                "key": self.task.key, **self.spent})
 
     def pace(self):
         """Return the last loss and the speed of this epoch, for a progress bar."""

@@ -67,7 +67,8 @@ def add_options(parser, kind):
             "type": value if one.type is value else none_or(value)}
         parser.add_argument(option_name(one.name), default=argparse.SUPPRESS,
                             required=one.default is MISSING,
-                            help=one.metadata["help"] + shown, **how)
+                            # argparse reads % as the start of a name of its own
+                            help=(one.metadata["help"] + shown).replace("%", "%%"), **how)
 
 
 def none_or(kind):

@@ -5,7 +5,7 @@ from system import tensor_file
 KIND, FORMAT = "training state", 5      # raised when an older program could not read the file
 
 
-REMEDY = "delete the run's folder and train again"
+REMEDY = "give another --run, to train again"
 
 
 def save_state(path, task, optimizer, position, average=(), content=None):

@@ -1,8 +1,8 @@
 """Say where a run stands: python train.py --status runs/scenes"""
 
-import shlex
 from pathlib import Path
 
+from system.files import command_line
 from training.folders import in_use, read_history, read_status
 from training.settings import options_of
 
@@ -14,15 +14,14 @@ def status(folder, task, settings, options=()):
     beside those of the settings.
     """
     folder = Path(folder)
-    command = shlex.join(["python", "train.py", "--run", str(folder), *options,
-                          *options_of(settings)])
+    command = command_line("python", "train.py", "--run", folder, *options, *options_of(settings))
     if not (folder / "status.json").exists():
         return f"{folder}: nothing is saved yet\nbegin with: {command}"
     at = read_status(folder, "go on with the run, which writes it again")
     lines = [f"{folder}: {at['epoch']} of {settings.epochs} epochs done"
              + (f", and {at['batch']} of {at['steps_per_epoch']} steps" if at["batch"] else "")]
     if at.get("best") is not None:
-        lines += [f"best {task.key} on val {at['best']:.3f}, after epoch {at['best_epoch']}"]
+        lines += [f"best {at['key']} on val {at['best']:.3f}, after epoch {at['best_epoch']}"]
     if at["count"]:
         lines += [f"last loss {at['loss'] / at['count']:.3f} per {task.unit}, in this epoch so far"]
     elif history := read_history(folder)[:at["epoch"]]:
@@ -32,7 +31,8 @@ def status(folder, task, settings, options=()):
     if at.get("seconds_per_epoch"):
         lines += [f"about {at['seconds_per_epoch']:.0f} s an epoch, validation aside"]
     if at["finished"]:
-        lines += [f"finished: python evaluate.py {folder} --data {settings.data}"]
+        command = command_line("python", "evaluate.py", folder, "--data", settings.data)
+        lines += [f"finished: {command}"]
     else:
         lines += ["it is running now" if in_use(folder) else f"stopped; go on with: {command}"]
     return "\n".join(lines)

@@ -17,6 +17,9 @@ class TensorBoard:
         except ImportError:
             raise BadInput("--tensorboard needs a package that is not installed: run "
                            "'pip install tensorboard', or leave the option out") from None
+        if (Path(folder) / "tensorboard").is_file():
+            raise BadInput(f"{folder} holds a file 'tensorboard', where the numbers would go: give "
+                           "another --run")
         self.open, self.folder, self.writer = SummaryWriter, Path(folder) / "tensorboard", None
 
     def __call__(self, row):

@@ -27,6 +27,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from system.files import run_command, write_json
+from system.outputs import keys_in, output_file
 
 SECTIONS = ("encode", "load", "fidelity", "train", "attend", "beam", "decode", "score", "reward",
             "open", "scaling", "ddp", "cold")
@@ -114,6 +115,9 @@ def arguments():
 def main():
     """Measure in a folder of scratch that is removed afterwards."""
     options = arguments()
+    if options.json is not None:
+        options.json = output_file(options.json, "a report of this benchmark", lambda path: {
+            "machine", "limits", "sizes", "seconds", "details"} <= keys_in(path))
     print(f"{len(options.only)} sections, each named before it begins; loading PyTorch", flush=True)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         # Both are read on import, so the sections are imported late. The cache is this run's own:

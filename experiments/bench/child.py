@@ -11,8 +11,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from training.loop import step
 from training.run import Run
 from vocabulary import Vocabulary
 
+PATIENCE = 60               # seconds in which a process must end that is asked to
 CELLS = (49,)               # of a grid of features
 CHANNELS = 1280             # of the stand-ins for cached features: EfficientNet-Lite's
 THRESHOLD = 5               # occurrences of a word, as in the seed recipe
@@ -45,30 +47,41 @@ class Child:
     """
 
     def __init__(self, arguments, threads, launcher=()):
+        # not a pipe, which nobody reads until the end and which would fill up
+        self.said = tempfile.TemporaryFile()        # noqa: SIM115  closed in __exit__
         self.process = subprocess.Popen(
             [sys.executable, *launcher, "-m", "experiments.bench.child", *map(str, arguments)],
-            text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": str(threads)},
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            encoding="utf-8", cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said)
 
     def answer(self):
         """Return its next answer; raise `Unmeasured`, with its last line, if it has ended."""
         line = self.process.stdout.readline()
         if not line:
-            last = self.process.communicate()[1].strip().splitlines() or ["without a word"]
-            raise Unmeasured(f"a process of its own ended early ({last[-1]})")
+            self.said.seek(0)
+            last = self.said.read().decode(errors="replace").strip().splitlines()
+            raise Unmeasured("a process of its own ended early "
+                             f"({last[-1] if last else 'without a word'})")
         return json.loads(line)
 
     def ask(self):
         """Let it do a round and return its answer."""
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+        with suppress(OSError):             # it has ended, and `answer` says why
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
         return self.answer()
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *error):
-        self.process.communicate()          # closes its input, on which it ends
+    def __exit__(self, error, *_):
+        if error:
+            self.process.terminate()        # torchrun then ends the others
+        try:
+            self.process.communicate(timeout=PATIENCE)      # closes its input, on which it ends
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.said.close()
 
 
 def write_stand_in(root, pictures):

@@ -5,7 +5,6 @@
 Each prepares reference and ours, requires equal results, and lets the two take turns.
 """
 
-import shutil
 from itertools import cycle, islice
 from statistics import median
 
@@ -28,6 +27,7 @@ from experiments.bench.tools import (
     quiet,
     ratios,
     require,
+    runs_java,
     timed,
     training_flops,
 )
@@ -178,7 +178,7 @@ def score(setup):
             return usual_captions.official_scores(candidates, references)
 
     sample = f"{len(pictures)} pictures, scaled to {WHOLE_SCORED}"
-    if not shutil.which("java"):
+    if not runs_java():
         times, = alternate(setup.sizes, lambda: timed(ours)[1] * scale)
         return {"score_seconds": Figure.of(times, "s", f"{sample}; no Java to compare with")}
     mine = ours()

@@ -10,6 +10,7 @@ import contextlib
 import math
 import os
 import statistics
+import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,6 +120,13 @@ def require(equal, what):
     """Raise `Unequal` unless reference and ours agree."""
     if not equal:
         raise Unequal(f"reference and ours differ in {what}, so their speeds say nothing")
+
+
+def runs_java():
+    """Return whether Java is here and runs; a Mac without it has a program that only says so."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        return not subprocess.run(["java", "-version"], capture_output=True, timeout=60).returncode
+    return False
 
 
 @contextlib.contextmanager
