@@ -29,6 +29,9 @@ from system.kept import empty, kept
 from system.locks import lock
 from system.roots import output_folder, sweep_root
 
+# by what was prepared, as the README trains on it; all else by the default
+RECIPES = {"scenes": ("--recipe", "small"), "folder": ("--recipe", "own")}
+
 
 def locked(root):
     """Return a lock that keeps other commands away from `root`; `BadInput` if it cannot be had."""
@@ -156,7 +159,7 @@ def main(arguments=None):
             options.run(options)
     name = Path(options.root).resolve().name
     print("next:", command_line("python", "train.py", "--data", options.root,
-                                "--run", f"runs/{name}"))
+                                "--run", f"runs/{name}", *RECIPES.get(options.command, ())))
     return 0
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -214,12 +215,17 @@ def fake_java(tmp_path, monkeypatch):
     program = tmp_path / "bin" / "java"
     program.parent.mkdir()
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    # that of the project may have a space in its path
+    monkeypatch.setattr(meteor, "program_folder", lambda: tmp_path)
 
     def put(source, first=None):
-        head = (f"#!{sys.executable} -S\nimport sys, time\n"
-                "sys.stdin.reconfigure(encoding='utf-8')\n"
+        head = ("import sys, time\nsys.stdin.reconfigure(encoding='utf-8')\n"
                 f"log = open({str(tmp_path / 'log')!r}, 'a', encoding='utf-8')\n")
-        program.write_text((first or head) + source, encoding="utf-8")
+        script = program.with_suffix(".py")
+        script.write_text(head + source, encoding="utf-8")
+        # by the shell, since a script's first line cannot name a Python with a space in its path
+        words = shlex.join([sys.executable, "-S", str(script)])
+        program.write_text(first or f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
         program.chmod(0o755)
         return tmp_path / "log"
 
