@@ -8,6 +8,7 @@ of name): a file is read again if any of that differs. A damaged table is made a
 """
 
 import os
+import stat
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -61,12 +62,14 @@ def content_hashes(files, cache=None):
 
 
 def state_of(path):
-    """Return what the disk says of a file, two times in ns last; None if it is not there."""
+    """Return what the disk says of a file, two times in ns last; None where there is no file."""
     try:
         found = os.stat(path)
-        return f"{found.st_size} {found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}"
     except (OSError, ValueError):       # ValueError: a name with a zero byte
         return None
+    if not stat.S_ISREG(found.st_mode):         # a pipe would keep its reader waiting for ever
+        return None
+    return f"{found.st_size} {found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
 def hash_of(file):
