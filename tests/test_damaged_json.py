@@ -36,8 +36,8 @@ WRONG = ("", "{", "[]", "null", "5", "NaN", "true", '"text"', "[" * 100_000, '[[
 VALUES = (None, [], {}, "text", -1.5, True, float("nan"), [[None]], {"a": {"b": []}}, 10**400)
 SPLIT = Split("val", (Picture(1, "1.jpg", ("A dog.",)),))
 STATUS = {"epoch": 1, "batch": 2, "best": 0.5, "best_epoch": 1, "loss": 3.0, "count": 2,
-          "steps_per_epoch": 4, "seconds_per_epoch": 2.5, "finished": False, "seconds": 9.0,
-          "at_epoch": {"1": 8.5}}
+          "steps_per_epoch": 4, "seconds_per_epoch": 2.5, "finished": False, "key": "CIDEr",
+          "seconds": 9.0, "at_epoch": {"1": 8.5}}
 SETTINGS = {"task": "captioning", **asdict(CaptioningSettings("data"))}
 ROW = {"epoch": 1, "train_loss": 2.0, "val_loss": 1.0, "CIDEr": 0.5}
 RESULT = {"rung": "constant", "seed": 0, "data": "d", "split": "val", "pictures": 2, "CIDEr": 0.5}
@@ -90,7 +90,8 @@ FILES = {
                    lambda at: Vocabulary(None, at / "v.json", vocab_from_file=True)),
     "captions": ("c.json", {"annotations": [{"caption": "A dog."}]},
                  lambda at: captions_in(at / "c.json")),
-    "coco": ("annotations/captions_train2017.json", {"images": [{}]},
+    "coco": ("annotations/captions_train2017.json",
+             {"images": [{"id": 1, "file_name": "1.jpg"}]},
              lambda at: refuse_other(at, 2017, 7)),
     "what root holds": ("annotations/captions_val.json", {"info": {"made": 1}},
                         lambda at: holds(at, "annotations/*.json", {"made": 1})),
