@@ -114,6 +114,8 @@ def report(described, total, as_json, gallery):
             if found.error:
                 failed += 1
                 tqdm.write(f"error: {one_line(found.error)}", file=sys.stderr)
+                if gallery:
+                    gallery.leave_out(found.file)
                 continue
             write(lines_of(found, as_json))
             sys.stdout.flush()          # so that a program that reads the lines need not wait

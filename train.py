@@ -9,16 +9,17 @@
 
 import argparse
 import sys
-from pathlib import Path
+from dataclasses import fields
 
 from captioning.settings import RECIPES as CAPTIONING
 from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
 from system.distributed import is_main, processes
-from system.files import BadInput, command_line, read_json, run_command
+from system.files import BadInput, command_line, run_command
 from system.processor import add_device
 from system.roots import output_folder
-from training.folders import read_history, refuse_strangers
+from system.shapes import misfit
+from training.folders import read_history, read_settings, refuse_strangers
 from training.loop import train
 from training.settings import add_options
 from training.status import status
@@ -32,16 +33,16 @@ DEFAULT = "seed"
 
 def status_of(folder):
     """Return lines of text that say where the run in `folder` stands."""
-    found = read_json(Path(folder) / "settings.json", "give a run's folder")
-    name = found.pop("task", None) if isinstance(found, dict) else None
+    found = read_settings(folder, "give a run's folder")
+    name = found.pop("task")
     if name not in TASKS:
         raise BadInput(f"{folder} holds a run of no task that this program knows: give another")
     task, settings, recipes = TASKS[name]
-    try:
-        found = settings(**found)
-    except TypeError:           # fields come and go between versions
+    shape = {one.name: one.type for one in fields(settings)}
+    if misfit(found, shape) or found.keys() - shape:        # they come and go between versions
         raise BadInput(f"{folder} holds a run with settings of another version of this program: "
-                       "train it again in another folder") from None
+                       "train it again in another folder")
+    found = settings(**found)
     plain = next(iter(recipes))
     return status(folder, task, found, [] if plain == DEFAULT else ["--recipe", plain])
 

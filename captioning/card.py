@@ -11,6 +11,7 @@ checkpoint, and no number in it is typed by hand.
 
 import argparse
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
 from captioning.checkpoint import load_captioner, save_captioner
@@ -19,10 +20,18 @@ from coco.dataset import read_split
 from scoring.metrics import METRICS
 from system.files import BadInput, read_json, run_command, whole_file
 from system.outputs import output_file
+from system.shapes import misfit
 from training.settings import options_of
 
 PACKED = {"settings", "commands", "train", "val", "report", "note"}    # of what a card tells
 SEES = {False: "one vector a picture", True: "a coarse grid of cells"}      # by grid or not
+REPORT = {"split": str, "pictures": int, "references": int, "distinct": int, "search": str,
+          "tokenizer": str, **dict.fromkeys(METRICS, float | None)}
+ABOUT = {                   # of a packed captioner: what its card says
+    "settings": {"data": str, "start": str | None, "tune_from": int | None, "epochs": int,
+                 "seed": int},
+    "commands": [str], "train": {"pictures": int, "sentences": int}, "val": {"epoch": int},
+    "report": REPORT, "note": str, "commit": str | None, "torch": str, "torchvision": str}
 CARD = """\
 # {name}
 
@@ -75,21 +84,32 @@ def pack(run, file, report, note):
     file = output_file(file, "a captioner packed before", is_packed)
     path = output_file(file.with_suffix(".md"), "a card", is_card)
     captioner = load_captioner(run)
-    settings = captioner.about["settings"]
+    settings = settings_in(captioner, run)
     train = read_split(settings["data"], "train")
     about = {**captioner.about, "settings": elsewhere(settings), "commands": commands(run),
              "train": {"pictures": len(train.pictures), "sentences": len(train.sentences)},
-             "report": read_json(report, "make it with evaluate.py --json"), "note": note}
+             "report": read_json(report, "make it with evaluate.py --json", REPORT),
+             "note": note}
     save_captioner(file, captioner, **about)
     with whole_file(path) as beside:
         beside.write_text(card(file), encoding="utf-8")
     return path
 
 
+def settings_in(captioner, run):
+    """Return the settings in a run's checkpoint; raise `BadInput` if there are none, or others."""
+    settings = captioner.about.get("settings")
+    names = {one.name: one.type for one in fields(CaptioningSettings)}
+    if misfit(settings, names) or settings.keys() - names:
+        raise BadInput(f"{run} has no settings of this version in its checkpoint: give a run's "
+                       "folder made by train.py")
+    return settings
+
+
 def is_packed(file):
     """Return whether `pack` wrote a file."""
     try:
-        return load_captioner(file).about.keys() >= PACKED
+        return not misfit(load_captioner(file).about, ABOUT)
     except BadInput:
         return False
 
@@ -107,7 +127,7 @@ def elsewhere(settings):
 
 def commands(run):
     """Return the commands that train a run, those of the runs it was built on first."""
-    settings = load_captioner(run).about["settings"]
+    settings = settings_in(load_captioner(run), run)
     before = commands(settings["start"]) if settings["start"] else []
     settings = CaptioningSettings(**elsewhere(settings))
     return [*before, training_command(settings, f"runs/{Path(run).name}")]
@@ -117,7 +137,7 @@ def card(file):
     """Return the card of a packed captioner as Markdown."""
     captioner = load_captioner(file)
     about, transform = captioner.about, captioner.transform
-    if not about.keys() >= PACKED:
+    if misfit(about, ABOUT):
         raise BadInput(f"{file} was not packed and has no card: pack a run with captioning.card")
     settings, report = about["settings"], about["report"]
     stage, decoder = settings["tune_from"], captioner.architecture["decoder"]

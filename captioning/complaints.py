@@ -4,12 +4,11 @@ Captions that ignore the picture, a decoder that is shown the word it should pre
 stands still, a frozen encoder that drifts, val pictures that are also train pictures.
 """
 
-import filecmp
 import math
-from collections import defaultdict
 
 import torch
 
+from system.contents import content_hashes
 from training.watching import warn
 
 STILL, GUESSING = 0.99, 0.9 # times the loss of the epoch before; times that of pure guessing
@@ -44,12 +43,10 @@ def complaints_about(history, task):
 
 def warn_of_shared(train, val):
     """Warn if pictures of val are also in train, byte for byte."""
-    by_size = defaultdict(list)
-    for picture in train.pictures:
-        by_size[picture.file.stat().st_size].append(picture.file)
-    shared = [picture.file for picture in val.pictures if any(
-        filecmp.cmp(picture.file, other, shallow=False)
-        for other in by_size[picture.file.stat().st_size])]
+    known = {*content_hashes([picture.file for picture in train.pictures])} - {None}
+    files = [picture.file for picture in val.pictures]
+    shared = [file for file, content in zip(files, content_hashes(files), strict=True)
+              if content in known]
     if shared:
         warn(f"{len(shared)} of {len(val.pictures)} val pictures are also train pictures, "
              f"{shared[0].name} for one, so scores will be too good to be true: take them out of "

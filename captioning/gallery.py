@@ -11,12 +11,14 @@ import base64
 import io
 import json
 import math
+import sys
 import tempfile
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from captioning.evaluation import score, tokens
+from captioning.matching import matches
 from coco.dataset import read_captions
 from coco.pictures import open_picture
 from system.files import BadInput, whole_file, writing
@@ -35,8 +37,9 @@ HEAD = Path(PAGE.filename).read_text(encoding="utf-8").partition("<style>")[0].e
 class Gallery:
     """A page in the making: entries as they come, and at the end the file.
 
-    references: a COCO captions file; pictures whose file name it holds are scored by their first
-    caption.  sampled: whether the captions of a picture are equals, or the first is the best.
+    references: a COCO captions file; the pictures that captioning/matching.py finds in it are
+    scored by their first caption.  sampled: whether the captions of a picture are equals, or the
+    first is the best.
     """
 
     def __init__(self, path, references=None, sampled=False):
@@ -45,33 +48,47 @@ class Gallery:
                            ".html, before or after the pictures")
         self.path = output_file(path, "a gallery", lambda path: begins(path, HEAD))
         self.sampled = sampled
-        self.places, self.candidates, self.truth = [], [], []
-        captions = read_captions(references) if references else []
-        self.references = {Path(name).name: sentences for _, name, sentences in captions}
+        self.files, self.places, self.candidates, self.unread = [], [], [], []
+        self.source, self.truth = references, {}
+        self.references = read_captions(references) if references else []
         with writing(path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.entries = tempfile.TemporaryFile(dir=self.path.parent)     # noqa: SIM115
 
     def add(self, file, sentences):
         """Add a picture and its sentences, best first."""
-        references = self.references.get(Path(file).name, ())
-        entry = {"file": str(file), "sentences": sentences, "references": references,
-                 "jpeg": thumbnail(file)}
+        entry = {"file": str(file), "sentences": sentences, "jpeg": thumbnail(file)}
         begin = self.entries.seek(0, io.SEEK_END)
         with writing(self.path):
             self.entries.write(json.dumps(entry).encode())
         self.places.append((begin, self.entries.tell() - begin))
+        self.files.append(file)
         self.candidates.append(sentences[0])
-        self.truth.append([tokens(sentence) for sentence in references])
+
+    def leave_out(self, file):
+        """Note a picture that could not be read, since references may be its."""
+        self.unread.append(file)
+
+    def match(self):
+        """Find the references of each picture that has some, by number; say which are unclear."""
+        found, unclear = matches([*self.files, *self.unread],
+                                 [name for _, name, _ in self.references])
+        if unclear:
+            print(f"{len(unclear)} pictures, {unclear[0]} for one, are not scored: by the file "
+                  f"names in {self.source} it is unclear whose references are whose; write "
+                  "names there with their folders, each once", file=sys.stderr)
+        self.truth = {number: self.references[found[file]][2]
+                      for number, file in enumerate(self.files) if file in found}
 
     def scores(self):
         """Return the CIDEr of each picture that has references, by number, and their mean or None.
         """
-        scored = [number for number, references in enumerate(self.truth) if references]
-        if not scored:
+        self.match()
+        if not self.truth:
             return {}, None
+        scored = list(self.truth)
         scores, each = score([self.candidates[number] for number in scored],
-                             [self.truth[number] for number in scored])
+                             [[tokens(one) for one in self.truth[number]] for number in scored])
         if each is None:                # one picture alone, say
             return {}, None
         return dict(zip(scored, each, strict=True)), scores["CIDEr"]
@@ -98,7 +115,8 @@ class Gallery:
                              key=lambda number: cider.get(number, math.inf)):
             begin, length = self.places[number]
             self.entries.seek(begin)
-            yield number, cider.get(number), json.loads(self.entries.read(length))
+            entry = json.loads(self.entries.read(length))
+            yield number, cider.get(number), {**entry, "references": self.truth.get(number, ())}
 
 
 def thumbnail(file):

@@ -115,9 +115,9 @@ def caption_features(captioner, files, features, search):
     """Return the sentences of each file, best first, from its features (files, ...)."""
     if search.method != "sample":
         return captioner.sentences(features, search)
-    # Random numbers of its own for each picture, by its name, so that what is sampled of it depends
-    # neither on the other pictures nor on the number of processes.
-    seeds = [search.seed + crc32(os.fsencode(file.name)) for file in files]
+    # Random numbers of its own for each picture, by its path as it was given, so that what is
+    # sampled of it depends neither on the other pictures nor on the number of processes.
+    seeds = [search.seed + crc32(os.fsencode(file.as_posix())) for file in files]
     return [captioner.sentences(features[row:row + 1], replace(search, seed=seed))[0]
             for row, seed in enumerate(seeds)]
 

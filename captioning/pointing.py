@@ -13,17 +13,22 @@ picture has no box: it is counted and not judged. This is the pointing game of Z
 Shape letters:  B pictures   T tokens   L grid cells   N words that name a thing
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from coco.dataset import PREPARE
 from decoders.search import search as run_search
 from decoders.transformer import grid_boxes
 from scenes.lexicon import LEXICON
+from system.files import BadInput, read_json
 from vocabulary import END_ID
+
+INSTANCES = {"categories": [{"id": int, "name": str}],
+             "images": [{"id": int, "width": float, "height": float}],
+             "annotations": [{"image_id": int, "category_id": int, "bbox": (float,) * 4}]}
 
 
 @dataclass(frozen=True)
@@ -118,16 +123,23 @@ def named(word):
 
 
 def read_boxes(root, split):
-    """Return {name: boxes (n, 4)} for each picture, left, top, right, bottom in fractions."""
+    """Return {name: boxes (n, 4)} for each picture, left, top, right, bottom in fractions.
+
+    The list is empty if there is no file of boxes; raises `BadInput` if it is damaged.
+    """
     path = Path(root) / "annotations" / f"instances_{split.name}.json"
     if not path.exists():
         return []
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path, PREPARE, INSTANCES)
     names = {one["id"]: one["name"] for one in content["categories"]}
     sizes = {one["id"]: (one["width"], one["height"]) for one in content["images"]}
     boxes = {}
     for thing in content["annotations"]:
-        (left, top, wide, high), (width, height) = thing["bbox"], sizes[thing["image_id"]]
+        width, height = sizes.get(thing["image_id"], (0, 0))
+        if min(width, height) <= 0 or thing["category_id"] not in names:
+            raise BadInput(f"{path} has a box of an image or category that it lacks, or of an "
+                           f"image without a size ({thing['image_id']}): {PREPARE}")
+        left, top, wide, high = thing["bbox"]
         box = [left / width, top / height, (left + wide) / width, (top + high) / height]
         boxes.setdefault(thing["image_id"], {}).setdefault(
             names[thing["category_id"]], []).append(box)

@@ -27,8 +27,11 @@ from encoders.backbones import transform_of
 from encoders.features import cached_features, encode_split
 from scoring.metrics import METRICS
 from scoring.scores import CiderD
+from system.cache import cache_name
+from system.contents import content_hashes
 from system.distributed import is_main, main_first, rank, world_size
 from system.files import BadInput
+from system.tensor_file import best_file
 from training.task import Task
 from training.watching import warn
 from vocabulary import read_words
@@ -47,6 +50,7 @@ class Captioning(Task):
 
     name, key, better = "captioning", "CIDEr", max
     shown = ("val_loss", "CIDEr", "distinct", "sentence")
+    places = ("data", "start", "weights")
     curves, unit = {"perplexity": "perplexity", "CIDEr": METRICS["CIDEr"].label}, "word"
 
     def __init__(self, settings, features=cached_features):
@@ -58,6 +62,7 @@ class Captioning(Task):
         with main_first():                              # the others find them kept
             self.train_split = read_split(self.settings.data, "train")
             self.val_split = read_split(self.settings.data, "val").first(self.settings.val_pictures)
+            self.content = content_of(self.settings, self.train_split, self.val_split)
 
     def prepare(self, device):
         """Build vocabulary, captioner and objective, and encode train if the encoder is frozen."""
@@ -219,6 +224,21 @@ def take_over(captioner, other):
             tensor.copy_(given[name])
         else:                           # a row a word: those of new words stay as they began
             tensor[:len(given[name])].copy_(given[name])
+
+
+def content_of(settings, train, val):
+    """Return hashes of all that a training reads, by what each is of."""
+    found = {}
+    for name, split in (("train", train), ("val", val)):
+        found[f"the captions of {name}"] = cache_name(
+            [[picture.id, picture.sentences] for picture in split.pictures])
+        found[f"the pictures of {name}"] = cache_name(
+            content_hashes([picture.file for picture in split.pictures]))
+    files = {"the start": settings.start and best_file(settings.start),
+             "the file of weights": settings.weights}
+    for what, file in files.items():    # "pretrained" and None are no files
+        found[what] = file and content_hashes([file])[0] or str(file)
+    return found
 
 
 def architecture(settings):

@@ -6,6 +6,7 @@ A fault makes the verdict bad: what it touches is lost to training, or scores wo
 they say. A remark (REMARKS) does not.
 """
 
+import os
 from collections import Counter, defaultdict
 from itertools import combinations
 from pathlib import Path
@@ -20,8 +21,8 @@ from coco.dataset import (
     split_names,
     unknown_splits,
 )
-from coco.readable import NAMED, read_all
-from system.cache import file_state
+from coco.readable import NAMED, faults_of
+from system.contents import content_hashes
 from system.files import BadInput
 from vocabulary import tokenize
 
@@ -104,9 +105,9 @@ def check_pictures(folder, images, found):
     """Open every picture; return, in one dict, {id: file} and {hash of the bytes: file}."""
     files = [folder / image["file_name"] for image in images]
     seen = dict(zip((image["id"] for image in images), files, strict=True))
-    for file, (digest, reason) in zip(files, read_all(files), strict=True):
+    for file, digest, reason in zip(files, content_hashes(files), faults_of(files), strict=True):
         if reason:
-            kind = "missing" if file_state(file) is None else "that cannot be read"
+            kind = "that cannot be read" if os.path.exists(file) else "missing"
             found[f"pictures {kind}"].append(reason)
         elif digest in seen:
             found["equal pictures within a split"].append(f"{seen[digest]} and {file}")

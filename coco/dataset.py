@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path, PureWindowsPath
 
 from system.cache import CACHE
+from system.contents import read_kept
 from system.files import (
     CONTROL,
     BadInput,
@@ -216,12 +217,13 @@ def kept_captions(path):
     except OSError:
         return read_captions(path)              # to raise what says which file is missing
     kept = CACHE / "captions" / f"{name}.json"
-    if kept.exists():
-        return read_json(kept, "delete it, and it is made again")
+    columns = read_kept(kept, ([int], [str], [[str]]))
+    if columns is not None:
+        return list(zip(*columns, strict=False))
     captions = read_captions(path)
     if content_hash(path) == name:              # unchanged meanwhile
         with suppress(BadInput):                # where nothing can be kept, it is read again
-            write_json(kept, captions)
+            write_json(kept, [list(column) for column in zip(*captions, strict=True)])
     return captions
 
 

@@ -25,9 +25,12 @@ from system.files import (
     write_json,
 )
 from system.roots import sweep_root
+from system.shapes import misfit
 
 SPLITS = ("test", "val", "train")       # train last: a root that has it is whole
 INFO = {"description": "COCO in the split of Karpathy and Fei-Fei 2015"}
+ENTRY = {"filepath": str, "filename": str, "cocoid": int, "split": str,
+         "sentences": [{"raw": str, "sentid": int}]}
 GIVE = "give Karpathy's dataset_coco.json"
 
 
@@ -65,19 +68,17 @@ def karpathy(root, split_file, coco_root, linked=False):
 
 def read_images(split_file):
     """Return the split file's entries; raise `BadInput` for one that lacks a field."""
-    content = read_json(split_file, GIVE)
-    try:
-        for image in content["images"]:
-            texts = [image["filepath"], image["filename"], *(s["raw"] for s in image["sentences"])]
-            numbers = [image["cocoid"], *(s["sentid"] for s in image["sentences"])]
-            if not (all(isinstance(text, str) for text in texts)
-                    and all(isinstance(number, int) for number in numbers)
-                    and inside(f"{image['filepath']}/{image['filename']}")
-                    and image["split"] in (*SPLITS, "restval")):
-                raise ValueError(f"its entry of {image['filename']!r} has other fields")
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{split_file} is not Karpathy's split of COCO ({type(error).__name__}: "
-                       f"{error}): {GIVE}") from None
+    content, seen = read_json(split_file, GIVE), set()
+    if place := misfit(content, {"images": [ENTRY]}):
+        raise BadInput(f"{split_file} is not Karpathy's split of COCO ({place} is not what it "
+                       f"should be): {GIVE}")
+    for image in content["images"]:
+        names = {image["cocoid"], image["filename"]}    # a picture is placed by its name alone
+        if (image["cocoid"] < 0 or image["split"] not in (*SPLITS, "restval") or names & seen
+                or not inside(f"{image['filepath']}/{image['filename']}")):
+            raise BadInput(f"{split_file} is not Karpathy's split of COCO (its entry of "
+                           f"{image['filename']!r} has other fields, or there are two): {GIVE}")
+        seen |= names
     return content["images"]
 
 

@@ -22,6 +22,7 @@ from system.download import fetch, fetch_all, part_of, size_of
 from system.files import BadInput, make_room, whole_file, write_json
 from system.outputs import begins, output_file
 from system.roots import sweep_root
+from system.shapes import misfit
 
 HOST = "http://images.cocodataset.org"      # no https: the certificate is of another name
 # Of the archives there, as many independent projects give them; COCO itself publishes none.
@@ -173,8 +174,10 @@ def images_in(archive, split):
     """Return the entries of the pictures of a split; raise `BadInput` if they are not COCO's."""
     content = archives.read(archive, f"annotations/captions_{split}.json")
     with understood(archive, f"captions_{split}.json"):
-        images = [{key: image[key] for key in ("id", "file_name", "coco_url")}
-                  for image in json.loads(content)["images"]]
+        shape = {"id": int, "file_name": str, "coco_url": str}
+        images = [{key: image[key] for key in shape} for image in json.loads(content)["images"]]
+        if place := misfit(images, [shape]):
+            raise ValueError(f"{place} of its images")
         if not images or not all(inside(image["file_name"]) for image in images):
             raise ValueError("no pictures, or names that lead out of their folder")
         return images

@@ -11,8 +11,9 @@ from tqdm.auto import tqdm
 
 from coco.dataset import Split
 from coco.pictures import open_picture
-from system.cache import CACHE, cache_name, file_state
-from system.files import BadInput, content_hash, read_json, write_json
+from system.cache import CACHE, cache_name
+from system.contents import content_hashes, read_kept
+from system.files import BadInput, write_json
 
 THREADS = 4                 # that read pictures: Pillow decodes without Python's lock
 NAMED = 5                   # cases of a fault that are named; the others are counted
@@ -25,12 +26,13 @@ def readable(split, cache=None):
     Raises `BadInput` if none can be read.
     """
     files = [picture.file for picture in split.pictures]
-    name = cache_name([[str(file), file_state(file)] for file in files])
+    name = cache_name([[str(file) for file in files], content_hashes(files, cache)])
     path = Path(cache or CACHE) / "readable" / f"{name}.json"
-    if not path.exists():
-        reasons = [reason for _, reason in read_all(files)]
-        write_json(path, {"bad": [[n, reason] for n, reason in enumerate(reasons) if reason]}, 1)
-    bad = dict(read_json(path, "delete it")["bad"])
+    verdict = read_kept(path, {"bad": [(int, str)]})
+    if verdict is None:
+        verdict = {"bad": [[n, reason] for n, reason in enumerate(faults_of(files)) if reason]}
+        write_json(path, verdict, 1)
+    bad = dict(verdict["bad"])
     if not bad:
         return split
     told = f"{len(bad)} of {len(files)} pictures of {split.name} cannot be read"
@@ -42,15 +44,14 @@ def readable(split, cache=None):
                  tuple(one for index, one in enumerate(split.pictures) if index not in bad))
 
 
-def read_all(files):
-    """Open every picture; return (hash of its bytes, None), or (None, what is wrong), of each."""
-    def read(file):
+def faults_of(files):
+    """Open every picture; return what is wrong with each, None if nothing is."""
+    def fault(file):
         try:
             open_picture(file)
-            return content_hash(file), None
         except BadInput as error:
-            return None, str(error)
+            return str(error)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(tqdm(pool.map(read, files), "checking pictures", len(files), unit="picture",
+        return list(tqdm(pool.map(fault, files), "checking pictures", len(files), unit="picture",
                          leave=False))

@@ -19,10 +19,10 @@ from coco.dataset import WORDS, Picture, Split, in_drawn_order, inside, says_som
 from coco.karpathy import place
 from coco.readable import NAMED, readable
 from coco.tables import read_rows, read_text
-from system.cache import cache_name, file_state
+from system.cache import cache_name
+from system.contents import content_hashes
 from system.files import (
     BadInput,
-    content_hash,
     holds,
     refuse_web_address,
     whole_folder,
@@ -160,9 +160,9 @@ def convert(root, what, source, sentences, pictures, sides=None, val=None, test=
     refuse_web_address(pictures)
     if not pictures.is_dir():
         raise BadInput(f"{pictures} is no folder: give the one with the pictures")
-    states = [file_state(pictures / name) for name in sentences]
+    contents = content_hashes([pictures / name for name in sentences])
     info = {"description": what,
-            "made_from": cache_name([sentences, states, sides, val, test, seed])}
+            "made_from": cache_name([sentences, contents, sides, val, test, seed])}
     if holds(root, "annotations/captions_*.json", info):
         print(f"{root} already holds this")
         return root
@@ -186,8 +186,9 @@ def divide(pictures, val, test, seed):
         raise BadInput(f"--val {val} and --test {test} leave nothing to train on or to validate "
                        "with: give shares such as 0.1")
     groups = defaultdict(list)
-    for picture in pictures:
-        groups[content_hash(picture.file)].append(picture)
+    contents = content_hashes([picture.file for picture in pictures])
+    for picture, content in zip(pictures, contents, strict=True):
+        groups[content].append(picture)
     drawn = in_drawn_order(groups, seed, lambda digest: digest)
     ends = {"val": max(1, round(val * len(drawn)))}
     ends["test"] = ends["val"] + (max(1, round(test * len(drawn))) if test else 0)
@@ -213,7 +214,7 @@ def listed(pictures, folder, sides):
         print(f"left out {len(pictures) - inside_lists} pictures that are in no list")
     seen = {}
     for name in reversed(LISTS):
-        digests = [content_hash(picture.file) for picture in splits[name]]
+        digests = content_hashes([picture.file for picture in splits[name]])
         kept = [picture for picture, digest in zip(splits[name], digests, strict=True)
                 if seen.setdefault(digest, name) == name]
         if len(kept) < len(digests):

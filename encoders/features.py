@@ -4,7 +4,7 @@
 
 A frozen encoder gives the same features in every epoch, so it computes them once; training then
 opens no picture. The array is a memory-mapped .npy file. Its name is a hash of everything it
-depends on (weights, transform, pictures, views), so it cannot be stale.
+depends on (weights, transform, the pictures' bytes, views), so it cannot be stale.
 
     NAME.npy.K.part             the array while K processes write it, each its own rows
     NAME.npy.K.part.R.json      how many rows process R has written for good
@@ -27,9 +27,10 @@ from tqdm.auto import tqdm
 from coco.dataset import PREPARE
 from coco.pictures import open_picture
 from encoders.encoding import BATCH_SIZE, encode, fast, in_order
-from system.cache import CACHE, cache_name, file_state
+from system.cache import CACHE, cache_name
+from system.contents import content_hashes, read_kept
 from system.distributed import bar_options, barrier, broadcast, is_main, rank, shard, world_size
-from system.files import BadInput, make_room, read_json, whole_file, write_json, writing
+from system.files import BadInput, make_room, whole_file, write_json, writing
 from system.locks import lock, sweep
 from system.processor import precision_of
 
@@ -70,7 +71,7 @@ def cached_features(backbone, transform, split, views=1, cache=None):
     manifest = {"backbone": backbone.name, "weights": backbone.fingerprint(),
                 "precision": str(precision_of(next(backbone.parameters()).device)),
                 "transform": asdict(transform), "views": views,
-                "pictures": [identity(picture) for picture in split.pictures],
+                "pictures": identities(split.pictures, cache),
                 # view 0 never flips, so features of other tasks' pictures know no sentence
                 "flips": [may_flip(picture) for picture in split.pictures] if views > 1 else None}
     path = Path(cache or CACHE) / "features" / f"{cache_name(manifest)}.npy"
@@ -88,12 +89,17 @@ def cached_features(backbone, transform, split, views=1, cache=None):
     return np.load(path, mmap_mode="r")
 
 
-def identity(picture):
-    """Return what the cache knows a picture by: id, name, size, time; `BadInput` if missing."""
-    state = file_state(picture.file)
-    if state is None:
-        raise BadInput(f"picture {picture.file} is missing: {PREPARE}")
-    return [picture.id, picture.file.name, *state]
+def identities(pictures, cache=None):
+    """Return what the cache knows each picture by, its id and the hash of its bytes.
+
+    Raises `BadInput` for a picture whose file is missing or cannot be read.
+    """
+    contents = content_hashes([picture.file for picture in pictures], cache)
+    for picture, content in zip(pictures, contents, strict=True):
+        if content is None:
+            what = "cannot be read" if os.path.exists(picture.file) else "is missing"
+            raise BadInput(f"picture {picture.file} {what}: {PREPARE}")
+    return [[picture.id, content] for picture, content in zip(pictures, contents, strict=True)]
 
 
 def compute(path, network, transform, split, views):
@@ -117,7 +123,7 @@ def compute(path, network, transform, split, views):
 def begin(part, shape, what):
     """Make an array of this shape at `part`, if there is none; print the room that `what` needs."""
     counts = list(part.parent.glob(f"{part.name}.*.json"))
-    done = sum(read_json(count, "delete it") for count in counts) if part.exists() else 0
+    done = sum(read_kept(count, int) or 0 for count in counts) if part.exists() else 0
     make_room(part.parent, 2 * (math.prod(shape[:2]) - done) * math.prod(shape[2:]), what)
     if not part.exists():
         for count in counts:                # of rows that are no more
@@ -129,7 +135,9 @@ def begin(part, shape, what):
 def write_rows(part, first, todo, network, transform):
     """Encode (picture, view) pairs into the rows of the array at `part` from row `first` on."""
     count = part.with_name(f"{part.name}.{rank()}.json")
-    done = read_json(count, "delete it") if count.exists() else 0
+    done = read_kept(count, int) or 0
+    if not 0 <= done <= len(todo):          # damaged: all rows again
+        done = 0
     array = np.load(part, mmap_mode="r")
     start, row = array.offset, array[0, 0].nbytes
     del array                               # Windows renames no file that is mapped

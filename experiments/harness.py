@@ -11,7 +11,6 @@ from pathlib import Path
 
 from captioning.task import Captioning
 from system.files import BadInput, read_json, write_json
-from system.outputs import keys_in
 from system.processor import add_device
 from training.loop import train
 
@@ -38,11 +37,10 @@ class Experiment:
         file = self.file(name)
         if not file.exists():
             return False
-        if not keys_in(file) & {"data", "settings"}:
-            raise BadInput(f"{file} is no result of an experiment: give another --name")
-        found = read_json(file, "give another --name")
-        # a result of one training alone names its dataset in the settings only
-        data = found["data"] if "data" in found else found["settings"]["data"]
+        data = read_json(file, "give another --name", {"data": str | None}).get("data")
+        if data is None:    # a result of one training alone names its dataset in the settings only
+            data = read_json(file, "give another --name", {"settings": {"data": str}}
+                             )["settings"]["data"]
         if Path(data).name != Path(self.data).name:
             raise BadInput(f"{file} is not of {self.data}: give another --name for other data")
         return True
@@ -54,7 +52,9 @@ class Experiment:
         """
         history = train(Captioning(settings), self.run(name), self.device)
         status = read_json(self.run(name) / "status.json",
-                           "give another --name, to train again")
+                           "give another --name, to train again",
+                           {"seconds": float, "at_epoch": {
+                               str(row["epoch"]): float for row in history}})
         curve = [[round(status["at_epoch"][str(row["epoch"])] / 60, 3), round(row["CIDEr"], 4)]
                  for row in history]
         # a result is published: it names the dataset, not the folder of the machine it lay in

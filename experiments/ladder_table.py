@@ -23,6 +23,8 @@ COLUMNS = {                 # of a result: heading, factor, format
     **{name: (metric.label, metric.scale, ".1f") for name, metric in METRICS.items()},
     "distinct": ("distinct", 1, ".0f"), "vocabulary": ("words used", 1, ".0f"),
     "mean_length": ("length", 1, ".1f"), "bad_endings": ("bad endings, %", 100, ".1f")}
+RESULT = {"rung": str, "seed": int, "data": str, "split": str, "pictures": int,
+          **dict.fromkeys(COLUMNS, float | None)}
 JUDGE = METRICS["CIDEr"]    # the metric of the comparison with the rung below
 MARKS = "<!-- python -m experiments.ladder --table -->", "<!-- end of the ladder -->"
 
@@ -76,7 +78,7 @@ def read_results(folder, name):
     """Read the results of a rung, one for each seed."""
     files = sorted(file for file in folder.glob(f"{name}-*.json")
                    if file.stem.removeprefix(f"{name}-").isdigit())
-    return [read_json(file, REMEDY) for file in files]
+    return [read_json(file, REMEDY, RESULT) for file in files]
 
 
 def cell(seeds, key):
@@ -92,7 +94,8 @@ def cell(seeds, key):
 
 def comparison(folder, below, found, name):
     """Return two cells: the difference from the rung below with its interval, and the wins."""
-    lower, upper = (np.mean([read_json(each_of(folder, one["rung"], one["seed"]), REMEDY)
+    lower, upper = (np.mean([read_json(each_of(folder, one["rung"], one["seed"]), REMEDY,
+                                       (float,) * one["pictures"])
                              for one in found[rung]], axis=0) for rung in (below, name))
     gain = paired_bootstrap(JUDGE.scale * lower, JUDGE.scale * upper)
     return f"{gain.mean:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}]", f"{100 * gain.wins:.1f} %"

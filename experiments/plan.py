@@ -38,6 +38,8 @@ RATES = {"encode_lite0_rate": "pictures of 224 x 224 encoded, efficientnet_lite0
          "encode_resnet50_rate": "pictures of 224 x 224 encoded, resnet50",
          "load_rate": "photographs of 640 x 480 read, by one core",
          "train_rate": f"captions trained on, batch {RECIPE.batch_size}"}
+MEASURES = {**dict.fromkeys(RATES, float), "data": str, "limits": {str: float},
+            "machine": {"cpu": str, "instructions": str, "threads": int}}
 PAGE = """\
 # Can I do this tonight?
 
@@ -108,10 +110,13 @@ class Encoder(NamedTuple):
 def read_measured(file):
     """Read the benchmark's report; raise `BadInput` if it lacks a rate or has other captions."""
     remedy = "make it with 'python -m experiments.bench --json FILE'"
-    report = read_json(file, remedy)
+    report = read_json(file, remedy, dict)
     missing = [key for key in (*RATES, "machine", "limits", "data") if key not in report]
     if missing:
         raise BadInput(f"{file} has no {', '.join(missing)}: {remedy}")
+    report = read_json(file, remedy, MEASURES)
+    if min(report["machine"]["threads"], *(report[key] for key in RATES)) <= 0:
+        raise BadInput(f"{file} has a rate, or a number of threads, of 0: {remedy}")
     if report["data"] != "flickr8k":
         raise BadInput(f"{file} was measured on {report['data']}, whose captions are not like "
                        "COCO's: measure again with flickr8k in the folder CAPTION_DATA")

@@ -31,6 +31,8 @@ BEAM = Search(beam=3)
 GRID = {"captions_per_picture": 5, "epochs": 8}     # side by side, to read a grid once
 TRANSFORMER = {"num_layers": 2, "dropout": 0.1, "learning_rate": 1e-3}
 FEW = 30                    # claims, below which their number is shown beside the percentage
+JUDGED = {"CIDEr": float, "claims": dict.fromkeys(KINDS, (int, int))}   # of a split, see `judge`
+POINTING = {"pointing": {str: {"right": float}}}
 REMEDY = "move it away and run experiments.truth again"
 
 
@@ -66,12 +68,19 @@ def judge(captioner, data, name):
     return found
 
 
+def read_result(file):
+    """Return a result; raise `BadInput` if it is damaged."""
+    found = read_json(file, REMEDY, {split: JUDGED for split in SPLITS})
+    pointing = {split: POINTING for split in SPLITS if "pointing" in found[split]}
+    return read_json(file, REMEDY, pointing)
+
+
 def table(results):
     """Return a Markdown table of true claims, kind by kind, and of words that point at their thing.
 
     Figures are per cent, CIDEr x 100.
     """
-    found = {name: read_json(file, REMEDY) for name in NAMES
+    found = {name: read_result(file) for name in NAMES
              if (file := results / f"{name}.json").exists()}
     if not found:
         raise BadInput(f"{results} holds no result: run experiments.truth with --data first")

@@ -12,6 +12,7 @@ from scoring.metrics import METRICS
 from system.files import read_json, run_command
 
 LADDER = HERE.parent / "results/ladder"
+CURVE = {"minutes": float, "curve": [(float, float)]}
 PUBLISHED = {0.524: "best published, frozen CNN (on test)",
              0.589: "best published, tuned ResNet-152 on a GPU (on test)"}
 
@@ -23,8 +24,10 @@ def minutes():
     for rung in RUNGS:
         if not (LADDER / f"{rung.name}-0.json").exists():
             continue
-        found = read_json(LADDER / f"{rung.name}-0.json", "run the ladder again")
-        if "curve" in found:
+        remedy = "run the ladder again"
+        found = read_json(LADDER / f"{rung.name}-0.json", remedy, dict)
+        if found.get("curve"):
+            found = read_json(LADDER / f"{rung.name}-0.json", remedy, CURVE)
             began, last = ended.get(rung.start, (0, None))
             points = [(began + after, cider) for after, cider in found["curve"]]
             ended[rung.name] = began + found["minutes"], points[-1]

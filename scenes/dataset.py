@@ -36,6 +36,9 @@ HELD_OUT = (("ball", "green"), ("balloon", "orange"), ("butterfly", "white"), ("
 SEEN = tuple(pair for pair in PAIRS if pair not in HELD_OUT)
 CATEGORIES = [{"id": number, "name": shape, "supercategory": "thing"}
               for number, shape in enumerate(PAINTERS, start=1)]
+GRAPH = {"background": str, "held_out": str,    # what is read of a scene graph
+         "objects": [{"shape": str, "colour": str, "size": str, "column": str, "row": str}],
+         "relations": [{"subject": int, "relation": str, "object": int}]}
 JPEG = {"format": "JPEG", "quality": 90, "subsampling": 0}      # colours keep full resolution
 
 
@@ -150,5 +153,6 @@ def read_graphs(root, split):
     path = Path(root) / "annotations" / f"scene_graphs_{split.name}.json"
     if not path.exists():
         return []
-    graphs = read_json(path, "draw the scenes again")
-    return [graphs[str(picture.id)] for picture in split.pictures]
+    names = [str(picture.id) for picture in split.pictures]
+    graphs = read_json(path, "draw the scenes again", dict.fromkeys(names, GRAPH))
+    return [graphs[name] for name in names]

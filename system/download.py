@@ -25,6 +25,7 @@ from tqdm.auto import tqdm
 
 from system.files import BadInput, read_json, write_json
 
+ABOUT = {"url": str, "version": str | None, "length": int | None}
 CHUNK = 1 << 18             # bytes between two writes, and lost at most by a kill
 TIMEOUT = 30                # seconds without a byte that count as a break
 TRIES = 5                   # breaks in a row, none bringing a new byte, before giving up
@@ -114,8 +115,9 @@ def patiently(attempt, url, stop, progress=lambda: 0):
 
 def receive(url, part, bar):
     """Append to `part` what it lacks of `url`; raise one of BREAKS if the end does not come."""
-    known = read_json(about(part), f"delete it and {part}") if about(part).exists() else {}
-    resumable = known.get("url") == url and known.get("version") and known.get("length")
+    known = read_json(about(part), f"delete it and {part}", ABOUT) if about(part).exists() else {}
+    resumable = known.get("url") == url and known.get("version") and (
+        known.get("length") or 0) > 0
     offset = length(part) if resumable else 0
     if offset and offset == known["length"]:
         return

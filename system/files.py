@@ -26,6 +26,7 @@ from pathlib import Path
 
 from system import torchrun
 from system.cache import CACHE, cache_name
+from system.shapes import misfit
 
 PARTIAL = ".{}.image-captioning-{}.partial"     # of what, by which process; no user's file has it
 PARTIALS = re.compile(r"\.(.+)\.image-captioning-\d+\.partial")
@@ -149,17 +150,37 @@ def write_json(path, value, indent=None):
         beside.write_text(text, encoding="utf-8", errors="replace")     # half an emoji: a ?
 
 
-def read_json(path, remedy):
-    """Return the value in a JSON file; raise `BadInput`, ending in `remedy`, if there is none."""
+def read_json(path, remedy, shape=object):
+    """Return the value in a JSON file; raise `BadInput`, ending in `remedy`, if there is none.
+
+    shape: what it must look like, as system/shapes.py understands it; object is anything.
+    """
+    return parse_json(read_text(path, remedy), path, remedy, shape)
+
+
+def read_text(path, remedy):
+    """Return the text of a file; raise `BadInput`, ending in `remedy`, if it is not UTF-8."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))   # with or without a BOM
+        return Path(path).read_text(encoding="utf-8-sig")       # with or without a BOM
     except FileNotFoundError:
         refuse_web_address(path)
         raise BadInput(f"{path} is not there: {remedy}") from None
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): {remedy}") from None
-    except (ValueError, RecursionError) as error:
+    except UnicodeDecodeError as error:
         raise BadInput(f"{path} is not JSON ({error}): {remedy}") from None
+
+
+def parse_json(text, where, remedy, shape=object):
+    """Return the value of a JSON text, checked as by `read_json`; where: what the text is of."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{where} is not JSON ({error}): {remedy}") from None
+    if place := None if shape is object else misfit(value, shape):
+        raise BadInput(f"{where} is damaged or of another kind or version ({place[:80]} is not "
+                       f"what it should be): {remedy}")
+    return value
 
 
 def writable(text):

@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from system.files import BadInput, refuse_web_address, whole_file
+from system.files import BadInput, parse_json, refuse_web_address, whole_file
 
 LONGEST_HEADER = 16 << 20   # bytes; a vocabulary of a million words fits
 
@@ -65,11 +65,19 @@ def best_file(path):
 
 def kind_of(path, remedy):
     """Return the kind of a file that `write` wrote; raise `BadInput` for any other file."""
+    return read_header(path, remedy, {"kind": str})["kind"]
+
+
+def read_header(path, remedy, shape):
+    """Return the header given to `write`, its digest not checked; `BadInput` if it has not this
+    shape, see system/shapes.py.
+    """
     refuse_outsiders(path, remedy)
     try:
         with safe_open(path, "pt") as file:
-            return json.loads((file.metadata() or {})["header"])["kind"]
-    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+            header = (file.metadata() or {})["header"]
+        return parse_json(header, "its header", remedy, shape)
+    except (SafetensorError, KeyError, BadInput):
         raise BadInput(f"{path} is no file of this program's: {remedy}") from None
 
 

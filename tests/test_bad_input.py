@@ -534,7 +534,7 @@ def test_a_run_whose_captions_have_changed_is_not_gone_on_with(write_root, tmp_p
     before = snapshot(tmp_path / "run")
     status, error = outcome(train_main)
     assert status == 2 and snapshot(tmp_path / "run") == before
-    assert_one_sentence(error, ["vocabulary.json", "give another --run"])
+    assert_one_sentence(error, ["(the captions of train changed)", "give another --run"])
 
 
 def test_a_run_is_not_put_where_a_file_is(tiny_root, tmp_path, monkeypatch, outcome, small_encoder):

@@ -190,6 +190,14 @@ def test_pictures_are_sampled_with_random_numbers_of_their_own(captioner, photos
     assert len({tuple(one.sentences) for one in found}) > 1
 
 
+def test_pictures_of_one_name_in_two_folders_are_sampled_apart(captioner, photos):
+    for number in range(4):
+        (photos / str(number)).mkdir()
+        shutil.copy(photos / "a.jpg", photos / str(number) / "1.jpg")
+    found = describe_files(captioner, sorted(photos.glob("*/1.jpg")), DRAWN)
+    assert len({tuple(one.sentences) for one in found}) > 1
+
+
 def options(*given):
     """The options of a command line that describes one photo."""
     with pytest.MonkeyPatch.context() as patch:

@@ -209,13 +209,16 @@ def test_where_nothing_can_be_kept_annotations_are_read_all_the_same(write_root,
     assert read_split(tmp_path, "val") == read_split(tmp_path, "val")
 
 
-def test_what_is_kept_of_annotations_is_refused_if_damaged(write_root, tmp_path, cache):
+@pytest.mark.parametrize("damage", [lambda kept: kept[:-1], lambda kept: b"", lambda kept: b"[]",
+                                    lambda kept: b'{"a": 1}', lambda kept: b"[[1], [2], [[3]]]",
+                                    lambda kept: kept.decode().encode("utf-16")])
+def test_what_is_kept_of_annotations_is_made_again_if_damaged(write_root, tmp_path, cache, damage):
     write_root(tmp_path, {"val": 3})
-    read_split(tmp_path, "val")
+    split = read_split(tmp_path, "val")
     kept, = (cache / "captions").iterdir()
-    kept.write_bytes(kept.read_bytes()[:-1])
-    with pytest.raises(BadInput, match=f"{kept.name} is not JSON.*delete it"):
-        read_split(tmp_path, "val")
+    whole = kept.read_bytes()
+    kept.write_bytes(damage(whole))
+    assert read_split(tmp_path, "val") == split and kept.read_bytes() == whole
 
 
 def test_python_collects_garbage_after_reading_as_before(write_root, tmp_path):

@@ -254,6 +254,7 @@ def test_what_comes_next_can_be_pasted(write_root, tmp_path, capsys):
     scoring = command_line("python", "evaluate.py", tmp_path, "--data", root)
     assert train.summary(task, tmp_path, history, False).endswith("next: " + scoring)
     write_json(tmp_path / "status.json", {
-        "epoch": 1, "batch": 0, "best_epoch": 0, "count": 0, "seconds_per_epoch": 0,
-        "finished": True})
+        "epoch": 1, "batch": 0, "best": 0.5, "best_epoch": 0, "loss": 1.0, "count": 0,
+        "steps_per_epoch": 1, "seconds_per_epoch": 0, "finished": True, "key": "CIDEr",
+        "seconds": 1, "at_epoch": {}})
     assert status(tmp_path, task, settings).endswith("finished: " + scoring)

@@ -166,6 +166,29 @@ def test_a_picture_that_was_replaced_is_encoded_again(backbone, tmp_path):
     assert not np.array_equal(*seen)
 
 
+def test_pictures_that_were_swapped_are_not_taken_for_each_other(backbone, tmp_path):
+    pictures = [picture("A colour.", file=tmp_path / f"{name}.bmp") for name in ("red", "blue")]
+    for one in pictures:
+        Image.new("RGB", (9, 9), one.file.stem).save(one.file)
+        os.utime(one.file, (0, 0))
+    split = Split("x", tuple(pictures))
+    before = np.array(cached_features(backbone, SMALL, split, cache=tmp_path))
+    for old, new in (("red", "x"), ("blue", "red"), ("x", "blue")):
+        os.rename(tmp_path / f"{old}.bmp", tmp_path / f"{new}.bmp")
+    after = cached_features(backbone, SMALL, split, cache=tmp_path)
+    assert np.array_equal(before[:, ::-1], after) and not np.array_equal(before, after)
+
+
+@pytest.mark.parametrize("damage", ["[]", "null", "-1", "99", "1.5", "", "{", '"two"'])
+def test_a_damaged_count_of_rows_costs_nothing_but_time(backbone, split, tmp_path, twos, damage):
+    cached_features(backbone, SMALL, split, 2, tmp_path / "whole")
+    interrupt(backbone, split, tmp_path, 5)
+    count, = (tmp_path / "features").glob("*.part.*.json")
+    count.write_text(damage)
+    cached_features(backbone, SMALL, split, 2, tmp_path)
+    assert whole(tmp_path) == whole(tmp_path / "whole")
+
+
 @pytest.fixture
 def twos(monkeypatch):
     """Batches of two pictures, each saved at once: twelve of the split in two views."""

@@ -12,6 +12,7 @@ from PIL import Image
 from captioning import gallery
 from captioning.evaluation import score, tokenized_references
 from captioning.gallery import Gallery
+from captioning.matching import matches
 from coco.dataset import read_split
 from system.files import BadInput, write_json
 
@@ -114,6 +115,68 @@ def test_without_references_pictures_stand_as_they_were_found_and_have_no_score(
     assert [item["data-number"] for item in outline.entries()] == list("012345")
     assert not any("data-score" in item for item in outline.entries())
     assert [option["value"] for option in outline.all("option")] == ["found", "caption"]
+
+
+PLACES = [                  # names in the captions file, pictures, whose references each gets
+    (["cats/1.jpg", "dogs/1.jpg"], ["cats/1.jpg", "dogs/1.jpg", "birds/1.jpg"], [0, 1, None]),
+    (["1.jpg", "dogs/1.jpg"], ["cats/1.jpg", "a/dogs/1.jpg"], [0, 1]),          # the longest
+    (["1.jpg"], ["cats/1.jpg"], [0]),
+    (["1.jpg"], ["cats/1.jpg", "dogs/1.jpg"], [None, None]),                    # whose is it?
+    (["cats/1.jpg"], ["a/cats/1.jpg", "b/cats/1.jpg", "c/1.jpg"], [None, None, None]),
+    (["cats/1.jpg"], ["dogs/1.jpg", "cats/1.jpg"], [None, 0]),
+    (["a/cats/1.jpg"], ["b/cats/1.jpg", "c/1.jpg"], [0, None]),
+    (["1.jpg", "1.jpg"], ["1.jpg"], [None]),
+    (["1.jpg", "./1.jpg", "2.jpg"], ["1.jpg", "2.jpg"], [None, 2]),
+    (["cats\\1.jpg", "dogs\\1.jpg"], ["dogs/1.jpg", "cats/1.jpg"], [1, 0]),    # Windows' slash
+    (["Cats/1.JPG"], ["cats/1.jpg"], [0]),
+    (["a.jpg", "A.jpg"], ["A.jpg", "a.jpg"], [1, 0]),
+    (["a.jpg"], ["A.jpg", "a.jpg"], [None, 0]),                                 # the more alike
+    (["caf\u00e9/1.jpg"], ["cafe\u0301/1.jpg"], [0]),                   # an accent
+    (["caf\u00e9.jpg", "cafe\u0301.jpg"], ["cafe\u0301.jpg", "caf\u00e9.jpg"], [1, 0]),
+    (["11.jpg", "s/1.jpg"], ["1.jpg", "cats/1.jpg"], [None, None]),     # not letters
+    (["1.jpg"], ["cats/1.jpg", "cats/../cats/1.jpg"], [0, 0]),                  # one file twice
+]
+
+
+@pytest.mark.parametrize("names, files, expected", PLACES)
+def test_references_are_of_the_picture_whose_path_ends_in_their_name(tmp_path, names, files,
+                                                                      expected):
+    files = [tmp_path / file for file in files]
+    found, unclear = matches(files, names)
+    assert [found.get(file) for file in files] == expected
+    assert not set(unclear) & found.keys()
+    again, _ = matches(files[::-1], names[::-1])        # whatever stands first
+    assert {file: len(names) - 1 - number for file, number in again.items()} == found
+
+
+def two_folders(tmp_path, names):
+    """Two pictures of one name in two folders, with references of one sentence."""
+    write_json(tmp_path / "r.json", {
+        "images": [{"id": number, "file_name": name} for number, name in enumerate(names)],
+        "annotations": [{"image_id": number, "caption": f"Sentence {number}."}
+                        for number in range(len(names))]})
+    for name in ("cats", "dogs"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (9, 9)).save(tmp_path / name / "1.jpg")
+    return Gallery(tmp_path / "page.html", tmp_path / "r.json")
+
+
+def test_pictures_of_one_name_in_two_folders_get_their_own_references(tmp_path, capsys):
+    made = two_folders(tmp_path, ["cats/1.jpg", "dogs/1.jpg"])
+    for name in ("dogs", "cats"):
+        made.add(tmp_path / name / "1.jpg", ["a picture"])
+    made.write("tiny")
+    assert made.truth == {0: ("Sentence 1.",), 1: ("Sentence 0.",)}
+    assert not capsys.readouterr().err
+
+
+def test_references_that_may_be_of_two_pictures_are_of_none_and_it_is_said(tmp_path, capsys):
+    made = two_folders(tmp_path, ["1.jpg"])
+    made.add(tmp_path / "cats" / "1.jpg", ["a picture"])
+    made.leave_out(tmp_path / "dogs" / "1.jpg")         # it cannot be read, and is there
+    made.write("tiny")
+    assert not made.truth and "CIDEr" not in (tmp_path / "page.html").read_text()
+    assert "2 pictures, " in (said := capsys.readouterr().err) and "r.json" in said
 
 
 def some_captions(split, tmp_path, **options):

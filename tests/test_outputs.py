@@ -136,10 +136,10 @@ def test_a_run_that_can_have_no_folder_is_one_sentence(tmp_path, monkeypatch, ca
 
 
 def test_the_status_of_a_folder_of_other_settings_is_one_sentence(tmp_path, monkeypatch, capsys):
-    for content in ("[]", '{"a": 1}'):
+    for content, words in (("[]", "is damaged or of another kind"),
+                           ('{"task": "cooking"}', "holds a run of no task")):
         (tmp_path / "settings.json").write_text(content)
-        assert "holds a run of no task" in refused(train_main, monkeypatch, capsys, "--status",
-                                                   tmp_path)
+        assert words in refused(train_main, monkeypatch, capsys, "--status", tmp_path)
 
 
 # Other commands ---------------------------------------------------------------------------------
@@ -156,10 +156,11 @@ def test_the_benchmark_and_the_plan_replace_their_own_alone(tmp_path, monkeypatc
 
 
 def test_an_experiment_replaces_no_result_and_keeps_to_its_folder(tmp_path):
-    (tmp_path / "soft.json").write_text("[]")
     experiment = harness.Experiment("data/x", tmp_path, tmp_path)
-    with pytest.raises(BadInput, match="is no result of an experiment: give another --name"):
-        experiment.done("soft")
+    for content in ("[]", '{"a": 1}'):
+        (tmp_path / "soft.json").write_text(content)
+        with pytest.raises(BadInput, match="soft.json is .* another .*: give another --name"):
+            experiment.done("soft")
     for name in ("", ".", "..", "../x", "a/b", str(tmp_path)):
         with pytest.raises(BadInput, match="plain name"):
             harness.folders(Namespace(name=name))

@@ -27,8 +27,8 @@ from captioning import task
 from captioning.complaints import warn_of_shared
 from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
-from coco.dataset import read_split
-from system import files
+from coco.dataset import Picture, Split, read_split
+from system import contents, files
 from system.files import BadInput, write_json
 from tests.running import begin_run, train_run
 from train import main as train_main
@@ -115,6 +115,88 @@ def test_a_kill_between_any_two_writes_changes_nothing(settings, whole, tmp_path
         train_run(settings, folder)
         assert same(folder, whole), last
     assert last >= 12       # vocabulary, settings; state, status, history, state, status; ...
+
+
+@pytest.fixture
+def begun(tiny_root, settings, tmp_path):
+    """The settings of a run in `run`, of a copy of the data, with a saved state and a start."""
+    root = tmp_path / "data"
+    shutil.copytree(tiny_root, root)
+    start = train_folder(settings, tmp_path / "start")
+    settings = replace(settings, data=str(root), start=str(start))
+    run = begin_run(settings, tmp_path / "run")
+    run.save()
+    run.lock.release(force=True)
+    return settings
+
+
+def train_folder(settings, folder):
+    train_run(settings, folder, epochs=1)
+    return folder
+
+
+def moved(settings, folder):
+    """The settings after data and start were moved."""
+    for name in ("data", "start"):
+        os.rename(folder / name, folder / f"{name} 2")
+    return replace(settings, data=str(folder / "data 2"), start=str(folder / "start 2"))
+
+
+SAME = {
+    "a slash": lambda settings, folder: replace(settings, data=settings.data + os.sep,
+                                                start=settings.start + os.sep),
+    "another way": lambda settings, folder: replace(
+        settings, data=str(folder / "run" / ".." / "data")),
+    "another folder": lambda settings, folder: replace(settings, data="data", start="start"),
+    "the file of the start": lambda settings, folder: replace(
+        settings, start=str(folder / "start" / "best.safetensors")),
+    "whole numbers": lambda settings, folder: replace(settings, clip=5),
+    "moved": moved}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_a_run_goes_on_however_its_data_are_named(begun, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    changed = SAME[name](begun, tmp_path)
+    run = begin_run(changed, tmp_path / "run")
+    assert run.settings == changed
+    assert json.loads((tmp_path / "run" / "settings.json").read_text())["data"] == changed.data
+
+
+def swap_captions(root):
+    """Exchange the words of two captions: the vocabulary stays."""
+    path = root / "annotations" / "captions_train.json"
+    text = path.read_text().replace("red", "x").replace("blue", "red")
+    path.write_text(text.replace("x", "blue"))
+
+
+def swap_pictures(root):
+    names = [root / "val" / "000013.jpg", root / "val" / "x", root / "val" / "000014.jpg"]
+    for old, new in ((0, 1), (2, 0), (1, 2)):
+        os.rename(names[old], names[new])
+
+
+def other_start(root):
+    path = root.parent / "start" / "best.safetensors"
+    path.write_bytes((root.parent / "run" / "state.safetensors").read_bytes())
+
+
+@pytest.mark.parametrize("change, said", [
+    (swap_captions, "the captions of train changed"),
+    (swap_pictures, "the pictures of val changed"),
+    (lambda root: (root / "train" / "000001.jpg").unlink(), "the pictures of train changed"),
+    (other_start, "the start changed")])
+def test_a_run_whose_data_are_others_by_now_is_refused(begun, tmp_path, change, said):
+    before = (tmp_path / "run" / "state.safetensors").read_bytes()
+    change(Path(begun.data))
+    with pytest.raises(BadInput, match=f"other settings .{said}.: give another --run"):
+        begin_run(begun, tmp_path / "run")
+    assert (tmp_path / "run" / "state.safetensors").read_bytes() == before
+
+
+def test_a_slash_at_the_end_of_a_folder_s_name_means_nothing(tmp_path):
+    write_json(tmp_path / "run" / "settings.json", {})
+    assert folders.fresh_folder(f"{tmp_path}/run/") == str(tmp_path / "run-2")
 
 
 @pytest.mark.parametrize("stop", [1, 4, 7])
@@ -420,6 +502,20 @@ def test_val_pictures_that_are_also_train_pictures_are_named(write_root, tmp_pat
     shutil.copy(train_split.pictures[2].file, val.pictures[1].file)
     warn_of_shared(train_split, val)
     assert "warning: 1 of 3 val pictures are also train pictures" in capsys.readouterr().err
+
+
+def test_each_picture_is_read_once_to_find_equal_ones_however_many_have_one_size(
+        tmp_path, monkeypatch, capsys):
+    read, content_hash = [], contents.content_hash
+    monkeypatch.setattr(contents, "content_hash", lambda path: (read.append(path),
+                                                             content_hash(path))[1])
+    pictures = []
+    for number in range(90):
+        (tmp_path / f"{number}.bmp").write_bytes(b"%03d" % (number % 80))
+        pictures.append(Picture(number, tmp_path / f"{number}.bmp", ("A dog.",)))
+    warn_of_shared(Split("train", tuple(pictures[:60])), Split("val", tuple(pictures[60:])))
+    assert "warning: 10 of 30 val pictures are also train pictures" in capsys.readouterr().err
+    assert len(read) == 90
 
 
 def test_curves_and_history_are_written_after_every_epoch(settings, tmp_path, monkeypatch):

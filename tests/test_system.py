@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from coco.dataset import in_drawn_order
-from system.cache import cache_name, file_state
+from system import contents
+from system.cache import cache_name
+from system.contents import content_hashes
 from system.files import (
     PARTIAL,
     BadInput,
+    content_hash,
     holds,
     read_json,
     refuse_web_address,
@@ -160,17 +164,53 @@ def test_equal_values_have_one_cache_name_and_others_another():
     assert len({cache_name(one) for one in ([1], ["1"], [[1]], [1.0], {"1": 1})}) == 5
 
 
-def test_a_file_s_state_shows_a_change_and_an_absence(tmp_path):
-    path = tmp_path / "x"
-    assert file_state(path) is None and file_state(tmp_path / "a\0b") is None
-    path.write_text("x")
-    before = file_state(path)
-    assert file_state(path) == before
-    path.write_text("xy")
-    assert file_state(path) != before
-    longer = file_state(path)
+def old(path, content):
+    """A file that was written long ago, as far as the disk's clock says."""
+    path.write_bytes(content)
     os.utime(path, (0, 2))
-    assert file_state(path)[0] == longer[0] and file_state(path) != longer
+    return path
+
+
+def test_files_are_known_by_their_bytes_whatever_their_size_and_time(tmp_path):
+    one, other = old(tmp_path / "1.bmp", b"one"), old(tmp_path / "2.bmp", b"two")
+    absent = [tmp_path / "x", tmp_path / "a\0b", tmp_path]
+    first, second, *none = content_hashes([one, other, *absent], tmp_path)
+    assert first != second and none == [None] * 3
+    os.rename(one, tmp_path / "x")
+    os.rename(other, one)
+    os.rename(tmp_path / "x", other)
+    assert content_hashes([one, other], tmp_path) == [second, first]
+    shutil.copy(other, tmp_path / "copy")
+    old(other, b"six")                                      # of the same size, in its place
+    assert content_hashes([other, tmp_path / "copy"], tmp_path)[1] == first
+    assert content_hashes([other], tmp_path)[0] not in (first, second)
+    other.unlink()
+    assert content_hashes([other, one], tmp_path) == [None, second]
+
+
+@pytest.mark.parametrize("damage", ["", "[]", '{"1.bmp": 5}', '{"1.bmp": "5"}', '{"1.bm', "\0\xff"])
+def test_a_file_is_read_once_until_it_changes_or_the_table_is_damaged(tmp_path, monkeypatch,
+                                                                       damage):
+    read = []
+    monkeypatch.setattr(contents, "content_hash", lambda path: (read.append(path),
+                                                             content_hash(path))[1])
+    monkeypatch.setattr(contents, "UNSETTLED", -1)      # as if the files were written long ago
+    file = old(tmp_path / "1.bmp", b"one")
+    expected = content_hash(file)
+    for _ in range(2):
+        assert content_hashes([file, file], tmp_path) == [expected] * 2 and len(read) == 1
+    table, = (tmp_path / "contents").iterdir()
+    table.write_text(damage)
+    for _ in range(2):
+        assert content_hashes([file], tmp_path) == [expected] and len(read) == 2
+
+
+def test_a_file_written_this_moment_is_read_again(tmp_path):
+    for content in (b"one", b"two"):                        # a coarse clock shows no difference
+        (tmp_path / "x").write_bytes(content)
+        os.utime(tmp_path / "x", (0, 0))
+        assert content_hashes([tmp_path / "x"], tmp_path) == [content_hash(tmp_path / "x")]
+    assert not (tmp_path / "contents").exists()
 
 
 def test_a_drawn_order_depends_on_seed_and_key_alone():

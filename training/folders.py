@@ -12,34 +12,55 @@ files is a kill before both: the run goes on from the older state and writes the
 """
 
 import itertools
-import json
 from dataclasses import asdict
 from pathlib import Path
 
-from system.files import BadInput, read_json, write_json, writing
+from system.files import BadInput, parse_json, read_json, read_text, write_json, writing
 from system.locks import is_locked, lock, sweep
 from system.outputs import keys_in
+from training.state import read_content
 
+TRAIN_AGAIN = "train again in another folder"
+STATUS = {"epoch": int, "batch": int, "best": float | None, "best_epoch": int, "loss": float,
+          "count": float, "steps_per_epoch": int, "seconds_per_epoch": float | None,
+          "finished": bool, "key": str, "seconds": float, "at_epoch": {str: float}}
 PATIENCE = 10               # seconds: loader workers outlive a killed run by five, and its lock
 
 
-def read_history(folder):
-    """Return the epochs of a run's folder, one dict each; none if none is finished."""
+def read_history(folder, figures=()):
+    """Return the epochs of a run's folder, one dict each; none if none is finished.
+
+    figures: entries that each must have beside the losses. Raises `BadInput` for a damaged line.
+    """
     path = Path(folder) / "history.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines]
+    if not path.exists():
+        return []
+    shape = {"epoch": int, "train_loss": float, "val_loss": float, **dict.fromkeys(figures, float)}
+    return [parse_json(line, f"line {number} of {path}", TRAIN_AGAIN, shape)
+            for number, line in enumerate(read_text(path, TRAIN_AGAIN).splitlines(), 1)]
+
+
+def read_status(folder, remedy):
+    """Return what status.json holds; raise `BadInput`, ending in `remedy`, if it is damaged."""
+    return read_json(Path(folder) / "status.json", remedy, STATUS)
 
 
 def read_spent(folder):
     """Return the seconds that a run took, in all and at the end of each epoch."""
-    path = Path(folder) / "status.json"
-    found = read_json(path, "delete it") if path.exists() else {}
-    return {key: found[key] for key in ("seconds", "at_epoch") if key in found}
+    if not (Path(folder) / "status.json").exists():
+        return {}
+    found = read_status(folder, "delete it")
+    return {key: found[key] for key in ("seconds", "at_epoch")}
 
 
 def recorded(task):
     """Return what settings.json holds of a task: its name and its settings."""
     return {"task": task.name, **asdict(task.settings)}
+
+
+def read_settings(folder, remedy):
+    """Return what settings.json holds; raise `BadInput`, ending in `remedy`, if it is damaged."""
+    return read_json(Path(folder) / "settings.json", remedy, {"task": str})
 
 
 def write_settings(folder, task):
@@ -57,9 +78,12 @@ def refuse_other_settings(folder, task, resume):
         return
     if not resume:
         raise BadInput(f"{folder} holds a run already: give another folder, or resume it")
-    before, now = read_json(path, "give another --run"), recorded(task)
-    changed = [f"{key} was {before.get(key)!r}, is {now[key]!r}"
-               for key in now if before.get(key) != now[key]]
+    before, now = read_settings(folder, "give another --run"), recorded(task)
+    changed = [f"{key} was {before.get(key)!r}, is {now[key]!r}" for key in now
+               if key not in task.places and before.get(key) != now[key]]
+    state = folder / "state.safetensors"
+    read = read_content(state) if state.exists() else task.content
+    changed += [f"{what} changed" for what in task.content if read.get(what) != task.content[what]]
     if changed:
         raise BadInput(f"{folder} holds a run with other settings ({'; '.join(changed)}): "
                        "give another --run, or the same settings to go on")
@@ -94,6 +118,7 @@ def claim(folder, task, resume):
 
 def fresh_folder(folder):
     """Return `folder`, or the first of folder-2, folder-3 ... that holds no run yet."""
+    folder = Path(folder)               # without a slash at the end
     names = itertools.chain([str(folder)], (f"{folder}-{number}" for number in itertools.count(2)))
     return next(name for name in names if not (Path(name) / "settings.json").exists())
 

@@ -127,7 +127,7 @@ class Run:
             self.seconds = (self.saved - self.began) / done * self.steps_per_epoch
         if is_main():
             save_state(self.folder / "state.safetensors", self.task, self.optimizer,
-                       self.position, self.average.values)
+                       self.position, self.average.values, self.task.content)
             write_json(self.folder / "status.json", {
                 **self.position, "steps_per_epoch": self.steps_per_epoch,
                 "seconds_per_epoch": self.seconds, "finished": self.finished,
@@ -141,7 +141,8 @@ class Run:
 
     def history(self):
         """Return one dict per finished epoch."""
-        return read_history(self.folder)[:self.position["epoch"]]
+        epochs = read_history(self.folder, (self.task.key, *self.task.curves))
+        return epochs[:self.position["epoch"]]
 
 
 @contextmanager

@@ -2,26 +2,30 @@
 
 from system import tensor_file
 
-KIND, FORMAT = "training state", 4      # raised when an older program could not read the file
+KIND, FORMAT = "training state", 5      # raised when an older program could not read the file
 
 
-def save_state(path, task, optimizer, position, average=()):
+REMEDY = "give another --run, to train again"
+
+
+def save_state(path, task, optimizer, position, average=(), content=None):
     """Write everything a killed run needs to go on.
 
     position: a dict of plain values.  average: the tensors of the averaged weights.
+    content: what the task has read, see `Task.content`.
     """
     tensors = {f"weights.{name}": tensor for name, tensor in task.tensors().items()}
     tensors |= {f"average.{number}": tensor for number, tensor in enumerate(average)}
     for number, values in optimizer.state_dict()["state"].items():
         for key, value in values.items():
             tensors[f"optimizer.{number}.{key}"] = value
-    tensor_file.write(path, KIND, FORMAT, tensors, {"position": position})
+    tensor_file.write(path, KIND, FORMAT, tensors,
+                      {"position": position, "content": content or {}})
 
 
 def load_state(path, task, optimizer, average=()):
     """Put a saved state back where it came from and return its position."""
-    tensors, header = tensor_file.read(path, KIND, FORMAT,
-                                       "give another --run, to train again")
+    tensors, header = tensor_file.read(path, KIND, FORMAT, REMEDY)
     weights, moments = {}, {}
     for name, tensor in tensors.items():
         kind, rest = name.split(".", 1)
@@ -36,3 +40,8 @@ def load_state(path, task, optimizer, average=()):
     optimizer.load_state_dict({"state": moments,
                                "param_groups": optimizer.state_dict()["param_groups"]})
     return header["position"]
+
+
+def read_content(path):
+    """Return what the task had read that a saved state is of, its `content`."""
+    return tensor_file.read_header(path, REMEDY, {"content": {str: str}})["content"]

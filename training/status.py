@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from system.files import command_line, read_json
-from training.folders import in_use, read_history
+from system.files import command_line
+from training.folders import in_use, read_history, read_status
 from training.settings import options_of
 
 
@@ -17,10 +17,10 @@ def status(folder, task, settings, options=()):
     command = command_line("python", "train.py", "--run", folder, *options, *options_of(settings))
     if not (folder / "status.json").exists():
         return f"{folder}: nothing is saved yet\nbegin with: {command}"
-    at = read_json(folder / "status.json", "wait for the next save")
+    at = read_status(folder, "go on with the run, which writes it again")
     lines = [f"{folder}: {at['epoch']} of {settings.epochs} epochs done"
              + (f", and {at['batch']} of {at['steps_per_epoch']} steps" if at["batch"] else "")]
-    if at["best_epoch"]:
+    if at.get("best") is not None:
         lines += [f"best {at['key']} on val {at['best']:.3f}, after epoch {at['best_epoch']}"]
     if at["count"]:
         lines += [f"last loss {at['loss'] / at['count']:.3f} per {task.unit}, in this epoch so far"]
@@ -28,7 +28,7 @@ def status(folder, task, settings, options=()):
         last = history[-1]
         lines += [f"last loss {last['train_loss']:.3f} per {task.unit}, {last['val_loss']:.3f} on "
                   "val"]
-    if at["seconds_per_epoch"]:
+    if at.get("seconds_per_epoch"):
         lines += [f"about {at['seconds_per_epoch']:.0f} s an epoch, validation aside"]
     if at["finished"]:
         command = command_line("python", "evaluate.py", folder, "--data", settings.data)

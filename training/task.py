@@ -24,6 +24,8 @@ class Task:
     shown = ("val_loss",)       # the entries of `measure` that a line about an epoch names
     curves = {}                 # those drawn beside the losses, with their titles
     unit = "item"               # what a loss is divided by
+    places = ()                 # settings that name files: a resume compares `content`, not these
+    content = {}                # what is there, {"the captions of train": hash}; set by `read`
 
     def __init__(self, settings):
         self.settings = settings
