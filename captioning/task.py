@@ -37,7 +37,8 @@ from training.watching import warn
 from vocabulary import read_words
 
 VAL_BATCH = 256             # captions of val in one forward pass
-LEAST_STEPS = 150           # of an epoch: after fewer there is little to validate
+LEAST_STEPS = 150           # of an epoch: after fewer there is little to validate; a third of them
+                            # where a captioner goes on, which has less to learn and can forget
 MORE = 4                    # ids of a sample over those of a caption: whether it ends is rewarded
 
 
@@ -80,7 +81,8 @@ class Captioning(Task):
         # of batch-norm, to see that a frozen encoder stays as it is
         self.statistics = [one.clone() for one in backbone.buffers()]
         steps = len(self.order(0))
-        self.passes = max(1, -(-LEAST_STEPS // steps))      # over the training data, in an epoch
+        least = LEAST_STEPS // 3 if self.start else LEAST_STEPS
+        self.passes = max(1, -(-least // steps))            # over the training data, in an epoch
         self.steps_per_epoch = self.passes * steps
         if self.passes > 1 and is_main():
             print(f"train has few captions, {len(self.train)}: an epoch is {self.passes} passes "

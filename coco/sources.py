@@ -193,7 +193,8 @@ def divide(pictures, val, test, seed):
     ends = {"val": max(1, round(val * len(drawn)))}
     ends["test"] = ends["val"] + (max(1, round(test * len(drawn))) if test else 0)
     if ends["test"] >= len(drawn):
-        raise BadInput(f"{len(drawn)} different pictures are too few to divide: add more")
+        raise BadInput("too few different pictures to divide into train, val and test, "
+                       f"{len(drawn)}: add more")
     parts = {"train": drawn[ends["test"]:], "val": drawn[:ends["val"]],
              "test": drawn[ends["val"]:ends["test"]]}
     return {name: [picture for digest in digests for picture in groups[digest]]

@@ -13,7 +13,8 @@ from system.files import PARTIALS, BadInput
 from system.locks import is_locked
 
 KINDS = {"captions": "captions files, read and checked", "tokens": "sentences cut into words",
-         "readable": "which pictures can be read", "features": "pictures, encoded"}
+         "readable": "which pictures can be read", "features": "pictures, encoded",
+         "contents": "hashes of files, to see a change"}
 NAME = re.compile(r"[0-9a-f]{20}([0-9a-f]{44})?\.(json|safetensors|lock|npy(\.\d+\.part.*)?)")
 
 

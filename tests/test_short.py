@@ -70,6 +70,14 @@ def test_where_data_are_enough_an_epoch_is_one_pass(settings, tmp_path, monkeypa
     assert "passes" not in capsys.readouterr().err
 
 
+def test_a_captioner_that_goes_on_makes_a_third_of_the_steps(settings, tmp_path, monkeypatch):
+    train_run(settings, tmp_path / "first", epochs=1)
+    monkeypatch.setattr(captioning, "LEAST_STEPS", 30)
+    for start, passes in ((None, 8), (str(tmp_path / "first"), 3)):
+        run = begin_run(replace(settings, start=start), tmp_path / f"{passes}")
+        assert run.task.passes == passes
+
+
 @pytest.mark.parametrize("steps, warmup", [(2820, 200), (234, 200), (221, 200), (220, 27), (40, 5)])
 def test_warm_up_gives_way_where_it_would_take_the_whole_run(settings, steps, warmup):
     settings = replace(settings, warmup=200)

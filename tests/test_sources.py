@@ -191,7 +191,7 @@ def test_shares_that_leave_nothing_are_refused(photos, captions, tmp_path, val, 
 
 
 def test_too_few_pictures_are_refused_and_a_root_may_do_without_test(photos, captions, tmp_path):
-    with pytest.raises(BadInput, match="2 different pictures are too few"):
+    with pytest.raises(BadInput, match="too few different .* and test, 2: add more"):
         divide(read_split_of(photos, captions, tmp_path)[:2], 0.1, 0.1, 0)
     root = folder(tmp_path / "without", photos, captions, test=0)
     assert read_split(root, "test").name == "val (no captioned test split)"

@@ -73,7 +73,11 @@ def add_options(parser, kind):
 
 def none_or(kind):
     """Return a function that reads the word None as None and any other as `kind` does."""
-    return lambda text: None if text == "None" else kind(text)
+    def read(text):
+        return None if text == "None" else kind(text)
+
+    read.__name__ = kind.__name__           # argparse shows it
+    return read
 
 
 def options_of(settings, recipe=None):
