@@ -4,6 +4,7 @@
 """
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -94,6 +95,8 @@ def main():
         raise BadInput("--beam and --limit take whole numbers of 1 or more")
     if options.max_length is not None and options.max_length < 3:
         raise BadInput("--max-length takes a whole number of 3 or more")
+    if not 0 <= options.length_penalty < math.inf:
+        raise BadInput("--length-penalty takes a number of 0 or more")
     remedy = f"give a {' or a '.join(EVALUATORS)}, or a run's folder made by train.py"
     kind = kind_of(best_file(options.checkpoints[0]), remedy)
     if kind not in EVALUATORS:

@@ -48,7 +48,7 @@ class Search:
             "beam must be at least 1": self.beam >= 1,
             f"captions must lie between 1 and {most} for {self.method}": 1 <= self.captions <= most,
             "max_length must be at least 3: START, a word, END": self.max_length >= 3,
-            "length_penalty must not be negative": self.length_penalty >= 0,
+            "length_penalty must be a number of 0 or more": 0 <= self.length_penalty < math.inf,
             "no_repeat_ngram and top_k must be 0 (off) or more":
                 min(self.no_repeat_ngram, self.top_k) >= 0,
             "temperature must be above 0": self.temperature > 0,

@@ -301,6 +301,18 @@ def test_ctrl_c_ends_meteors_program_at_once(fake_java, monkeypatch, tmp_path):
         os.kill(int((tmp_path / "log").read_text()), 0)
 
 
+@pytest.mark.parametrize(("option", "values"), [
+    ("--beam", "0 -1"), ("--limit", "0 -3"), ("--max-length", "2 0 -1"),
+    ("--length-penalty", "-1 nan inf -inf")])
+def test_a_search_that_cannot_be_is_one_sentence(monkeypatch, capsys, option, values):
+    for value in values.split():
+        monkeypatch.setattr(sys, "argv", ["evaluate.py", "x", "--data", "d", f"{option}={value}"])
+        with pytest.raises(SystemExit) as end:
+            run_command(evaluate_main)
+        error = capsys.readouterr().err
+        assert end.value.code == 2 and option in error and "or more\n" in error
+
+
 @pytest.mark.parametrize("fails", [KeyboardInterrupt, meteor.Unavailable("its program ended")])
 def test_all_else_is_printed_and_written_before_meteor(captioner, tiny_root, tmp_path, monkeypatch,
                                                        capsys, fails):
