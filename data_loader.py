@@ -47,13 +47,14 @@ def tokenized(split, cache=None):
     sentences = split.sentences
     name = hashlib.sha256(json.dumps(sentences).encode()).hexdigest()[:20]
     path = Path(cache or CACHE) / "tokens" / f"{name}.safetensors"
-    if not path.exists():
+    try:
+        tensors, _ = tensor_file.read(path, "tokens", 1, "")
+    except BadInput:                # not there, or damaged
         tokens = Tokens.of(sentences)
         words = np.array(bytearray(" ".join(tokens.words), "utf-8", "surrogatepass"))
         arrays = {"words": words, "ids": tokens.ids, "lengths": tokens.lengths}
-        tensor_file.write(path, "tokens", 1, {
-            name: torch.from_numpy(array) for name, array in arrays.items()}, {})
-    tensors, _ = tensor_file.read(path, "tokens", 1, "delete it, and it is made again")
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        tensor_file.write(path, "tokens", 1, tensors, {})
     words, ids, lengths = (tensors[name].numpy() for name in ("words", "ids", "lengths"))
     return Tokens(bytes(words).decode("utf-8", "surrogatepass").split(), ids, lengths)
 

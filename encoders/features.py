@@ -75,18 +75,27 @@ def cached_features(backbone, transform, split, views=1, cache=None):
                 # view 0 never flips, so features of other tasks' pictures know no sentence
                 "flips": [may_flip(picture) for picture in split.pictures] if views > 1 else None}
     path = Path(cache or CACHE) / "features" / f"{cache_name(manifest)}.npy"
-    if not broadcast(path.exists()):
+    if not broadcast(kept_array(path) is not None):
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             held = lock(path.with_suffix(".lock")) if is_main() else nullcontext()
         with held:
             if is_main():
                 sweep(path.parent, lambda name: name.startswith(path.stem))
-            if not broadcast(path.exists()):    # by now: another run may have had the lock
+            # by now another run may have made it, which had the lock
+            if not broadcast(kept_array(path) is not None):
                 if is_main():
                     write_json(path.with_suffix(".json"), manifest)
                 compute(path, fast(backbone), transform, split, views)
-    return np.load(path, mmap_mode="r")
+    return kept_array(path)
+
+
+def kept_array(path):
+    """Return the array at `path`, mapped into memory, or None if it must be made (again)."""
+    try:
+        return np.load(path, mmap_mode="r")
+    except (OSError, EOFError, ValueError):     # not there, or damaged
+        return None
 
 
 def identities(pictures, cache=None):
@@ -123,9 +132,10 @@ def compute(path, network, transform, split, views):
 def begin(part, shape, what):
     """Make an array of this shape at `part`, if there is none; print the room that `what` needs."""
     counts = list(part.parent.glob(f"{part.name}.*.json"))
-    done = sum(read_kept(count, int) or 0 for count in counts) if part.exists() else 0
+    begun = kept_array(part) is not None
+    done = sum(read_kept(count, int) or 0 for count in counts) if begun else 0
     make_room(part.parent, 2 * (math.prod(shape[:2]) - done) * math.prod(shape[2:]), what)
-    if not part.exists():
+    if not begun:
         for count in counts:                # of rows that are no more
             count.unlink()
         with whole_file(part) as beside:

@@ -33,6 +33,8 @@ PARTIALS = re.compile(r"\.(.+)\.image-captioning-\d+\.partial")
 LONGEST = 200               # bytes of a name that stand in it: a disk allows 255
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR,
         errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO}
+NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory",
+             "Storage size calculation overflowed")
 WEB = re.compile(r"(https?|ftp|s3|gs):/+(.*)", re.I | re.S)
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -283,4 +285,9 @@ def sentence_of(error):
     if isinstance(error, OSError) and error.errno in DISK:
         return (f"{error.filename or 'the disk'} cannot be written or read ({error.strerror}): "
                 "make room or give yourself the right, then give the same command again")
+    # PyTorch has no class of its own for these on a CPU
+    if isinstance(error, MemoryError) or isinstance(error, RuntimeError) and any(
+            words in str(error) for words in NO_MEMORY):
+        return ("this needs more memory than there is: give smaller numbers, for example of a "
+                "batch, of beams or of the layers' sizes")
     return None

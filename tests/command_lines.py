@@ -188,10 +188,9 @@ def fault_of(status, said):
     """Return what is wrong with the end of a command line, or None."""
     if status == "traceback" or "Traceback" in said:
         return "a traceback"
-    last = said.rstrip("\n").rpartition("\n")[2].rpartition("\r")[2]
     if status == 130:
         return None if "stopped" in said else "stopped without a word"
-    if status and "error: " not in last and "cannot" not in said:
+    if status and "error: " not in said:
         return "a failure without a sentence"
     return None
 

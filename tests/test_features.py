@@ -189,6 +189,21 @@ def test_a_damaged_count_of_rows_costs_nothing_but_time(backbone, split, tmp_pat
     assert whole(tmp_path) == whole(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("pattern", ["*.npy", "*.part"])
+@pytest.mark.parametrize("damage", [lambda old: old[:len(old) // 2], lambda old: b"",
+                                    lambda old: bytes(len(old)), lambda old: old[::-1]])
+def test_a_damaged_array_is_made_again(backbone, split, tmp_path, twos, pattern, damage):
+    cached_features(backbone, SMALL, split, 2, tmp_path / "whole")
+    if pattern == "*.npy":
+        cached_features(backbone, SMALL, split, 2, tmp_path)
+    else:
+        interrupt(backbone, split, tmp_path, 5)
+    file, = (tmp_path / "features").glob(pattern)
+    file.write_bytes(damage(file.read_bytes()))
+    cached_features(backbone, SMALL, split, 2, tmp_path)
+    assert whole(tmp_path) == whole(tmp_path / "whole")
+
+
 @pytest.fixture
 def twos(monkeypatch):
     """Batches of two pictures, each saved at once: twelve of the split in two views."""

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from coco.dataset import in_drawn_order
 from system import contents
@@ -86,6 +88,16 @@ def test_an_error_is_one_line_whatever_name_it_has(capsys):
     with pytest.raises(SystemExit):
         run_command(main)
     assert capsys.readouterr().err == "error: a?b?[2J\u202f is missing\n"
+
+
+@pytest.mark.parametrize("work", [
+    lambda: torch.empty(10**14), lambda: torch.empty(10**12, 10**12), lambda: bytes(10**15),
+    lambda: nn.Embedding(10**12, 8)])
+def test_more_than_the_memory_is_one_sentence(capsys, work):
+    with pytest.raises(SystemExit) as end:
+        run_command(work)
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and error.startswith("error: this needs more memory than there is")
 
 
 def test_a_root_that_is_free_or_made_is_known_and_any_other_refused(tmp_path):
