@@ -35,6 +35,7 @@ DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errn
         errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO}
 NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory",
              "Storage size calculation overflowed")
+DESKTOPS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 WEB = re.compile(r"(https?|ftp|s3|gs):/+(.*)", re.I | re.S)
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -111,10 +112,18 @@ def whole_folder(path):
         try:
             yield beside
             if path.exists():
+                if is_empty(path):
+                    for unasked in path.iterdir():
+                        unasked.unlink()
                 path.rmdir()            # Windows renames to no name that is taken
             os.replace(beside, path)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+
+
+def is_empty(folder):
+    """Return whether a folder holds nothing but what desktops write into one that is looked at."""
+    return all(one.name in DESKTOPS for one in folder.iterdir())
 
 
 def holds(root, files, info, partly=False):
@@ -125,7 +134,7 @@ def holds(root, files, info, partly=False):
     they were written; else it must be empty or absent. Raises `BadInput` if it holds anything else.
     """
     root = Path(root)
-    if not root.exists() or root.is_dir() and not any(root.iterdir()):
+    if not root.exists() or root.is_dir() and is_empty(root):
         if root.resolve() == Path.cwd() and not partly:     # it would be renamed into this place
             raise BadInput(f"{root} is the folder you are in, which cannot be replaced: give the "
                            "name of a folder to be made in it")

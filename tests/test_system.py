@@ -105,6 +105,12 @@ def test_a_root_that_is_free_or_made_is_known_and_any_other_refused(tmp_path):
     assert not holds(root, files, INFO)
     root.mkdir()
     assert not holds(root, files, INFO)
+    for name in (".DS_Store", "Thumbs.db"):
+        (root / name).touch()
+    assert not holds(root, files, INFO)
+    with whole_folder(root) as beside:
+        (beside / "new").touch()
+    assert [path.name for path in root.iterdir()] == ["new"]
     (root / "picture.jpg").touch()
     assert not holds(root, files, INFO, partly=True)
     with pytest.raises(BadInput, match="root holds something else: give another folder"):
