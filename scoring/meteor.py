@@ -11,6 +11,7 @@ import queue
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -72,24 +73,39 @@ def program(memory):
     """Start the program, and kill it at the end of the block, with what it started itself."""
     from pycocoevalcap.meteor.meteor import METEOR_JAR  # needed for METEOR only
 
-    command = [Path(shutil.which("java") or "java").absolute(), *memory, *LANGUAGE, "-jar",
-               METEOR_JAR, "-", "-", "-stdio", "-l", "en", "-norm"]
-    try:
-        process = subprocess.Popen(
-            command, cwd=program_folder(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True)
-    except OSError as error:
-        raise Unavailable(f"Java does not run ({error.strerror})") from None
-    try:
-        yield process
-    finally:
-        with suppress(OSError):         # it may have ended
-            if os.name == "posix":
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(PATIENCE)
+    with plain_folder() as folder:
+        command = [Path(shutil.which("java") or "java").absolute(), *memory, *LANGUAGE, "-jar",
+                   folder / METEOR_JAR, "-", "-", "-stdio", "-l", "en", "-norm"]
+        try:
+            process = subprocess.Popen(
+                command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, start_new_session=True)
+        except OSError as error:
+            raise Unavailable(f"Java does not run ({error.strerror})") from None
+        try:
+            yield process
+        finally:
+            with suppress(OSError):         # it may have ended
+                if os.name == "posix":
+                    os.killpg(process.pid, signal.SIGKILL)
+                else:
+                    process.kill()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)
+
+
+@contextmanager
+def plain_folder():
+    """Give the program's folder or, where it does not understand its path, a copy of 70 MB.
+
+    It escapes the path twice: with a space or an accent there, links followed, it finds no data.
+    """
+    folder = program_folder()
+    if "%" not in folder.as_uri():
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as made:
+        yield Path(shutil.copytree(folder, Path(made) / "meteor"))
 
 
 def converse(process, questions, heard, said):
@@ -145,7 +161,7 @@ def is_numbers(text, count):
 
 def program_folder():
     """Return the folder of the program, which belongs to a package."""
-    return Path(find_spec("pycocoevalcap").submodule_search_locations[0]).absolute() / "meteor"
+    return Path(find_spec("pycocoevalcap").submodule_search_locations[0]).resolve() / "meteor"
 
 
 def lacks_java():
@@ -154,6 +170,7 @@ def lacks_java():
         return "it needs Java"
     if not find_spec("pycocoevalcap"):
         return "it needs the package pycocoevalcap"
-    # the program escapes the address of its own folder twice, finds no data there and ends
-    return ("its program cannot run from a folder with a space or an accent in its path"
-            if "%" in program_folder().as_uri() else None)
+    if all("%" in place.resolve().as_uri()
+           for place in (program_folder(), Path(tempfile.gettempdir()))):
+        return "its program cannot run from a path with a space or an accent: set TMPDIR to another"
+    return None

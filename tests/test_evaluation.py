@@ -461,11 +461,20 @@ def test_a_file_of_a_kind_that_nothing_evaluates_is_refused(tmp_path, monkeypatc
     assert "is a training state, which nothing evaluates: give a captioner" in error
 
 
-@pytest.mark.parametrize(("folder", "lacks"), [
-    ("plain", None), ("with space", "a folder with a space or an accent"), ("é", "an accent")])
-def test_meteor_is_left_out_of_a_folder_in_which_its_program_ends(tmp_path, monkeypatch, folder,
-                                                                  lacks):
+@pytest.mark.parametrize("folder", ["plain", "with space", "é"])
+def test_meteors_program_finds_a_path_that_it_understands(tmp_path, monkeypatch, folder):
     program_in(tmp_path / folder, monkeypatch)
     monkeypatch.setattr(meteor.shutil, "which", lambda name: "java")
-    found = meteor.lacks_java()
-    assert lacks is found is None or lacks in found
+    (tmp_path / folder / "meteor").mkdir(parents=True)
+    (tmp_path / folder / "meteor" / "x.jar").write_bytes(b"program")
+    with meteor.plain_folder() as plain:
+        assert "%" not in plain.as_uri() and (plain / "x.jar").read_bytes() == b"program"
+    assert (plain / "x.jar").exists() == (folder == "plain") and meteor.lacks_java() is None
+    assert (tmp_path / folder / "meteor" / "x.jar").exists()
+
+
+def test_meteor_is_left_out_where_no_path_is_understood(tmp_path, monkeypatch):
+    program_in(tmp_path / "with space", monkeypatch)
+    monkeypatch.setattr(meteor.shutil, "which", lambda name: "java")
+    monkeypatch.setattr(meteor.tempfile, "gettempdir", lambda: str(tmp_path / "é"))
+    assert "with a space or an accent: set TMPDIR" in meteor.lacks_java()
