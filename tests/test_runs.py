@@ -407,7 +407,7 @@ def test_a_full_or_read_only_disk_is_one_sentence_and_nothing_is_lost(settings, 
 
 def test_status_says_where_a_run_stands(settings, tmp_path):
     run = begin_run(settings, tmp_path)
-    assert "nothing is saved yet\nbegin with: python train.py" in status(tmp_path)
+    assert "nothing is saved yet\nit is running now" in status(tmp_path)
     for batch in run.batches(0):
         step(run, batch)
         if run.position["batch"] == 3:

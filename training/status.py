@@ -16,7 +16,8 @@ def status(folder, task, settings, options=()):
     folder = Path(folder)
     command = command_line("python", "train.py", "--run", folder, *options, *options_of(settings))
     if not (folder / "status.json").exists():
-        return f"{folder}: nothing is saved yet\nbegin with: {command}"
+        return f"{folder}: nothing is saved yet\n" + (
+            "it is running now" if in_use(folder) else f"begin with: {command}")
     at = read_status(folder, "go on with the run, which writes it again")
     lines = [f"{folder}: {at['epoch']} of {settings.epochs} epochs done"
              + (f", and {at['batch']} of {at['steps_per_epoch']} steps" if at["batch"] else "")]
