@@ -24,6 +24,7 @@ from encoders.encoding import encode, fast, in_order
 from system.distributed import gather, is_main, rank, world_size
 from system.files import BadInput
 
+REMEDY = "check its path, replace it, or leave it out"
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff",
             ".jp2", ".j2k", ".jpx", ".avif", ".heic", ".heif", ".hif", ".jxl", ".dng", ".cr2",
             ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2")     # of photographs
@@ -101,7 +102,7 @@ def describe_batch(captioner, network, files, search):
     images, errors, sentences = {}, {}, {}
     for file in files:
         try:
-            images[file] = captioner.transform(open_picture(file, "replace it, or leave it out"))
+            images[file] = captioner.transform(open_picture(file, REMEDY))
         except BadInput as error:
             errors[file] = str(error)
     if images:

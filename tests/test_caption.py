@@ -142,7 +142,7 @@ def test_every_picture_gets_its_own_sentence_and_a_broken_one_its_reason(caption
         assert {one.file: one.sentences[0] for one in found if not one.error} == one_by_one
     broken, absent = (one.error for one in found if one.error)
     assert "broken.jpg cannot be read" in broken and "absent.jpg is missing" in absent
-    assert broken.endswith("replace it, or leave it out")
+    assert broken.endswith("check its path, replace it, or leave it out")
 
 
 def test_several_sentences_come_best_first(captioner, photos):
