@@ -146,8 +146,14 @@ def main():
         gallery = open_gallery(options)
         failed = report(describe_distributed(captioner, files, search), len(files), options.json,
                         gallery)
-        if gallery:
+        if gallery and failed < len(files):
             gallery.write(f"{Path(options.checkpoint).name}, {search}")
+            print(f"the page: {options.gallery}", file=sys.stderr)
+        elif gallery:
+            print(f"{options.gallery} was not written: nothing could be described",
+                  file=sys.stderr)
+    if failed == len(files):
+        return 2
     return 1 if failed else 0
 
 

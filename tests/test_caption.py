@@ -254,6 +254,19 @@ def test_one_photo_from_another_folder_is_one_line_and_no_bar(checkpoint, photos
     assert found["file"] == "d é.jpg" and len(found["captions"]) == 2
 
 
+def test_a_mistyped_folder_leaves_the_page_of_before(checkpoint, photos, tmp_path, monkeypatch,
+                                                     capsys):
+    page = tmp_path / "page.html"
+    options = ("--checkpoint", checkpoint, "--device", "cpu", "--gallery", page)
+    assert run_here(monkeypatch, photos / "d é.jpg", *options) == 0
+    assert str(page) in capsys.readouterr().err
+    before = page.read_bytes()
+    assert run_here(monkeypatch, tmp_path / "photoz", tmp_path / "x.jpg", *options) == 2
+    error = capsys.readouterr().err
+    assert "photoz is missing: check its path" in error and "was not written" in error
+    assert page.read_bytes() == before and [*tmp_path.glob("*.html")] == [page]
+
+
 def test_two_processes_write_what_one_writes(checkpoint, photos, tmp_path, monkeypatch,
                                          capsys):
     options = (photos, photos / "absent.jpg", "--checkpoint", checkpoint, "--device", "cpu",
