@@ -74,7 +74,8 @@ def split_names(root):
         refuse_web_address(root)
         what = "is a file and " if Path(root).is_file() else ""
         raise BadInput(f"{root} {what}has no folder 'annotations', so it is no prepared dataset: "
-                       "make one with 'python prepare.py scenes', or give another --data")
+                       "make one with 'python prepare.py scenes' or, of your own pictures, 'python "
+                       "prepare.py folder', or give another --data")
     return sorted(path.stem.removeprefix("captions_") for path in folder.glob("captions_*.json"))
 
 

@@ -15,6 +15,8 @@ from collections import defaultdict
 from os.path import exists
 from pathlib import Path, PureWindowsPath
 
+from PIL import Image
+
 from coco.dataset import WORDS, Picture, Split, in_drawn_order, inside, says_something
 from coco.karpathy import place
 from coco.readable import NAMED, readable
@@ -63,8 +65,19 @@ def folder(root, pictures, captions, val=None, test=None, seed=0, linked=False):
     Raises `BadInput` for what cannot be read and for a root that holds something else.
     """
     sentences, sides = gather(captions, read_rows(captions), pictures)
+    if unsaid := undescribed(pictures, sentences):
+        print(f"{captions} has no sentence of {len(unsaid)} pictures in {pictures}, which are left "
+              f"out: {', '.join(unsaid[:NAMED])}{', ...' * (len(unsaid) > NAMED)}", file=sys.stderr)
     return convert(root, "pictures of one's own", captions, sentences, pictures, sides, val, test,
                    seed, linked)
+
+
+def undescribed(folder, sentences):
+    """Return the names of the pictures in a folder, hidden ones aside, that have no sentence."""
+    formats = Image.registered_extensions()
+    names = [file.relative_to(folder).as_posix() for file in sorted(Path(folder).rglob("*"))
+             if formats.get(file.suffix.lower()) in Image.OPEN]
+    return [name for name in names if name not in sentences and "/." not in f"/{name}"]
 
 
 def gather(path, rows, pictures=None):

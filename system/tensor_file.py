@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 
 from system.files import BadInput, parse_json, refuse_web_address, whole_file
 
+BEST = "best.safetensors"   # the checkpoint in a run's folder
 LONGEST_HEADER = 16 << 20   # bytes; a vocabulary of a million words fits
 
 
@@ -60,7 +61,7 @@ def read(path, kind, version, remedy):
 def best_file(path):
     """Return the checkpoint at `path`: the file itself, or the best one of a run's folder."""
     path = Path(path)
-    return path / "best.safetensors" if path.is_dir() else path
+    return path / BEST if path.is_dir() else path
 
 
 def kind_of(path, remedy):
@@ -89,6 +90,9 @@ def refuse_outsiders(path, remedy):
             size = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
         refuse_web_address(path)
+        if Path(path).name == BEST and Path(path).with_name("settings.json").exists():
+            raise BadInput(f"{Path(path).parent} is a run of which no epoch is finished yet: go on "
+                           "with it, or give another") from None
         raise BadInput(f"{path} is not there: {remedy}") from None
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): {remedy}") from None

@@ -379,3 +379,9 @@ def test_a_tensor_of_another_name_type_or_shape_is_found(tmp_path, edit):
     path.write_bytes(content.replace(*edit))
     with pytest.raises(BadInput, match="damaged or was edited"):
         tensor_file.read(path, "test", 1, "")
+
+
+def test_a_run_of_which_no_epoch_is_finished_is_said_to_be_one(tmp_path):
+    (tmp_path / "settings.json").write_text("{}")
+    with pytest.raises(BadInput, match="is a run of which no epoch is finished yet: go on with it"):
+        load_captioner(tmp_path)

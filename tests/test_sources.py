@@ -403,3 +403,12 @@ def test_from_a_folder_of_photographs_to_a_scored_model_in_three_commands(photos
     scores = read_json(report, "")
     assert (scores["split"], scores["pictures"], scores["references"]) == ("test", 2, 4)
     assert 0 <= scores["Bleu_1"] <= 1 and (run / "best.safetensors").stat().st_size > 1e6
+
+
+def test_pictures_without_a_sentence_are_counted_and_named(photos, captions, tmp_path, capsys):
+    for name in ("more/x.PNG", ".hidden/x.jpg", "notes.txt"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        shutil.copy(photos / "0.jpg", photos / name)
+    folder(tmp_path / "root", photos, captions)
+    assert "has no sentence of 1 pictures" in (said := capsys.readouterr().err)
+    assert "left out: more/x.PNG\n" in said
