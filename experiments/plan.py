@@ -16,7 +16,7 @@ import torch
 
 from caption import SHIPPED
 from captioning.checkpoint import load_captioner
-from captioning.settings import CaptioningSettings
+from captioning.settings import CaptioningSettings, settings_of
 from encoders.backbones import Backbone, transform_of
 from experiments.bench.child import CHANNELS
 from experiments.bench.tools import picture_flops, training_flops
@@ -30,7 +30,8 @@ WORDS = 10_000              # of COCO's captions that occur five times or more, 
 LENGTH = 12                 # ids of a usual caption, both ends included
 USUAL_EPOCHS = 30           # at cross-entropy, in published recipes for COCO
 CORES = 16                  # of a larger machine
-RECIPE = CaptioningSettings(data="coco")
+GPU = 8.1e12                # FLOP/s of a T4 in float32, by NVIDIA's data sheet
+RECIPE, RESNET = CaptioningSettings(data="coco"), settings_of("resnet", "coco")
 ENCODERS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "efficientnet_b0",
             "resnet18", "resnet50", "resnet101", "resnet152", "vgg16", "inception_v3")
 MEASURED = {"lite0": "efficientnet_lite0", "resnet50": "resnet50"}
@@ -80,6 +81,14 @@ the FLOPs of a caption a step takes {heavier:.1f} times as long, so `train_rate`
 {epochs}
 
 The recipe stops early once CIDEr has not risen for {patience} epochs.
+
+## Recipe `resnet` on a GPU
+
+**Estimated**, not measured: a T4, as Colab has it, multiplies {gpu:.1f} TFLOP/s in float32 by its
+data sheet, and so counts as {faster:.1f} times the {cores} cores above. Take it for an order of
+magnitude: scoring after each epoch is left out, and small steps keep no GPU busy.
+
+{resnet}
 """
 
 
@@ -167,11 +176,25 @@ def encoder_rows(report):
                  for cores in (report["machine"]["threads"], CORES))]
 
 
+def resnet_rows(report, rate, faster):
+    """Return the rows of the table of recipe `resnet`; rate: captions a second of the cores."""
+    cores, pictures = report["machine"]["threads"], RESNET.views * TRAIN + VAL
+    seconds = {
+        f"{pictures:,} views of pictures read, by {cores} cores":
+            pictures / (cores * report["load_rate"]),
+        f"encoded, to {gigabytes(Encoder.of(RESNET.encoder).disk(pictures)[0])}":
+            pictures / (report["encode_resnet50_rate"] * faster),
+        f"{RESNET.epochs} epochs": RESNET.epochs * TRAIN * SPOKEN / (rate * faster)}
+    return [[step, hours(took)]
+            for step, took in {**seconds, "together": sum(seconds.values())}.items()]
+
+
 def page(report, file, target):
     """Return the whole page as Markdown."""
     machine, cores = report["machine"], report["machine"]["threads"]
     times, known = heavier()
     rate, captions = report["train_rate"] / times, TRAIN * SPOKEN
+    faster = GPU / max(limit for name, limit in report["limits"].items() if name.endswith("_flops"))
     epochs = {1: "1", RECIPE.epochs: f"{RECIPE.epochs}, the recipe's",
               USUAL_EPOCHS: f"{USUAL_EPOCHS}, usual in published recipes for COCO"}
     return PAGE.format(
@@ -189,6 +212,8 @@ def page(report, file, target):
                            for key, what in RATES.items()]),
         encoders=markdown(["encoder", "GFLOP a picture", "encoded a second", "pooled", "grid",
                            f"{cores} cores", f"{CORES} cores"], encoder_rows(report)),
+        gpu=GPU / 1e12, faster=faster,
+        resnet=markdown(["step", "estimate"], resnet_rows(report, rate, faster)),
         epochs=markdown(["epochs", f"hours on {cores} cores, computed"],
                         [[label, hours(number * captions / rate)]
                          for number, label in epochs.items()]))

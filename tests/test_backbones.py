@@ -1,7 +1,10 @@
 """Every network is its publisher's, cut before the classifier, fed as it was trained, frozen."""
 
+import hashlib
 import importlib
+import io
 import pickle
+import re
 from types import SimpleNamespace
 from urllib.error import URLError
 
@@ -18,9 +21,11 @@ from encoders import backbones
 from encoders.backbones import Backbone, lite_file, transform_of
 from encoders.efficientnet_lite import ConvNorm
 from encoders.transform import Transform
-from encoders.weights import read_weights
+from encoders.weights import fetch_weights, read_weights
 from model import EncoderCNN
+from system import download
 from system.files import BadInput
+from tests.server import Server
 
 SHAPES = {"resnet18": (4, 512), "resnet50": (4, 2048), "vgg16": (4, 512), "inception_v3": (1, 2048),
           "efficientnet_b0": (4, 1280), "efficientnet_lite0": (4, 1280),
@@ -89,20 +94,20 @@ def test_the_cells_of_a_grid_are_read_row_by_row(lite):
 
 
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "inception_v3"])
-def test_torchvisions_network_is_cut_at_its_pooling(name, monkeypatch):
+def test_torchvisions_network_is_cut_at_its_pooling(name, tmp_path):
     torch.manual_seed(0)
     # as torchvision.models.inception_v3(weights="DEFAULT") is built
     options = {"init_weights": False, "transform_input": True} if name == "inception_v3" else {}
     size, transform = SMALLEST.get(name, 64), transform_of(name)
     network = brought_to_life(getattr(torchvision.models, name)(weights=None, **options), size)
-    published = SimpleNamespace(get_state_dict=lambda **_: network.state_dict())
-    monkeypatch.setattr(backbones, "source_of", lambda _: published)
+    save_file(network.state_dict(), tmp_path / "published.safetensors")
     pooled = []
     network.avgpool.register_forward_hook(lambda _, given, out: pooled.append(out.flatten(1)))
     pixels, normalize = pictures(size).sigmoid(), torchvision.transforms.functional.normalize
     with torch.no_grad():
         network(normalize(pixels, *IMAGENET))
-        ours = Backbone(name)(normalize(pixels, transform.mean, transform.std))
+        backbone = Backbone(name, tmp_path / "published.safetensors")
+        ours = backbone(normalize(pixels, transform.mean, transform.std))
     assert pooled[0].std() > 0.01
     torch.testing.assert_close(ours, pooled[0], rtol=1e-4, atol=1e-4)
 
@@ -228,15 +233,88 @@ def test_what_is_no_file_of_this_networks_tensors_is_refused_in_one_sentence(nam
         assert file in str(refusal.value) and "\n" not in str(refusal.value)
 
 
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """A server that publishes a file of weights, where torchvision says that ResNet-50's lie."""
+    monkeypatch.setattr(download, "PAUSE", 0.001)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    buffer = io.BytesIO()
+    torch.save({"weight": torch.arange(50_000.0)}, buffer)
+    name = f"resnet50-{hashlib.sha256(buffer.getvalue()).hexdigest()[:8]}.pth"
+    with Server({f"/models/{name}": buffer.getvalue()}) as server:
+        source = torchvision.models.ResNet50_Weights.IMAGENET1K_V1
+        monkeypatch.setattr(source.value, "url", f"{server.url}/models/{name}")
+        yield SimpleNamespace(server=server, file=f"/models/{name}", content=buffer.getvalue(),
+                              path=tmp_path / "torch" / "hub" / "checkpoints" / name,
+                              fetch=lambda: fetch_weights("resnet50", source))
+
+
+def kept_in(folder):
+    """The names of the files in a folder, but for locks."""
+    return [path.name for path in folder.iterdir() if path.suffix != ".lock"]
+
+
+def test_weights_are_fetched_once_and_their_size_is_said_before(published, capsys):
+    found = published.fetch()
+    assert found == published.path == published.fetch()
+    assert capsys.readouterr().out == f"resnet50: 98 MB are fetched once to {found}\n"
+    assert torch.equal(read_weights(found)["weight"], torch.arange(50_000.0))
+    assert len(published.server.asked) == 1
+    assert kept_in(found.parent) == [found.name]
+
+
+def test_weights_that_torch_hub_has_fetched_are_used(published):
+    torch.hub.load_state_dict_from_url(published.server.url + published.file, progress=False)
+    assert published.fetch() == published.path
+    assert len(published.server.asked) == 1
+
+
+def test_a_fetch_of_weights_that_broke_off_goes_on_where_it_broke(published, monkeypatch):
+    published.server.faults[published.file] = ["breaks off"]
+    with monkeypatch.context() as patch:
+        patch.setattr(download, "TRIES", 1)
+        with pytest.raises(BadInput, match="the same command again, which goes on from here; or"):
+            published.fetch()
+    assert not published.path.exists()
+    assert published.fetch().read_bytes() == published.content
+    half = len(published.content) // 2
+    assert [(start, sent) for _, start, _, sent in published.server.asked] == [
+        (0, half), (half, len(published.content) - half)]
+
+
+def test_weights_with_another_hash_are_refused_in_a_sentence_and_not_kept(published):
+    published.server.files[published.file] = published.content[::-1]
+    with pytest.raises(BadInput, match=r"its sha256 begins with \w{8}, not \w{8}") as refusal:
+        published.fetch()
+    assert "\n" not in str(refusal.value) and "--weights FILE" in str(refusal.value)
+    assert kept_in(published.path.parent) == []
+
+
+def test_a_kept_file_of_weights_that_is_damaged_is_refused_and_left(published):
+    published.path.parent.mkdir(parents=True)
+    published.path.write_bytes(published.content[:-1])
+    with pytest.raises(BadInput, match="pth is damaged .*: delete it, then"):
+        published.fetch()
+    assert published.path.exists() and not published.server.asked
+
+
+def test_what_torchvision_publishes_has_a_size_and_a_hash_in_its_name():
+    for name in (*backbones.RESNETS, *backbones.EFFICIENTNETS, "vgg16", "inception_v3"):
+        source = backbones.source_of(name)
+        assert source.meta["_file_size"] > 20 and re.search(r"-[0-9a-f]{8}\.pth$", source.url)
+
+
 def test_without_network_the_default_encoder_names_the_one_that_needs_none(tmp_path, monkeypatch):
     def unreachable(*_, **__):
         raise URLError("Name or service not known")
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", unreachable)
+    monkeypatch.setattr(download, "PAUSE", 0.001)
+    monkeypatch.setattr(download, "urlopen", unreachable)
     monkeypatch.setattr(torchvision.models, "resnet50", lambda weights: nn.Identity())
     with pytest.raises(BadInput) as refusal:
         EncoderCNN(256)
+    assert "(Name or service not known)" in str(refusal.value)
     assert 'EncoderCNN(embed_size, backbone="efficientnet_lite0")' in str(refusal.value)
     assert "resnet50" in str(refusal.value) and "\n" not in str(refusal.value)
 

@@ -75,6 +75,15 @@ def test_no_gpu_is_quicker_than_the_cores_that_read_for_it(page):
     assert "waits for 2 cores that take 10 min" in page             # 123,287 / (2 x 100) seconds
 
 
+def test_a_gpu_is_estimated_by_its_data_sheet_and_called_an_estimate(page):
+    views, faster = 2 * 118_287 + 5_000, 8.1e12 / 2e11
+    assert "**Estimated**, not measured" in page
+    assert cells(page, "241,574 views of pictures read, by 2 cores") == ["20 min"]  # 100 a core
+    assert cells(page, "encoded, to 0.99 GB") == [f"{views / (50 * faster) / 60:.1f} min"]
+    rate = REPORT["train_rate"] / plan.heavier()[0] * faster
+    assert cells(page, "8 epochs") == [f"{8 * 118_287 * 5 / rate / 60:.1f} min"]
+
+
 def test_the_page_names_the_processor_and_what_is_measured_and_what_is_computed(page):
     assert "**Measured**" in page and "**computed**" in page and "{" not in page
     assert "calls itself Some Processor" in page and "200 GFLOP/s in float32:" in page

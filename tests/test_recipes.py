@@ -9,11 +9,12 @@ from torch.nn import functional
 
 from captioning.checkpoint import load_captioner
 from captioning.self_critical import Rewards, SelfCritical
-from captioning.settings import CaptioningSettings
+from captioning.settings import CaptioningSettings, settings_of
 from coco.dataset import read_split
 from data_loader import CaptionData, tokenized
 from decoders.search import Search
 from encoders.features import encode_split
+from model import DecoderRNN
 from system.files import BadInput
 from tests.running import begin_run, train_run
 from training.averaging import Average
@@ -212,6 +213,20 @@ def test_samples_are_drawn_without_dropout_and_the_gradient_has_it(settings, tmp
         objectives.append(run.model(batch)[0].item())
     assert run.task.captioner.decoder.training
     assert drawn[0] == drawn[1] and objectives[0] != objectives[1]
+
+
+def test_the_recipe_resnet_is_show_and_tell(settings, tmp_path):
+    resnet = settings_of("resnet", settings.data, encoder="tiny", embed_size=8, hidden_size=8)
+    run = begin_run(resnet, tmp_path)
+    encoder, decoder = run.task.captioner.encoder, run.task.captioner.decoder
+    assert settings_of("resnet", "d").encoder == "resnet50" and type(decoder) is DecoderRNN
+    assert run.task.train.features.shape == (2, 12, 32)         # pooled, of two views
+    assert [name for name, one in encoder.named_parameters() if one.requires_grad] == [
+        "embed.weight", "embed.bias"]
+    before = decoder.eval().begin(torch.zeros(1, 8))
+    scores = [decoder.step(torch.tensor([2]), before._replace(own=(*before.own[:2], image)))[0]
+              for image in (before.own[2], torch.randn(1, 8))]
+    assert torch.equal(*scores)                                 # the image is read once, first
 
 
 def test_self_critical_settings_must_fit(settings):
