@@ -38,7 +38,7 @@ def examine(name, run):
         if cell.cell_type == "code":
             succeed(name, place, cell, run)
     if not found:
-        raise BadInput(f"{name} has no exercises: write three to five")
+        raise BadInput(f"{name} has no exercises: write three to seven")
 
 
 def refuse(name, exercise, cells, run):

@@ -14,7 +14,7 @@ from system.files import BadInput, run_command
 MEDIAN, LONGEST = 6, 25         # lines of a code cell
 PROSE = (0.9, 1.9)              # prose cells per code cell
 SIZE = 300                      # kB
-EXERCISES = (3, 5)
+EXERCISES = (3, 7)
 PARTS = ("Setup", "Summary", "Exercises", "What comes next")
 COLUMNS = ("code cells", "median", "longest", "prose", "exercises", "kB")
 
