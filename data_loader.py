@@ -28,6 +28,7 @@ from encoders.features import load
 from system import tensor_file
 from system.cache import CACHE
 from system.files import BadInput
+from system.processor import to_device
 from vocabulary import (
     END_ID,
     END_WORD,
@@ -88,11 +89,8 @@ class Batch(NamedTuple):
 
     def to(self, device):
         """Return the batch with images and captions on `device`."""
-        moved = [self.images, self.captions]
-        if str(device).startswith("cuda"):      # a GPU fetches pinned memory while others compute
-            moved = [tensor.pin_memory() for tensor in moved]
-        images, captions = (tensor.to(device, non_blocking=True) for tensor in moved)
-        return self._replace(images=images, captions=captions)
+        return self._replace(images=to_device(self.images, device),
+                             captions=to_device(self.captions, device))
 
 
 class Rows(NamedTuple):

@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from system.processor import to_device
+
 
 def counted(captions, lengths):
     """Return which of `captions[:, 1:]` are words, not filling: (B, T-1), on lengths' device."""
@@ -49,7 +51,7 @@ class CrossEntropy(nn.Module):
         """
         captions, counts = batch.captions, counted(batch.captions, batch.lengths)
         # found with NumPy on the CPU: torch.nonzero would make the GPU say how many there are
-        places = torch.from_numpy(np.flatnonzero(counts)).to(captions.device, non_blocking=True)
+        places = to_device(torch.from_numpy(np.flatnonzero(counts)), captions.device)
         hidden, penalty = self.hidden(self.encoder(batch.images), captions, counts)
         # Only where a word counts: the layer over the vocabulary is the slowest of all. In float32
         # under autocast too: bfloat16 would lose small probabilities in the sum over V.
@@ -66,5 +68,4 @@ class CrossEntropy(nn.Module):
         if self.decoder.regularizer is None:    # `hidden` need not keep the weights (B, T, L)
             return self.decoder.hidden(features, captions), 0
         hidden, weights = self.decoder.attended(features, captions)
-        counts = counts.to(weights.device, non_blocking=True)
-        return hidden, self.decoder.regularizer(weights[:, 1:], counts)
+        return hidden, self.decoder.regularizer(weights[:, 1:], to_device(counts, weights.device))

@@ -34,6 +34,7 @@ class CaptioningSettings(Settings):
         "more than a twentieth of train's captions are longer")
     samples: int = dial(0, "self-critical: captions sampled of a picture; 0 is cross-entropy")
     val_pictures: int = dial(1000, "pictures of val captioned and scored after each epoch")
+    train_pictures: int | None = dial(None, "pictures of train used, the first; None is all")
 
     def rules(self):
         """Return the engine's rules and those of the fields above."""
@@ -52,6 +53,8 @@ class CaptioningSettings(Settings):
             "start must name a run or a checkpoint, from which this recipe goes on":
                 self.start != "",
             "max_length must be 3 or more": self.max_length is None or self.max_length >= 3,
+            "train_pictures must be 1 or more":
+                self.train_pictures is None or self.train_pictures >= 1,
             "samples must be 0, or 2 or more with one_per_picture":
                 self.samples == 0 or self.samples > 1 and self.one_per_picture,
         }

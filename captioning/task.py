@@ -61,9 +61,10 @@ class Captioning(Task):
     def read(self):
         """Read the captions of train and val."""
         with main_first():                              # the others find them kept
-            self.train_split = read_split(self.settings.data, "train")
-            self.val_split = read_split(self.settings.data, "val").first(self.settings.val_pictures)
-            self.content = content_of(self.settings, self.train_split, self.val_split)
+            settings = self.settings
+            self.train_split = read_split(settings.data, "train").first(settings.train_pictures)
+            self.val_split = read_split(settings.data, "val").first(settings.val_pictures)
+            self.content = content_of(settings, self.train_split, self.val_split)
 
     def prepare(self, device):
         """Build vocabulary, captioner and objective, and encode train if the encoder is frozen."""

@@ -14,9 +14,10 @@ Shape letters:  B pictures   S side in pixels   D channels   L grid cells
 """
 
 import copy
+import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -25,6 +26,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from system.processor import precision_of
 
 BATCH_SIZE = 8              # pictures per pass through the network
+MPS = threading.Lock()      # two threads that compute at once end a process there
 
 
 def fast(backbone, precision=None):
@@ -51,7 +53,7 @@ def encode(network, images):
     """Return the features of images by a `fast` network, float16 (B, D) or (B, L, D)."""
     kernel = next(network.parameters())
     parts = []
-    with torch.inference_mode():
+    with torch.inference_mode(), MPS if kernel.device.type == "mps" else nullcontext():
         for some in images.split(BATCH_SIZE):
             some = some.to(kernel.device, kernel.dtype, memory_format=torch.channels_last)
             parts.append(network(some).half().cpu())

@@ -27,6 +27,9 @@ def processes(device):
     if not launched():
         yield device
         return
+    if device == "mps":
+        raise BadInput("processes cannot share Apple's GPU: give --device cpu, or leave torchrun "
+                       "out")
     backend = "gloo"
     if device == "cuda":            # gloo as well, for what must not wait for the GPU
         refuse_few_gpus()

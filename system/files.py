@@ -33,8 +33,9 @@ PARTIALS = re.compile(r"\.(.+)\.image-captioning-\d+\.partial")
 LONGEST = 200               # bytes of a name that stand in it: a disk allows 255
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR,
         errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO}
-NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory",
-             "Storage size calculation overflowed")
+NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED",
+             "ALLOCATION_FAILED", "Storage size calculation overflowed")
+GPU = re.compile("CUDA|CUDNN|HIP|MPS")          # in the message of one that has no memory left
 DESKTOPS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 WEB = re.compile(r"(https?|ftp|s3|gs):/+(.*)", re.I | re.S)
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -297,6 +298,8 @@ def sentence_of(error):
     # PyTorch has no class of its own for these on a CPU
     if isinstance(error, MemoryError) or isinstance(error, RuntimeError) and any(
             words in str(error) for words in NO_MEMORY):
-        return ("this needs more memory than there is: give smaller numbers, for example of a "
-                "batch, of beams or of the layers' sizes")
+        gpu = GPU.search(str(error))
+        return (f"this needs more memory than {'the GPU has' if gpu else 'there is'}: give smaller "
+                "numbers, for example of a batch, of beams or of the layers' sizes"
+                + (", or the device cpu" if gpu else ""))
     return None

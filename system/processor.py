@@ -1,7 +1,11 @@
-"""Which device a command uses, and what that device can do with bfloat16, found out by trying.
+"""Which device is used, and what that device can do with bfloat16, found out by trying.
 
+    choose_device() -> str                  cuda, else mps, else cpu; of commands and notebooks
+    line_about(device) -> str               a line that says what is computed on
     add_device(parser)                      the option --device, of every command that has one
     refuse_device(device)                   BadInput if it cannot be used here
+    to_device(tensor, device) -> tensor     without waiting, where that is safe
+    enough_memory()                         BadInput if a block needs more than the device has
     trains_in_bfloat16(device) -> bool      whether an LSTM runs in it at all
     precision_of(device) -> torch.dtype     the type in which the device computes fastest
     choose_precision(name, device) -> str   the type of a training's steps, by its setting
@@ -11,12 +15,13 @@ Flags are not enough: they and the libraries disagree.
 
 import argparse
 import re
+from contextlib import contextmanager
 from functools import cache
 
 import torch
 from torch import nn
 
-from system.files import BadInput
+from system.files import BadInput, sentence_of
 from system.torchrun import launched
 
 
@@ -31,21 +36,68 @@ class Device(argparse.Action):
 
 def add_device(parser):
     """Add the option --device to `parser`; without it a GPU is used if there is one."""
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
-                        action=Device, help="cpu, cuda or mps (%(default)s)")
+    # argparse gives a default to `type` too, but only where the option is not given
+    parser.add_argument("--device", default="auto", action=Device,
+                        type=lambda word: choose_device() if word == "auto" else word,
+                        help="cpu, cuda, mps, or auto, the first of cuda, mps and cpu that is here "
+                        "(%(default)s)")
+
+
+def choose_device():
+    """Return the device that is used unless one is asked for: "cuda", else "mps", else "cpu"."""
+    here = [name for name, there in (("cuda", torch.cuda.is_available()),
+                                     ("mps", torch.backends.mps.is_available())) if there]
+    if launched():          # `processes` gives each a GPU of its own; of Apple's there is one
+        return "cuda" if "cuda" in here else "cpu"
+    # a GPU may be too old for this PyTorch
+    return next((name for name in here if fault_of(name) is None), "cpu")
+
+
+def line_about(device):
+    """Return a line that says what is computed on."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return f"computing on {device}, {torch.cuda.get_device_name(device)}"
+    return f"computing on {device}" + (", no GPU is used" if device.type == "cpu" else "")
 
 
 def refuse_device(device):
     """Raise `BadInput` unless torch can compute on a device."""
-    why = "there is none of that name"
-    if re.fullmatch(r"cpu|(cuda|mps|xpu)(:\d+)?", str(device)):
-        try:
-            (torch.zeros(1).to(device) + 1).item()
-            return
-        except (RuntimeError, AssertionError) as error:     # torch raises both
-            why = str(error).splitlines()[0].rstrip(".")
-    raise BadInput(f"device '{device}' cannot be used ({why}): give cpu, or another that this "
-                   "machine has")
+    if why := fault_of(device):
+        raise BadInput(f"device '{device}' cannot be used ({why}): give cpu, or another that this "
+                       "machine has")
+
+
+def fault_of(device):
+    """Return why torch cannot compute on a device, or None if it can."""
+    if not re.fullmatch(r"cpu|(cuda|mps|xpu)(:\d+)?", str(device)):
+        return "there is none of that name"
+    try:
+        (torch.zeros(1).to(device) + 1).item()
+    except (RuntimeError, AssertionError) as error:         # torch raises both
+        return str(error).splitlines()[0].rstrip(".")
+    return None
+
+
+def to_device(tensor, device):
+    """Return a tensor of the CPU on a device, without waiting for a CUDA GPU."""
+    if torch.device(device).type == "cuda":     # it fetches pinned memory while others compute
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)        # without waiting mps reads freed memory: pytorch issue 189690
+
+
+@contextmanager
+def enough_memory():
+    """Raise `BadInput` if the block, or the function it decorates, finds no memory.
+
+    So the sentence that a command prints stands under a notebook's traceback too.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if sentence := sentence_of(error):
+            raise BadInput(sentence) from None
+        raise
 
 
 def precision_of(device):
@@ -69,9 +121,9 @@ def trains_in_bfloat16(device_type):
         with torch.random.fork_rng(devices=[]), torch.autocast(device_type, torch.bfloat16):
             lstm = nn.LSTM(4, 4, batch_first=True).to(device_type)
             lstm(torch.zeros(1, 2, 4, device=device_type))[0].float().sum().backward()
+            return torch.is_autocast_enabled(device_type)   # macOS 13 only warns, and leaves it off
     except (RuntimeError, TypeError):
         return False
-    return True
 
 
 def choose_precision(name, device):
@@ -80,6 +132,8 @@ def choose_precision(name, device):
     Raises `BadInput` for bfloat16 on a device that cannot train in it.
     """
     kind = torch.device(device).type
+    # float16 would be a T4's fast type, but needs a scaler of the loss, and no T4 was at hand to
+    # measure whether it repays that: a GPU without bfloat16 trains in float32.
     if name == "auto":
         fastest = precision_of(device)
         able = fastest == torch.bfloat16 and trains_in_bfloat16(kind)

@@ -196,6 +196,8 @@ def test_more_processes_than_gpus_are_refused(process, monkeypatch):
     process(1, 3)
     with pytest.raises(BadInput, match="3 processes for 2 GPUs"), distributed.processes("cuda"):
         pass
+    with pytest.raises(BadInput, match="cannot share Apple's GPU"), distributed.processes("mps"):
+        pass
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from system.distributed import (
     world_size,
 )
 from system.files import whole_file
+from system.processor import enough_memory
 from training.curves import save_curves
 from training.run import Run
 from training.watching import warn, warn_of_loss
@@ -42,6 +43,7 @@ def rate_at(step, settings, steps):
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
+@enough_memory()
 def step(run, batch):
     """Take one optimizer step on a batch of `run.batches` and return loss per item, items.
 
@@ -69,6 +71,7 @@ def step(run, batch):
     return all_loss / all_count, all_count
 
 
+@enough_memory()
 @torch.no_grad()
 def validate(run):
     """Return the figures of the task's `measure`, with the averaged weights in place."""
