@@ -119,9 +119,9 @@ class Gallery:
             yield number, cider.get(number), {**entry, "references": self.truth.get(number, ())}
 
 
-def thumbnail(file):
-    """Return a picture as a small JPEG in base64."""
+def thumbnail(file, side=SIDE):
+    """Return a picture, its longer side at most `side` pixels, as a JPEG in base64."""
     picture, jpeg = open_picture(file), io.BytesIO()
-    picture.thumbnail((SIDE, SIDE))
+    picture.thumbnail((side, side))
     picture.save(jpeg, "JPEG", quality=QUALITY)
     return base64.b64encode(jpeg.getvalue()).decode()
