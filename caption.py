@@ -120,7 +120,7 @@ def report(described, total, as_json, gallery):
             write(lines_of(found, as_json))
             sys.stdout.flush()          # so that a program that reads the lines need not wait
             if gallery:
-                gallery.add(found.file, found.sentences)
+                gallery.add(found.file, found.sentences, found.likeliest)
     return failed
 
 
@@ -144,8 +144,11 @@ def main():
         if options.max_length is None:
             search = replace(search, max_length=captioner.max_length)
         gallery = open_gallery(options)
-        failed = report(describe_distributed(captioner, files, search), len(files), options.json,
-                        gallery)
+        # a gallery shows what is likeliest beside what was drawn
+        second = (replace(search, method="beam", captions=1)
+                  if options.gallery and search.method == "sample" else None)
+        described = describe_distributed(captioner, files, search, second)
+        failed = report(described, len(files), options.json, gallery)
         if gallery:
             gallery.write(f"{Path(options.checkpoint).name}, {search}")
     return 1 if failed else 0

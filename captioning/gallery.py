@@ -13,6 +13,7 @@ import json
 import math
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -55,15 +56,17 @@ class Gallery:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.entries = tempfile.TemporaryFile(dir=self.path.parent)     # noqa: SIM115
 
-    def add(self, file, sentences):
-        """Add a picture and its sentences, best first."""
-        entry = {"file": str(file), "sentences": sentences, "jpeg": thumbnail(file)}
+    def add(self, file, sentences, likeliest=""):
+        """Add a picture, its sentences, best first, and the likeliest where these were sampled."""
+        entry = {"file": str(file), "sentences": list(Counter(sentences).items()),
+                 "likeliest": likeliest, "best": likeliest or sentences[0],
+                 "jpeg": thumbnail(file)}
         begin = self.entries.seek(0, io.SEEK_END)
         with writing(self.path):
             self.entries.write(json.dumps(entry).encode())
         self.places.append((begin, self.entries.tell() - begin))
         self.files.append(file)
-        self.candidates.append(sentences[0])
+        self.candidates.append(entry["best"])
 
     def leave_out(self, file):
         """Note a picture that could not be read, since references may be its."""
