@@ -12,14 +12,15 @@ from jinja2 import Environment
 from captioning.gallery import thumbnail
 from scenes.marking import marked
 
-SIDE = 112              # pixels of a picture's longer side: about 3 kB
+SIDE = 96               # pixels of a picture's longer side: about 2 kB
+# a reader's page may leave the style out: "del" is struck through without it
 SIGNS = {True: ("mark", "background: #d3efd3; color: #0b3d0b"),
-         False: ("del", "background: #fad9dc; color: #7a0c1c; text-decoration: line-through")}
+         False: ("del", "background: #fad9dc; color: #7a0c1c")}
 TABLE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
-{% set cell = "text-align: left; vertical-align: top; padding: 0.4em" %}
+{% set cell = "text-align: left; vertical-align: top" %}
 <div style="overflow-x: auto"><table>
 <tr>
-<th style="{{ cell }}">picture</th>
+<th style="{{ cell }}; min-width: 96px">picture</th>
 {% for way in ways %}
 <th style="{{ cell }}; min-width: 7.5em">{{ way }}</th>
 {% endfor %}

@@ -21,7 +21,7 @@ def test_true_claims_are_marked_and_false_ones_struck_through(pictures):
                                    "sampling": [["a blue car", "a house"], ["two cats"]]},
                         [MEADOW, SNOW]).data
     assert re.findall(r"<mark [^>]*>([^<]*)</mark>", html) == ["red car", "car", "cats"]
-    assert re.findall(r"<del [^>]*line-through[^>]*>([^<]*)</del>", html) == [
+    assert re.findall(r"<del [^>]*>([^<]*)</del>", html) == [
         "blue", "house", "two"]
     assert re.findall(r"<th [^>]*>([^<]*)</th>", html) == ["picture", "greedy", "sampling"]
     text = re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", html))
