@@ -40,11 +40,11 @@ class Parser:
     """
 
     def __init__(self, tokens):
-        self.tokens = tokens
+        self.tokens = [token[:3] for token in tokens]       # where they stand is not asked
 
     def token(self, at):
         """Return (part of speech, meaning, words) of a token; past the last one, an "end"."""
-        return self.tokens[at][:3] if at < len(self.tokens) else ("end", None, "")
+        return self.tokens[at] if at < len(self.tokens) else ("end", None, "")
 
     def kind(self, at):
         """Return the part of speech of a token."""

@@ -188,7 +188,7 @@ def scene_of(named):
     if not kinds or kinds[-1] in ("scenic", "colour") or set(kinds) <= {"view", "colour"}:
         return frozenset()
     fits = BACKGROUNDS - {"room"} if "sky" in kinds else BACKGROUNDS
-    for kind, meaning, *_ in named:
+    for kind, meaning, _ in named:
         if kind in ("scene", "scenic") and fits & meaning:          # a snowy field: snow decides
             fits &= meaning
         if kind == "colour":
