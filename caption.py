@@ -120,7 +120,7 @@ def report(described, total, as_json, gallery):
             write(lines_of(found, as_json))
             sys.stdout.flush()          # so that a program that reads the lines need not wait
             if gallery:
-                gallery.add(found.file, found.sentences)
+                gallery.add(found.file, found.sentences, found.likeliest)
     return failed
 
 
@@ -146,8 +146,11 @@ def main():
         gallery = open_gallery(options)
         if len(files) > 1:              # one photograph is one line
             print(line_about(device), file=sys.stderr)
-        failed = report(describe_distributed(captioner, files, search), len(files), options.json,
-                        gallery)
+        # a gallery shows what is likeliest beside what was drawn
+        second = (replace(search, method="beam", captions=1)
+                  if options.gallery and search.method == "sample" else None)
+        described = describe_distributed(captioner, files, search, second)
+        failed = report(described, len(files), options.json, gallery)
         if gallery and failed < len(files):
             gallery.write(f"{Path(options.checkpoint).name}, {search}")
             print(f"the page: {options.gallery}", file=sys.stderr)

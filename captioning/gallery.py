@@ -13,6 +13,7 @@ import json
 import math
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -55,15 +56,17 @@ class Gallery:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.entries = tempfile.TemporaryFile(dir=self.path.parent)     # noqa: SIM115
 
-    def add(self, file, sentences):
-        """Add a picture and its sentences, best first."""
-        entry = {"file": str(file), "sentences": sentences, "jpeg": thumbnail(file)}
+    def add(self, file, sentences, likeliest=""):
+        """Add a picture, its sentences, best first, and the likeliest where these were sampled."""
+        entry = {"file": str(file), "sentences": list(Counter(sentences).items()),
+                 "likeliest": likeliest, "best": likeliest or sentences[0],
+                 "jpeg": thumbnail(file)}
         begin = self.entries.seek(0, io.SEEK_END)
         with writing(self.path):
             self.entries.write(json.dumps(entry).encode())
         self.places.append((begin, self.entries.tell() - begin))
         self.files.append(file)
-        self.candidates.append(sentences[0])
+        self.candidates.append(entry["best"])
 
     def leave_out(self, file):
         """Note a picture that could not be read, since references may be its."""
@@ -119,9 +122,9 @@ class Gallery:
             yield number, cider.get(number), {**entry, "references": self.truth.get(number, ())}
 
 
-def thumbnail(file):
-    """Return a picture as a small JPEG in base64."""
+def thumbnail(file, side=SIDE):
+    """Return a picture, its longer side at most `side` pixels, as a JPEG in base64."""
     picture, jpeg = open_picture(file), io.BytesIO()
-    picture.thumbnail((SIDE, SIDE))
+    picture.thumbnail((side, side))
     picture.save(jpeg, "JPEG", quality=QUALITY)
     return base64.b64encode(jpeg.getvalue()).decode()

@@ -38,6 +38,7 @@ class Described(NamedTuple):
     file: Path
     sentences: list
     error: str = ""
+    likeliest: str = ""         # what the second search found, if there was one
 
 
 def find_pictures(places):
@@ -82,8 +83,11 @@ def openable():
     return [suffix for suffix in SUFFIXES if formats.get(suffix) in Image.OPEN]
 
 
-def describe_files(captioner, files, search=None):
-    """Yield a `Described` for every file, in order; each core works on a batch of its own."""
+def describe_files(captioner, files, search=None, second=None):
+    """Yield a `Described` for every file, in order; each core works on a batch of its own.
+
+    second: another `Search`, to show its best sentence beside sampled ones.
+    """
     search = search or captioner.search()
     network = fast(captioner.encoder.backbone)
     # A search puts back the mode it found. In training mode, one thread that has finished would
@@ -91,15 +95,15 @@ def describe_files(captioner, files, search=None):
     captioner.decoder.eval()
 
     def describe(start):
-        return describe_batch(captioner, network, files[start:start + BATCH_SIZE], search)
+        return describe_batch(captioner, network, files[start:start + BATCH_SIZE], search, second)
 
     for batch in in_order(describe, range(0, len(files), BATCH_SIZE)):
         yield from batch
 
 
-def describe_batch(captioner, network, files, search):
+def describe_batch(captioner, network, files, search, second):
     """Return the `Described` of some files; network: the captioner's `fast` backbone."""
-    images, errors, sentences = {}, {}, {}
+    images, errors, sentences, likeliest = {}, {}, {}, {}
     for file in files:
         try:
             images[file] = captioner.transform(open_picture(file, REMEDY))
@@ -109,7 +113,11 @@ def describe_batch(captioner, network, files, search):
         features = encode(network, torch.stack(list(images.values())))
         found = caption_features(captioner, list(images), features, search)
         sentences = dict(zip(images, found, strict=True))
-    return [Described(file, sentences.get(file, []), errors.get(file, "")) for file in files]
+        if second:
+            found = captioner.sentences(features, second)
+            likeliest = {file: best for file, (best, *_) in zip(images, found, strict=True)}
+    return [Described(file, sentences.get(file, []), errors.get(file, ""), likeliest.get(file, ""))
+            for file in files]
 
 
 def caption_features(captioner, files, features, search):
@@ -123,9 +131,9 @@ def caption_features(captioner, files, features, search):
             for row, seed in enumerate(seeds)]
 
 
-def describe_distributed(captioner, files, search=None):
+def describe_distributed(captioner, files, search=None, second=None):
     """Yield what `describe_files` does, in the main process; each process describes a part."""
-    mine = describe_files(captioner, files[rank()::world_size()], search)
+    mine = describe_files(captioner, files[rank()::world_size()], search, second)
     for _ in range(0, len(files), BATCH_SIZE * world_size()):
         by_rank = gather(list(islice(mine, BATCH_SIZE)))
         for row in zip_longest(*by_rank):

@@ -20,7 +20,7 @@ from itertools import combinations, islice, product
 
 from scenes.grammar import readings
 from scenes.lexicon import SHAPES, tokens
-from scenes.meaning import Phrase
+from scenes.meaning import Phrase, Statement
 from scenes.words import plural
 
 MOST = 500              # combinations of referents tried, a product over phrases; freaks have more
@@ -30,11 +30,12 @@ KINDS = ("object", "colour", "size", "count", "relation", "background")
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of a sentence; `text` says what was found in the graph."""
+    """One claim of a sentence; `text` says what was found, `said` is the part that claims it."""
 
     kind: str
     text: str
     true: bool
+    said: Phrase | Statement
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def check(sentence, graph):
     judged = [Judge(reading, graph).claims() for reading in readings(sentence)]
     judged = [claims for claims in judged if claims]        # "a thing" claims nothing
     if not judged:
-        unknown = [words for kind, _, words in tokens(sentence) if kind == "unknown"]
+        unknown = [words for kind, _, words, _ in tokens(sentence) if kind == "unknown"]
         return Verdict("not understood", [], "unknown words: " + ", ".join(unknown) if unknown
                        else "the structure of the sentence")
     # an ambiguous sentence is true if one of its readings is, as between people
@@ -95,23 +96,24 @@ class Judge:
         fits = [i for i, thing in enumerate(self.objects) if thing["shape"] in phrase.shapes]
         absent = phrase.high == 0                       # "no cars": only the count is judged
         if not absent and len(phrase.shapes) < len(SHAPES):     # "a thing" claims no shape
-            yield Claim("object", f"there is {'a' if fits else 'no'} {phrase.noun}", bool(fits))
-        for kind, value, every in self.attributes(phrase):
+            yield Claim("object", f"there is {'a' if fits else 'no'} {phrase.noun}", bool(fits),
+                        phrase)
+        for kind, value, every, said in self.attributes(phrase):
             match = [i for i in fits if self.objects[i][kind] == value]
             true = bool(match) and (len(match) == len(fits) or not every)
             if fits and not absent:
                 other = "not all of them are" if every and match else "it is not"
                 found = f"that is {value}" if true else f"but {other} {value}"
-                yield Claim(kind, f"there is a {phrase.noun} {found}", true)
+                yield Claim(kind, f"there is a {phrase.noun} {found}", true, said)
             # a false attribute narrows nothing: one error is not to be counted twice
             fits = match if match or absent else fits
         self.fitting[phrase] = fits
 
     def attributes(self, phrase):
-        """Return (kind, value, whether said of all that fit) for a phrase's colours and sizes."""
-        said = [(kind, value, False) for kind in ("colour", "size")
+        """Return (kind, value, whether said of all that fit, by what) of colours and sizes."""
+        said = [(kind, value, False, phrase) for kind in ("colour", "size")
                 if (value := getattr(phrase, kind))]
-        said += [(one.kind, one.value, phrase.every) for one in self.statements
+        said += [(one.kind, one.value, phrase.every, one) for one in self.statements
                  if one.subject == phrase and one.kind in ("colour", "size")]
         # first what narrows the things: "all red balls are small" is about the red ones
         return sorted(said, key=lambda one: one[2])
@@ -152,7 +154,7 @@ class Judge:
             listed = one > other and {first.colour, first.size} <= {None, second.colour,
                                                                     second.size}
             if one & other and not listed:
-                yield Claim("object", f"there is no other {second.noun}", False)
+                yield Claim("object", f"there is no other {second.noun}", False, second)
 
     def holds(self, said, referents):
         """Return whether a statement of LOCATED is true of the referents."""
@@ -178,13 +180,13 @@ class Judge:
         else:
             where = f"{said.value} " + " and ".join(f"the {one.noun}" for one in said.objects)
         return Claim("relation", f"the {said.subject.noun} is {'' if true else 'not '}{where}",
-                     true)
+                     true, said)
 
     def setting(self, said):
         """Return the claim of a background."""
         true = self.background in said.value
         other = "" if true else ", not " + " or ".join(sorted(said.value))
-        return Claim("background", f"it is {self.background}{other}", true)
+        return Claim("background", f"it is {self.background}{other}", true, said)
 
     def counts(self, phrase, referents):
         """Yield the count claim of a phrase, if it has a number and such things are there."""
@@ -196,7 +198,7 @@ class Judge:
         found = (f"there is 1 such {phrase.noun}" if len(fits) == 1
                  else f"there are {len(fits)} such {plural(phrase.noun)}")
         wanted = f"{phrase.low} or more" if phrase.high is None else f"{phrase.low}"
-        yield Claim("count", found if true else f"{found}, not {wanted}", true)
+        yield Claim("count", found if true else f"{found}, not {wanted}", true, phrase)
 
     def numbers(self, phrase, referents):
         """Return how many things a phrase may be counting, in all senses of its number."""

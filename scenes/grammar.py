@@ -40,7 +40,7 @@ class Parser:
     """
 
     def __init__(self, tokens):
-        self.tokens = tokens
+        self.tokens = [token[:3] for token in tokens]       # where they stand is not asked
 
     def token(self, at):
         """Return (part of speech, meaning, words) of a token; past the last one, an "end"."""
@@ -58,8 +58,8 @@ class Parser:
 
     def flying(self, start, end):
         """Return the statements of verbs between two places that put a thing in the air."""
-        return tuple(Statement("place", "air") for token in self.tokens[start:end]
-                     if token[:2] == ("verb", "air"))
+        return tuple(Statement("place", "air", at=at, stop=at + 1) for at in range(start, end)
+                     if self.token(at)[:2] == ("verb", "air"))
 
     def sentence(self, at, said):
         """Yield what a whole sentence says."""
@@ -142,10 +142,11 @@ class Parser:
         """Parse what follows a verb, such as "red and on the left"."""
         ways = list(self.adverbials(at, subjects, said))
         if self.kind(at) in ("size", "colour"):
-            ways.append((at + 1, said + applied([Statement(*self.token(at)[:2])], subjects)))
+            value = Statement(*self.token(at)[:2], at=at, stop=at + 1)
+            ways.append((at + 1, said + applied([value], subjects)))
         for stop, phrase in self.phrase(at, mentioned(said)):   # the thing on the left is a car
             phrase = replace(phrase, definite=True)
-            same = applied([Statement("same", "the same as", None, (phrase,), at)], subjects)
+            same = applied([Statement("same", "the same as", None, (phrase,), at, stop)], subjects)
             ways.append((stop, (*said, phrase, *same)))
         for stop, more in ways:
             yield stop, more
@@ -161,21 +162,21 @@ class Parser:
         kind, value, words = self.token(at)
         if kind in ("place", "adverb"):
             known = "place" if kind == "place" else "background"
-            yield at + 1, (Statement(known, value),), said
+            yield at + 1, (Statement(known, value, at=at, stop=at + 1),), said
         if kind in ("relation", "preposition"):
             for stop, scene in self.scene(at + 1):
                 found = (scene,)
                 if words in ("in", "across") and self.kind(stop - 1) == "sky":
-                    found += (Statement("place", "air"),)       # not "under a blue sky"
+                    found += (replace(scene, kind="place", value="air"),)   # not "under a sky"
                 if value in ("left of", "right of"):            # on the right of a snowy scene
-                    found += (Statement("place", value.split()[0]),)
+                    found += (Statement("place", value.split()[0], at=at, stop=at + 1),)
                 yield stop, found, said
         if kind in ("relation", "between"):
             for stop, objects, more in self.group(at + 1, said):
-                yield stop, (Statement(kind, value, None, objects, at),), more
+                yield stop, (Statement(kind, value, None, objects, at, at + 1),), more
         if kind == "relation" and self.kind(at + 1) in ("end", "stop", "comma", "and"):
             for phrase in mentioned(said):      # "a house with a star above": above the house
-                yield at + 1, (Statement(kind, value, None, (phrase,), at),), said
+                yield at + 1, (Statement(kind, value, None, (phrase,), at, at + 1),), said
 
     def scene(self, at):
         """Parse a background such as "a meadow", "the snowy landscape" or "a blue sky"."""
@@ -183,7 +184,7 @@ class Parser:
         while self.kind(at) in ("scene", "scenic", "view", "sky", "colour"):
             at += 1
         if fits := scene_of(self.tokens[start:at]):
-            yield at, Statement("background", fits)
+            yield at, Statement("background", fits, at=start, stop=at)
 
     def phrase(self, at, earlier):
         """Parse a noun phrase without modifiers; a missing noun is that of an `earlier` phrase."""
@@ -196,12 +197,13 @@ class Parser:
                 return                  # "the other balls": which they are is not followed
             if "both" in quantity and not plural:
                 return                  # "both the car and the tree": see `group`
-            yield at + 1, Phrase(start, shapes, noun, **adjectives, **amount(quantity, plural))
+            yield at + 1, Phrase(start, at + 1, shapes, noun, **adjectives,
+                                 **amount(quantity, plural))
         elif (adjectives or quantity.keys() & {"other", "number"}) and "all" not in quantity:
             # "a red ball and two blue ones", "three balls: two are blue"
             stop = at + 1 if self.token(at)[2] in ("one", "ones") else at
             for phrase in earlier:
-                one = Phrase(start, phrase.shapes, phrase.noun, **adjectives,
+                one = Phrase(start, stop, phrase.shapes, phrase.noun, **adjectives,
                              **amount(quantity, plural=False))
                 yield stop, replace(one, definite=True)
 

@@ -155,10 +155,14 @@ LONGEST = max(len(phrase.split()) for phrase in LEXICON)
 
 
 def tokens(sentence):
-    """Return (part of speech, meaning, words) of each token from left to right, without fillers."""
+    """Return (part of speech, meaning, words, span) of each token in order, without fillers.
+
+    span: where it begins and ends among the sentence's characters.
+    """
     # "isn't" is one word and unknown: cut in two it would read "is"
-    words = re.findall(r"\w+n't|[^\W_]+|'s\b|[,.;:!?]|[^\w\s-]",
-                       sentence.lower().replace("\u2019", "'"))
+    matches = list(re.finditer(r"\w+n't|[^\W_]+|'s\b|[,.;:!?]|[^\w\s-]",
+                               sentence.replace("\u2019", "'"), re.I))
+    words = [match[0].lower() for match in matches]
     found, at = [], 0
     while at < len(words):
         # longest first: "beach ball" is no beach, "on the left of" no "on the left"
@@ -171,7 +175,8 @@ def tokens(sentence):
         kind = {",": "comma", ".": "stop", ";": "stop", ":": "stop", "!": "stop", "?": "stop",
                 '"': "filler"}.get(phrase, kind)
         if kind != "filler":
-            found.append((kind, meaning, phrase))
+            span = matches[at].start(), matches[at + length - 1].end()
+            found.append((kind, meaning, phrase, span))
         at += length
     return found
 

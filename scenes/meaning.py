@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 class Phrase:
     """A noun phrase: things of `shapes`, at least `low` and at most `high` (None: no limit)."""
 
-    at: int                     # where in the sentence: tells two equal phrases apart
+    at: int                     # its first token: tells two equal phrases apart
+    stop: int                   # the token after its last
     shapes: frozenset
     noun: str
     size: str | None = None
@@ -35,7 +36,8 @@ class Statement:
     value: object
     subject: Phrase | None = None
     objects: tuple = ()
-    at: int = 0                 # where its own word stands
+    at: int = 0                 # the first token of its own words
+    stop: int = 0               # the token after the last of them
 
 
 def amount(quantity, plural):

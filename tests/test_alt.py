@@ -47,6 +47,12 @@ def alts(page):
             for kind in PICTURES if kind in output.get("data", {})]
 
 
+def alts_in_tables(page):
+    """Return the alt texts of the images in a notebook's HTML outputs, None where there is none."""
+    return [text for cell in page.cells if cell.cell_type == "code" for output in cell.outputs
+            for text in Images(output.get("data", {}).get("text/html", "")).alts]
+
+
 @pytest.mark.parametrize("kind", PICTURES)
 def test_a_cell_s_alt_text_goes_to_each_of_its_pictures(kind):
     page = notebook(picture(kind), new_output("stream", text="loss"), picture(kind), alt=TEXT)
@@ -77,3 +83,4 @@ def test_a_cell_without_alt_text_is_left_as_it_is():
 def test_every_figure_of_a_notebook_has_an_alt_text(name):
     page = nbformat.read(HERE / f"{name}.ipynb", as_version=4)
     assert [text for text in alts(page) if len(text) < SHORTEST] == []
+    assert all(alts_in_tables(page))

@@ -194,6 +194,18 @@ def test_sampled_captions_stand_side_by_side_as_equals(split, tmp_path):
     assert [image["alt"] for image in outline.all("img")] == ["a cat"]
 
 
+def test_sampled_captions_stand_below_the_likeliest_and_equal_ones_are_counted(split, tmp_path):
+    made = Gallery(tmp_path / "page.html", sampled=True)
+    made.add(split.pictures[0].file, ["a cat", "a dog", "a cat"], "a likely cat")
+    made.write("tiny")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    found = re.findall(r'class="caption(?: likeliest)?">([^<]*)<', page)
+    assert [one.strip() for one in found] == ["a likely cat", "a cat", "a dog"]
+    assert page.count("×") == page.count("×2") == 1
+    assert [image["alt"] for image in Outline(page).all("img")] == ["a likely cat"]
+    assert made.candidates == ["a likely cat"]          # which references score
+
+
 def test_of_the_captions_of_beams_the_first_is_prominent(split, tmp_path):
     page, outline = some_captions(split, tmp_path)
     assert re.findall(r'class="caption">([^<]*)<', page) == ["a cat"]

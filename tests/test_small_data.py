@@ -11,6 +11,8 @@ import torch
 from PIL import Image
 from torch import nn
 
+from decoders.rules import log_probabilities, restrict, shortlist
+from decoders.search import Search
 from model import DecoderRNN
 from vocabulary import Vocabulary
 
@@ -82,3 +84,41 @@ def test_the_likeliest_words_of_a_small_vocabulary_are_shown(untrained):
     run("3_Inference", "axis.barh(", **names | {"plt": plt, "QUIET": "grey", "ACCENT": "red"})
     assert len(names["steps"][0]) == 3 and math.isclose(sum(
         chance for _, chance in names["steps"][0]), 1, rel_tol=1e-5)
+
+
+@pytest.fixture(params=[0, 2])
+def first_words(request):
+    """What the notebook knows of the first word, for a vocabulary of none or two usual words."""
+    torch.manual_seed(0)
+    vocab = Vocabulary(words=["ein", "hund"][:request.param])
+    captioner = SimpleNamespace(decoder=DecoderRNN(8, 8, len(vocab)).eval(), vocab=vocab)
+    names = {"torch": torch, "plt": plt, "ACCENT": "red", "QUIET": "grey", "TOP_P": 0.9,
+             "captioner": captioner, "embedded": torch.randn(1, 8), "Search": Search,
+             "log_probabilities": log_probabilities, "restrict": restrict, "shortlist": shortlist}
+    names = run("3_Inference", "nucleus_search = ", **names)
+    return run("3_Inference", "by_search = ", **names)
+
+
+def test_the_nucleus_by_hand_is_the_search_s_and_drawn_for_a_small_vocabulary(first_words):
+    assert first_words["nucleus"].sum() == pytest.approx(1)
+    run("3_Inference", "plt.axvline(", **first_words)
+
+
+WRONG = {               # nucleus_of -> a word of what the check says of it
+    "lambda p, top_p: None": "nothing yet",
+    "lambda p, top_p: [1, 3]": "a set",
+    "lambda p, top_p: set(range(int((p.sort(descending=True)[0].cumsum(0) < top_p).sum()) + 1))":
+        "sorted ones",
+    "lambda p, top_p: {i for i in range(len(p)) if p[i] > top_p}": "hold 0.75 together",
+    "lambda p, top_p: {int(p.argmax())}": "reaches top_p",
+    "lambda p, top_p: {1, 3}": "one word is enough"}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_the_check_of_the_nucleus_says_what_is_wrong(first_words, wrong):
+    with pytest.raises(AssertionError, match=WRONG[wrong]):
+        run("3_Inference", "# check 3.5", **{**first_words, "nucleus_of": eval(wrong)})
+
+
+def test_the_check_of_the_nucleus_accepts_its_solution(first_words):
+    run("3_Inference", "# check 3.5", **run("3_Inference", "def nucleus_of(", **first_words))
