@@ -23,7 +23,7 @@ from captioning.photos import describe_distributed, find_pictures
 from decoders.search import Search
 from system.distributed import is_main, processes
 from system.files import BadInput, one_line, run_command
-from system.processor import add_device, line_about
+from system.processor import add_device, name_gpu
 
 SHIPPED = Path(__file__).parent / "checkpoints" / "critical-flickr8k.safetensors"
 FROM_ONE = "a whole number of 1 or more", lambda value: value >= 1
@@ -144,8 +144,7 @@ def main():
         if options.max_length is None:
             search = replace(search, max_length=captioner.max_length)
         gallery = open_gallery(options)
-        if len(files) > 1:              # one photograph is one line
-            print(line_about(device), file=sys.stderr)
+        name_gpu(device)
         # a gallery shows what is likeliest beside what was drawn
         second = (replace(search, method="beam", captions=1)
                   if options.gallery and search.method == "sample" else None)

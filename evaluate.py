@@ -17,7 +17,7 @@ from decoders.search import Search
 from scoring.metrics import METRICS
 from system.files import BadInput, run_command, write_json
 from system.outputs import json_in, keys_in, output_file
-from system.processor import add_device, line_about
+from system.processor import add_device, name_gpu
 from system.tensor_file import best_file, kind_of
 
 
@@ -102,7 +102,7 @@ def main():
     if kind not in EVALUATORS:
         raise BadInput(f"{options.checkpoints[0]} is a {kind}, which nothing evaluates: {remedy}")
     check_outputs(options)
-    print(line_about(options.device), file=sys.stderr)
+    name_gpu(options.device)
     report, results, finish = EVALUATORS[kind](options)
     print(table(report), flush=True)
     write(options, report, results)

@@ -16,7 +16,7 @@ from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
 from system.distributed import is_main, processes
 from system.files import BadInput, command_line, run_command
-from system.processor import add_device, line_about
+from system.processor import add_device, name_gpu
 from system.roots import output_folder
 from system.shapes import misfit
 from training.folders import read_history, read_settings, refuse_strangers
@@ -87,7 +87,7 @@ def main():
     before = read_history(folder)
     with processes(device) as device:
         speaks = is_main()
-        print(line_about(device), file=sys.stderr)
+        name_gpu(device)
         try:
             history = train(task, folder, device, report=report)
         except KeyboardInterrupt as stop:

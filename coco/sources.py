@@ -65,11 +65,12 @@ def folder(root, pictures, captions, val=None, test=None, seed=0, linked=False):
     Raises `BadInput` for what cannot be read and for a root that holds something else.
     """
     sentences, sides = gather(captions, read_rows(captions), pictures)
+    made = convert(root, "pictures of one's own", captions, sentences, pictures, sides, val, test,
+                   seed, linked)
     if unsaid := undescribed(pictures, sentences):
         print(f"{captions} has no sentence of {len(unsaid)} pictures in {pictures}, which are left "
               f"out: {', '.join(unsaid[:NAMED])}{', ...' * (len(unsaid) > NAMED)}", file=sys.stderr)
-    return convert(root, "pictures of one's own", captions, sentences, pictures, sides, val, test,
-                   seed, linked)
+    return made
 
 
 def undescribed(folder, sentences):

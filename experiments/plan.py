@@ -126,6 +126,8 @@ def read_measured(file):
     report = read_json(file, remedy, MEASURES)
     if min(report["machine"]["threads"], *(report[key] for key in RATES)) <= 0:
         raise BadInput(f"{file} has a rate, or a number of threads, of 0: {remedy}")
+    if max(products(report).values(), default=0) <= 0:
+        raise BadInput(f"{file} has no rate of matrix products: {remedy}")
     if report["data"] != "flickr8k":
         raise BadInput(f"{file} was measured on {report['data']}, whose captions are not like "
                        "COCO's: measure again with flickr8k in the folder CAPTION_DATA")
@@ -176,6 +178,12 @@ def encoder_rows(report):
                  for cores in (report["machine"]["threads"], CORES))]
 
 
+def products(report):
+    """Return {type of numbers: FLOP/s} of the processor that was measured."""
+    return {name.removesuffix("_flops"): limit for name, limit in report["limits"].items()
+            if name.endswith("_flops")}
+
+
 def resnet_rows(report, rate, faster):
     """Return the rows of the table of recipe `resnet`; rate: captions a second of the cores."""
     cores, pictures = report["machine"]["threads"], RESNET.views * TRAIN + VAL
@@ -194,7 +202,7 @@ def page(report, file, target):
     machine, cores = report["machine"], report["machine"]["threads"]
     times, known = heavier()
     rate, captions = report["train_rate"] / times, TRAIN * SPOKEN
-    faster = GPU / max(limit for name, limit in report["limits"].items() if name.endswith("_flops"))
+    faster = GPU / max(products(report).values())
     epochs = {1: "1", RECIPE.epochs: f"{RECIPE.epochs}, the recipe's",
               USUAL_EPOCHS: f"{USUAL_EPOCHS}, usual in published recipes for COCO"}
     return PAGE.format(
@@ -204,8 +212,8 @@ def page(report, file, target):
         cores=cores, more=CORES, times=CORES / cores, known=known,
         cpu=machine["cpu"], instructions=machine["instructions"], heavier=times, train_rate=rate,
         views=RECIPE.views, patience=RECIPE.patience,
-        limits=", ".join(f"{limit / 1e9:.0f} GFLOP/s in {name.removesuffix('_flops')}"
-                         for name, limit in report["limits"].items() if name.endswith("_flops")),
+        limits=", ".join(f"{limit / 1e9:.0f} GFLOP/s in {name}"
+                         for name, limit in products(report).items()),
         reading=hours((TRAIN + VAL) / (cores * report["load_rate"])),
         measured=markdown(["measured", "a second", "key"],
                           [[what, f"{report[key]:,.0f}", f"`{key}`"]

@@ -2,6 +2,7 @@
 
     choose_device() -> str                  cuda, else mps, else cpu; of commands and notebooks
     line_about(device) -> str               a line that says what is computed on
+    name_gpu(device)                        prints that line, of a GPU
     add_device(parser)                      the option --device, of every command that has one
     refuse_device(device)                   BadInput if it cannot be used here
     to_device(tensor, device) -> tensor     without waiting, where that is safe
@@ -15,6 +16,7 @@ Flags are not enough: they and the libraries disagree.
 
 import argparse
 import re
+import sys
 from contextlib import contextmanager
 from functools import cache
 
@@ -59,6 +61,12 @@ def line_about(device):
     if device.type == "cuda":
         return f"computing on {device}, {torch.cuda.get_device_name(device)}"
     return f"computing on {device}" + (", no GPU is used" if device.type == "cpu" else "")
+
+
+def name_gpu(device):
+    """Print on stderr what is computed on, unless it is the processor, which is no news."""
+    if torch.device(device).type != "cpu":
+        print(line_about(device), file=sys.stderr)
 
 
 def refuse_device(device):

@@ -1,6 +1,5 @@
 """A head is what a backbone leaves out of a classifier; its costs are the publisher's."""
 
-from types import SimpleNamespace
 
 import pytest
 import skimage.data
@@ -18,11 +17,11 @@ OPTIONS = {"inception_v3": {"init_weights": False}}
 
 
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "inception_v3"])
-def test_a_head_gives_the_classifier_s_scores_of_its_last_maps(name, monkeypatch):
+def test_a_head_gives_the_classifier_s_scores_of_its_last_maps(name, monkeypatch, tmp_path):
     torch.manual_seed(0)
     network = getattr(torchvision.models, name)(weights=None, **OPTIONS.get(name, {})).eval()
-    published = SimpleNamespace(get_state_dict=lambda **_: network.state_dict())
-    monkeypatch.setattr(backbones, "source_of", lambda _: published)
+    torch.save(network.state_dict(), tmp_path / "published.pth")
+    monkeypatch.setattr(backbones, "fetch_weights", lambda *_: tmp_path / "published.pth")
     network.avgpool.register_forward_pre_hook(lambda _, given: seen.extend(given))
     seen = []
     with torch.no_grad():

@@ -196,11 +196,12 @@ def test_workers_give_the_same_batch(opt, tiny_loader):
 
 # 1_Preliminaries: encoder and decoder
 
-def test_the_encoder_alone_is_resnet_50_and_satisfies_the_notebook_s_asserts(monkeypatch):
+def test_the_encoder_alone_is_resnet_50_and_satisfies_the_notebook_s_asserts(
+        monkeypatch, tmp_path):
     torch.manual_seed(0)
-    published = torchvision.models.resnet50(weights=None).state_dict()
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url",
-                        lambda *_, **__: published)
+    published = tmp_path / "resnet50.pth"
+    torch.save(torchvision.models.resnet50(weights=None).state_dict(), published)
+    monkeypatch.setattr("encoders.backbones.fetch_weights", lambda *_: published)
     embed_size = 256
     encoder = EncoderCNN(embed_size)
     features = encoder(torch.rand(2, 3, 224, 224))

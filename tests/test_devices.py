@@ -22,6 +22,7 @@ from system.processor import (
     choose_device,
     choose_precision,
     line_about,
+    name_gpu,
     precision_of,
     trains_in_bfloat16,
 )
@@ -76,11 +77,14 @@ def test_no_device_is_looked_for_where_one_is_named(monkeypatch):
     assert parser.parse_args(["--device", "cpu"]).device == "cpu"
 
 
-def test_a_line_says_what_is_computed_on(monkeypatch):
+def test_a_line_says_what_is_computed_on(monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
     assert line_about("cuda:1") == "computing on cuda:1, Tesla T4"
     assert line_about("mps") == "computing on mps"
     assert line_about("cpu") == "computing on cpu, no GPU is used"
+    name_gpu("cpu")
+    name_gpu("mps")
+    assert capsys.readouterr().err == "computing on mps\n"
 
 
 @pytest.mark.parametrize(("emulates_only", "precision"), [(True, "float32"), (False, "bfloat16")])

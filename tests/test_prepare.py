@@ -564,6 +564,7 @@ def test_a_root_is_made_at_home_and_where_a_link_leads(desk, monkeypatch, capsys
     prepare.main(["folder", "photos", "captions.txt", "--root", "linked"])
     assert os.readlink("linked") == "empty" and len(pictures(desk / "empty", "val")) == 1
     for command, words in COMMANDS.items():
+        capsys.readouterr()
         assert "dangling is a link to nothing" in refused(
             capsys, server, command, *words, "--root", "dangling")[0]
 
