@@ -67,17 +67,20 @@ def folder(root, pictures, captions, val=None, test=None, seed=0, linked=False):
     sentences, sides = gather(captions, read_rows(captions), pictures)
     made = convert(root, "pictures of one's own", captions, sentences, pictures, sides, val, test,
                    seed, linked)
-    if unsaid := undescribed(pictures, sentences):
+    if unsaid := undescribed(pictures, sentences, made):
         print(f"{captions} has no sentence of {len(unsaid)} pictures in {pictures}, which are left "
               f"out: {', '.join(unsaid[:NAMED])}{', ...' * (len(unsaid) > NAMED)}", file=sys.stderr)
     return made
 
 
-def undescribed(folder, sentences):
-    """Return the names of the pictures in a folder, hidden ones aside, that have no sentence."""
-    formats = Image.registered_extensions()
-    names = [file.relative_to(folder).as_posix() for file in sorted(Path(folder).rglob("*"))
-             if formats.get(file.suffix.lower()) in Image.OPEN]
+def undescribed(folder, sentences, root):
+    """Return the names of the pictures in a folder, hidden ones aside, that have no sentence.
+
+    Those of `root`, which may lie in the folder, are copies.
+    """
+    formats, folder, root = Image.registered_extensions(), Path(folder).resolve(), root.resolve()
+    names = [file.relative_to(folder).as_posix() for file in sorted(folder.rglob("*"))
+             if formats.get(file.suffix.lower()) in Image.OPEN and root not in file.parents]
     return [name for name in names if name not in sentences and "/." not in f"/{name}"]
 
 

@@ -33,6 +33,7 @@ PARTIALS = re.compile(r"\.(.+)\.image-captioning-\d+\.partial")
 LONGEST = 200               # bytes of a name that stand in it: a disk allows 255
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR,
         errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO}
+NAME = {errno.EILSEQ, errno.EINVAL}         # said by macOS of bytes, by Windows of signs like *
 NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED",
              "ALLOCATION_FAILED", "Storage size calculation overflowed")
 GPU = re.compile("CUDA|CUDNN|HIP|MPS")          # in the message of one that has no memory left
@@ -295,6 +296,8 @@ def sentence_of(error):
     if isinstance(error, OSError) and error.errno in DISK:
         return (f"{error.filename or 'the disk'} cannot be written or read ({error.strerror}): "
                 "make room or give yourself the right, then give the same command again")
+    if isinstance(error, OSError) and error.errno in NAME and error.filename is not None:
+        return f"{error.filename} is no name for a file here ({error.strerror}): give another"
     # PyTorch has no class of its own for these on a CPU
     if isinstance(error, MemoryError) or isinstance(error, RuntimeError) and any(
             words in str(error) for words in NO_MEMORY):

@@ -409,6 +409,6 @@ def test_pictures_without_a_sentence_are_counted_and_named(photos, captions, tmp
     for name in ("more/x.PNG", ".hidden/x.jpg", "notes.txt"):
         (photos / name).parent.mkdir(exist_ok=True)
         shutil.copy(photos / "0.jpg", photos / name)
-    folder(tmp_path / "root", photos, captions)
+    folder(photos / "root", photos, captions)           # the copies there are no pictures more
     assert "has no sentence of 1 pictures" in (said := capsys.readouterr().err)
     assert "left out: more/x.PNG\n" in said

@@ -90,6 +90,18 @@ def test_an_error_is_one_line_whatever_name_it_has(capsys):
     assert capsys.readouterr().err == "error: a?b?[2J\u202f is missing\n"
 
 
+@pytest.mark.parametrize("number", [errno.EILSEQ, errno.EINVAL])
+def test_a_name_that_the_system_does_not_take_is_one_sentence(capsys, number):
+    def main(*name):
+        raise OSError(number, "Illegal byte sequence", *name)
+
+    with pytest.raises(SystemExit) as end:
+        run_command(lambda: main("photo\udcff*.jpg"))
+    assert end.value.code == 2 and "is no name for a file here" in capsys.readouterr().err
+    with pytest.raises(OSError):            # of no file, so not its name's fault
+        run_command(main)
+
+
 @pytest.mark.parametrize("work", [
     lambda: torch.empty(10**14), lambda: torch.empty(10**12, 10**12), lambda: bytes(10**15),
     lambda: nn.Embedding(10**12, 8)])
