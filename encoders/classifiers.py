@@ -49,7 +49,8 @@ def lite_head(name, weights):
     if weights is not None:
         tensors = read_weights(lite_file(name))
         linear.load_state_dict({key: tensors[f"_fc.{key}"] for key in ("weight", "bias")})
-    return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), linear]
+    dropout = 0.3 if name == "efficientnet_lite2" else 0.2
+    return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), linear]
 
 
 HEADS = {**dict.fromkeys([*RESNETS, "vgg16"], torchvision_head),
