@@ -14,6 +14,9 @@ from dataclasses import fields
 from captioning.settings import RECIPES as CAPTIONING
 from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
+from detection.settings import RECIPES as DETECTION
+from detection.settings import DetectionSettings
+from detection.task import Detection
 from system.distributed import is_main, processes
 from system.files import BadInput, command_line, run_command
 from system.processor import add_device, name_gpu
@@ -26,7 +29,8 @@ from training.status import status
 from training.tensorboard import TensorBoard
 
 # Of every task its class, the class of its settings, and its recipes, the first without a dial.
-TASKS = {"captioning": (Captioning, CaptioningSettings, CAPTIONING)}
+TASKS = {"captioning": (Captioning, CaptioningSettings, CAPTIONING),
+         "detection": (Detection, DetectionSettings, DETECTION)}
 RECIPES = {recipe: name for name, (_, _, recipes) in TASKS.items() for recipe in recipes}
 DEFAULT = "seed"
 

@@ -84,8 +84,8 @@ class Captioner(Describer):
     @classmethod
     def build(cls, architecture, vocab, transform, weights="pretrained", tune_from=None):
         """Build an untrained captioner; `architecture` has the arguments of both networks."""
-        encoder = EncoderCNN(architecture["decoder"]["embed_size"], weights=weights,
-                             tune_from=tune_from, **architecture["encoder"])
+        encoder = build_encoder(architecture["decoder"]["embed_size"], weights, tune_from,
+                                **architecture["encoder"])
         decoder = build_decoder(vocab_size=len(vocab), **architecture["decoder"])
         return cls(encoder, decoder, vocab, transform, architecture, {})
 
@@ -123,3 +123,12 @@ class Captioner(Describer):
             getattr(self, part).load_state_dict({
                 name.removeprefix(f"{part}."): tensor for name, tensor in tensors.items()
                 if name.startswith(f"{part}.")}, assign=assign)
+
+
+def build_encoder(embed_size, weights, tune_from, backbone, grid, boxes=None):
+    """Build the encoder that reads a picture whole, as a grid or, given the source of `boxes`, as
+    regions; see `EncoderCNN` and `RegionEncoder`."""
+    if boxes is None:
+        return EncoderCNN(embed_size, backbone, weights, grid, tune_from)
+    from encoders.regions import RegionEncoder  # imports torchvision, which takes a second
+    return RegionEncoder(embed_size, backbone, weights, boxes)

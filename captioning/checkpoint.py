@@ -32,9 +32,12 @@ NUMBER = (int, float)
 DECODER = {"name": (str,), "embed_size": (int,), "hidden_size": (int,), "num_layers": (int,),
            "dropout": NUMBER}       # of every decoder; it may have arguments of its own besides
 YOURS = "; if it is your own, import its module first"
+ENCODER = {"backbone": (str,), "grid": (bool,)}     # of every encoder; that of regions has `boxes`
+BOXES = {"boxes": (str,), "names": (list,), "most": (int,)}
+MOST = 1000                 # regions of a picture
 FIELDS = {                  # of a captioner's header, and the types that each may have
     "about": (dict,), "words": (list,),
-    "architecture": {"encoder": {"backbone": (str,), "grid": (bool,)}, "decoder": (dict,)},
+    "architecture": {"encoder": (dict,), "decoder": (dict,)},
     "transform": {"size": (int,), "mean": [NUMBER] * 3, "std": [NUMBER] * 3, "fit": (str,)},
 }
 
@@ -106,7 +109,9 @@ def refuse_unsound(header):
         raise BadInput("its header has other fields or types")
     words, transform = header["words"], header["transform"]
     encoder, decoder = header["architecture"]["encoder"], header["architecture"]["decoder"]
-    if not fits({key: decoder[key] for key in decoder.keys() & DECODER.keys()}, DECODER):
+    boxes = {"boxes": BOXES} if "boxes" in encoder else {}
+    if not (fits({key: decoder[key] for key in decoder.keys() & DECODER.keys()}, DECODER)
+            and fits(encoder, ENCODER | boxes)):
         raise BadInput("its header has other fields or types")
     known = decoder["name"] in decoders.NAMES
     rules = {
@@ -116,6 +121,9 @@ def refuse_unsound(header):
             known,
         "its decoder and its encoder disagree on whether there is a grid":
             encoder["grid"] == (known and decoders.wants_grid(decoder["name"])),
+        "its regions are absurd": not boxes or encoder["grid"] and all(
+            isinstance(name, str) for name in encoder["boxes"]["names"])
+            and 1 <= encoder["boxes"]["most"] <= MOST,
         "its sizes are absurd": all(1 <= decoder[key] <= LARGEST
                                     for key in ("embed_size", "hidden_size")),
         "its number of layers is absurd": 1 <= decoder["num_layers"] <= 64,

@@ -10,7 +10,10 @@ the report also says whether the peak's cell touches such a box. A named thing t
 picture has no box: it is counted and not judged. This is the pointing game of Zhang et al. 2016
 (arXiv:1608.00507), where the names are given and the margin is 15 pixels.
 
-Shape letters:  B pictures   T tokens   L grid cells   N words that name a thing
+Regions have boxes of their own, so they are judged as found boxes are: the peak is right if its
+intersection with a box of that name is at least half of their union.
+
+Shape letters:  B pictures   T tokens   L grid cells or regions   N words that name a thing
 """
 
 from dataclasses import dataclass
@@ -18,17 +21,15 @@ from pathlib import Path
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
+from torchvision.ops import box_iou
 
-from coco.dataset import PREPARE
+from coco.instances import NONE, read_instances
+from decoders.base import grid_boxes
 from decoders.search import search as run_search
-from decoders.transformer import grid_boxes
 from scenes.lexicon import LEXICON
-from system.files import BadInput, read_json
 from vocabulary import END_ID
 
-INSTANCES = {"categories": [{"id": int, "name": str}],
-             "images": [{"id": int, "width": float, "height": float}],
-             "annotations": [{"image_id": int, "category_id": int, "bbox": (float,) * 4}]}
+SAME = 0.5          # intersection over union from which two boxes are of one thing
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,10 @@ class Mentions:
 
     picture, step (N,): where each word stands, by picture and place in its caption.
     weights (N, L): the attention at the step that chose the word.
-    inside (N, L): for each cell, whether its middle lies in a box of that name.
-    touching (N, L): for each cell, whether any part of it does.
+    inside (N, L): for each cell, whether its middle lies in a box of that name; for each region,
+    whether it is such a box.
+    touching (N, L): whether any part of it lies in one.
+    there (N, L): whether it is a cell or region of the picture, and no filling.
     absent: number of words, not among the N, for things that are not in the picture.
     """
 
@@ -47,6 +50,7 @@ class Mentions:
     weights: torch.Tensor
     inside: torch.Tensor
     touching: torch.Tensor
+    there: torch.Tensor
     absent: int
 
     @property
@@ -56,7 +60,7 @@ class Mentions:
 
     @property
     def hits(self):
-        """Whether the middle of the peak lies in a box of the word's name, (N,)."""
+        """Whether the peak is right, (N,): see `inside`."""
         return at(self.inside, self.peaks)
 
 
@@ -78,34 +82,56 @@ def caption_with_weights(captioner, features, search=None):
         return captions, decoder.attended(cells, captions)[1]
 
 
-def mentions(captions, weights, boxes, vocab):
-    """Collect the words of captions (B, T) that name a thing; boxes: from `read_boxes`."""
-    centres = cell_centres(weights.shape[2])
-    half = centres[0, 0]                            # side of a cell / 2: the first cell's middle
+def mentions(captions, weights, boxes, vocab, regions=None):
+    """Collect the words of captions (B, T) that name a thing.
+
+    boxes: from `read_boxes`.  regions (B, L, 5): box and whether it is there, if the weights are of
+    regions and not of the cells of a grid.
+    """
     found, absent = [], 0
-    for picture, (words, there) in enumerate(zip(captions.tolist(), boxes, strict=True)):
+    for picture, (words, things) in enumerate(zip(captions.tolist(), boxes, strict=True)):
         for step, word in enumerate(words):
             name = named(vocab.idx2word[word])
-            if name in there:
-                found.append((picture, step, inside(centres, there[name]),
-                              inside(centres, there[name], half)))
+            if name in things:
+                marks = (cell_marks(weights.shape[2], things[name]) if regions is None
+                         else region_marks(regions[picture].float(), things[name]))
+                found.append((picture, step, *marks))
             elif name:
                 absent += 1
-    picture, step, *marks = zip(*found, strict=True) if found else ((), (), (), ())
+    picture, step, *marks = zip(*found, strict=True) if found else ((), (), (), (), ())
     picture, step = torch.tensor(picture, dtype=torch.long), torch.tensor(step, dtype=torch.long)
-    marks = [torch.stack(one) if one else torch.zeros(0, len(centres), dtype=torch.bool)
+    marks = [torch.stack(one) if one else torch.zeros(0, weights.shape[2], dtype=torch.bool)
              for one in marks]
     return Mentions(picture, step, weights.cpu()[picture, step], *marks, absent)
+
+
+def cell_marks(count, boxes):
+    """Return which of a grid's cells are right for boxes (n, 4), touch one, are there: (L,) each.
+    """
+    centres = cell_centres(count)
+    half = centres[0, 0]                            # side of a cell / 2: the first cell's middle
+    return (inside(centres, boxes), inside(centres, boxes, half),
+            torch.ones(count, dtype=torch.bool))
+
+
+def region_marks(regions, boxes):
+    """Return which regions (L, 5) are right for boxes (n, 4), touch one, are there: (L,) each."""
+    there = regions[:, 4] > 0
+    shared = box_iou(regions[:, :4], boxes).amax(dim=1)
+    return (shared >= SAME) & there, (shared > 0) & there, there
 
 
 def report(mentions):
     """Return the fraction of words that are right by either rule, for three choices of the cell.
 
-    The choices are the peak, a cell at random, and always the cell in the middle of the picture:
-    pictures are often composed so that this one is right without any attention.
+    The choices are the peak, a cell at random, and always the one in the middle of the list:
+    pictures are often composed so that a grid's middle is right without any attention.
     """
     middle = torch.full_like(mentions.peaks, mentions.inside.shape[1] // 2)
-    return {rule: tuple(map(fraction, (at(marks, mentions.peaks), marks, at(marks, middle))))
+    each = mentions.there.sum(dim=1)
+    return {rule: (fraction(at(marks, mentions.peaks)),
+                   (marks.sum(dim=1) / each).mean().item() if len(each) else 0.0,
+                   fraction(at(marks, middle)))
             for rule, marks in (("middle in the box", mentions.inside),
                                 ("cell touches the box", mentions.touching))}
 
@@ -130,26 +156,15 @@ def read_boxes(root, split):
     path = Path(root) / "annotations" / f"instances_{split.name}.json"
     if not path.exists():
         return []
-    content = read_json(path, PREPARE, INSTANCES)
-    names = {one["id"]: one["name"] for one in content["categories"]}
-    sizes = {one["id"]: (one["width"], one["height"]) for one in content["images"]}
-    boxes = {}
-    for thing in content["annotations"]:
-        width, height = sizes.get(thing["image_id"], (0, 0))
-        if min(width, height) <= 0 or thing["category_id"] not in names:
-            raise BadInput(f"{path} has a box of an image or category that it lacks, or of an "
-                           f"image without a size ({thing['image_id']}): {PREPARE}")
-        left, top, wide, high = thing["bbox"]
-        box = [left / width, top / height, (left + wide) / width, (top + high) / height]
-        boxes.setdefault(thing["image_id"], {}).setdefault(
-            names[thing["category_id"]], []).append(box)
-    return [{name: torch.tensor(found) for name, found in boxes.get(picture.id, {}).items()}
-            for picture in split.pictures]
+    things = [read_instances(path).get(picture.id, NONE) for picture in split.pictures]
+    return [{name: boxes[[one == name for one in names]] for name in names}
+            for boxes, names in things]
 
 
 def cell_centres(count):
     """Return the middles (L, 2) of a square grid's cells, as fractions of width and height."""
-    return grid_boxes(count)[:, :2]
+    cells = grid_boxes(count)
+    return (cells[:, :2] + cells[:, 2:]) / 2
 
 
 def inside(points, boxes, margin=0.0):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from decoders.registry import NAMES as DECODERS
+from decoders.registry import wants_grid
 from encoders.backbones import NAMES as ENCODERS
 from system.files import BadInput
 from training.settings import Settings, at_least_one, dial
@@ -14,6 +15,8 @@ class CaptioningSettings(Settings):
 
     encoder: str = dial("efficientnet_lite0", "backbone, see encoders/backbones.py")
     weights: str | None = dial("pretrained", "pretrained, or a local .pth or .safetensors file")
+    boxes: str | None = dial(None, "where regions come from, in place of a grid's cells: a run of "
+                             "recipe detector, or truth for those of the instances file")
     fit: str = dial("squash", "picture to square: squash it, or crop the middle")
     tune_from: int | None = dial(None, "first encoder stage that trains; none is frozen")
     encoder_rate: float = dial(1e-5, "peak rate of tuned encoder stages")
@@ -44,6 +47,10 @@ class CaptioningSettings(Settings):
                            "num_layers", "val_pictures"),
             f"encoder must be one of {', '.join(ENCODERS)}": self.encoder in ENCODERS,
             f"decoder must be one of {', '.join(DECODERS)}": self.decoder in DECODERS,
+            "boxes need a decoder that attends, and an encoder that does not train":
+                self.boxes is None or wants_grid(self.decoder) and self.tune_from is None,
+            "boxes of truth need views 1 and fit squash, since a crop would move them":
+                self.boxes != "truth" or self.views == 1 and self.fit == "squash",
             "fit must be squash or crop": self.fit in ("squash", "crop"),
             "tune_from must be a stage, 0 or more": self.tune_from is None or self.tune_from >= 0,
             "dropout and label_smoothing must be at least 0 and below 1":

@@ -51,7 +51,7 @@ class Captioning(Task):
 
     name, key, better = "captioning", "CIDEr", max
     shown = ("val_loss", "CIDEr", "distinct", "sentence")
-    places = ("data", "start", "weights")
+    places = ("data", "start", "weights", "boxes")
     curves, unit = {"perplexity": "perplexity", "CIDEr": METRICS["CIDEr"].label}, "word"
 
     def __init__(self, settings, features=cached_features):
@@ -123,9 +123,14 @@ class Captioning(Task):
         """Build the captioner from the seed, or take the weights of the run it starts with."""
         settings = self.settings
         torch.manual_seed(settings.seed)
+        built, detector = architecture(settings), None
+        if settings.boxes:
+            built["encoder"]["boxes"], detector = box_source(settings, self.train_split)
         self.captioner = Captioner.build(
-            architecture(settings), self.vocab, transform_of(settings.encoder, settings.fit),
-            settings.weights, settings.tune_from).to(self.device)
+            built, self.vocab, transform_of(settings.encoder, settings.fit),
+            None if detector else settings.weights, settings.tune_from).to(self.device)
+        if detector:                                    # its CNN included
+            self.captioner.encoder.backbone.load_state_dict(detector.state_dict())
         self.captioner.about = {"max_length": self.max_length}
         if self.start:                                  # before its features are asked for
             take_over(self.captioner, self.start)
@@ -238,7 +243,8 @@ def content_of(settings, train, val):
         found[f"the pictures of {name}"] = cache_name(
             content_hashes([picture.file for picture in split.pictures]))
     files = {"the start": settings.start and best_file(settings.start),
-             "the file of weights": settings.weights}
+             "the file of weights": settings.weights,
+             "the boxes": settings.boxes and best_file(settings.boxes)}
     for what, file in files.items():    # "pretrained" and None are no files
         found[what] = file and content_hashes([file])[0] or str(file)
     return found
@@ -250,3 +256,18 @@ def architecture(settings):
     return {"encoder": {"backbone": settings.encoder, "grid": wants_grid(name)},
             "decoder": {"name": name, **{key: getattr(settings, key) for key in sizes},
                         **own_arguments(name)}}
+
+
+def box_source(settings, split):
+    """Return the source of a captioner's boxes, see encoders/regions.py, and the detector or None.
+
+    Raises `BadInput` if the detector has another encoder.
+    """
+    from encoders.regions import load_detector, truth  # imports torchvision
+    if settings.boxes == "truth":
+        return truth(split), None
+    detector = load_detector(settings.boxes)
+    if detector.name != settings.encoder:
+        raise BadInput(f"{settings.boxes} finds boxes by {detector.name}, and this captioner has "
+                       f"{settings.encoder}: give --encoder {detector.name}")
+    return detector.source, detector

@@ -19,6 +19,7 @@ from decoders.base import (
     Decoder,
     after_start,
     captions_per_picture,
+    mean_cell,
     open_forget_gates,
     split_heads,
 )
@@ -61,10 +62,12 @@ class AdaptiveAttention(Decoder):
 
     def begin(self, features):
         """Read the picture, features (P, L, E): own is hidden and memory cell (P, N, H) and the
-        cells' mean (P, E), shared is the cells' keys and values (P, L, 2H)."""
-        cells = self.cells(features)
+        cells' mean (P, E), shared is the cells' keys and values (P, L, 2H) and which are absent
+        (P, 1, L)."""
+        cells, absent = self.cells(features)
         zeros = cells.new_zeros(len(cells), self.lstm.num_layers, self.lstm.hidden_size)
-        return State(own=(zeros, zeros, cells.mean(dim=1)), shared=(self.of_cells(cells),))
+        return State(own=(zeros, zeros, mean_cell(cells, absent)),
+                     shared=(self.of_cells(cells), absent))
 
     def step(self, words, state):
         """Read one word of each caption, words (B,): scores (B, V) of the next one, state."""
@@ -80,11 +83,11 @@ class AdaptiveAttention(Decoder):
         """Join each word (B, T, E) with the whole picture (B, E): (B, T, 2E)."""
         return torch.cat([words, picture.unsqueeze(1).expand_as(words)], dim=2)
 
-    def attend(self, inputs, before, outputs, memory):
+    def attend(self, inputs, before, outputs, memory, absent):
         """Return hidden (B, T, H) and weights (B, T, L) of attention to cells and sentinel.
 
         inputs (B, T, 2E) and outputs (B, T, H) of the LSTM, the outputs one word before, the cells'
-        keys and values (P, L, 2H).
+        keys and values (P, L, 2H), and which cells are absent (P, 1, L).
         """
         gate = self.gate(torch.cat([inputs, before], dim=2)).sigmoid()         # eq. 9
         sentinel = self.of_sentinel(gate * outputs)                            # eq. 10
@@ -94,7 +97,7 @@ class AdaptiveAttention(Decoder):
             split_heads(part, pictures, self.heads)
             for part in (*memory.chunk(2, dim=2), *sentinel.chunk(2, dim=2)))
         # A query meets all cells of its picture, but only the sentinel of its own word.
-        energies = torch.cat([queries @ keys.transpose(2, 3),
+        energies = torch.cat([queries @ keys.transpose(2, 3) + absent.unsqueeze(1),
                               (queries * own_key).sum(dim=3, keepdim=True)], dim=3)
         weights = (energies / math.sqrt(queries.shape[3])).softmax(dim=3)      # eq. 12, over L + 1
         weights, beta = weights[..., :-1], weights[..., -1:]

@@ -14,7 +14,13 @@ Shape letters:  P pictures   B captions   k = B / P   T tokens   L grid cells   
 import torch
 from torch import nn
 
-from decoders.base import Decoder, after_start, captions_per_picture, open_forget_gates
+from decoders.base import (
+    Decoder,
+    after_start,
+    captions_per_picture,
+    mean_cell,
+    open_forget_gates,
+)
 from model import State
 
 
@@ -27,14 +33,15 @@ class AdditiveAttention(nn.Module):
         self.query = nn.Linear(hidden_size, hidden_size, bias=False)
         self.energy = nn.Linear(hidden_size, 1, bias=False)
 
-    def forward(self, hidden, cells, keys):
+    def forward(self, hidden, cells, keys, absent):
         """Weigh the cells (P, L, E) by hidden states (B, H): context (B, E), weights (B, L).
 
-        keys: `self.keys(cells)`, (P, L, H), which is the same for every word.
+        keys: `self.keys(cells)`, (P, L, H), which is the same for every word.  absent: see
+        `Decoder.cells`.
         """
         query = self.query(hidden).view(len(keys), -1, 1, keys.shape[2])       # (P, k, 1, H)
         energy = self.energy(torch.tanh(keys.unsqueeze(1) + query))            # (P, k, L, 1)
-        weights = energy.squeeze(3).softmax(dim=2)
+        weights = (energy.squeeze(3) + absent).softmax(dim=2)
         return (weights @ cells).flatten(0, 1), weights.flatten(0, 1)
 
 
@@ -74,10 +81,11 @@ class SoftAttention(Decoder):
 
     def begin(self, features):
         """Read the picture, features (P, L, E): own is hidden and memory cell (P, H), shared is the
-        grid's cells (P, L, E) and their keys (P, L, H)."""
-        cells = self.cells(features)
-        hidden, cell = self.initial(cells.mean(dim=1)).tanh().chunk(2, dim=1)  # f_init
-        return State(own=(hidden, cell), shared=(cells, self.attention.keys(cells)))
+        grid's cells (P, L, E), their keys (P, L, H) and which are absent (P, 1, L)."""
+        cells, absent = self.cells(features)
+        mean = mean_cell(cells, absent)
+        hidden, cell = self.initial(mean).tanh().chunk(2, dim=1)               # f_init
+        return State(own=(hidden, cell), shared=(cells, self.attention.keys(cells), absent))
 
     def step(self, words, state):
         """Read one word of each caption, words (B,): scores (B, V) of the next one, state."""
@@ -86,9 +94,9 @@ class SoftAttention(Decoder):
         hidden, cell, context, _ = self.advance(gates, *state.own, *state.shared)
         return self.score(self.output(words, hidden, context)), State((hidden, cell), state.shared)
 
-    def advance(self, gates, hidden, cell, cells, keys):
+    def advance(self, gates, hidden, cell, *picture):
         """Attend, then run the LSTM once; gates (B, 4H) are the word's part of them."""
-        context, weights = self.attention(hidden, cells, keys)                 # eq. 4 to 6, 13
+        context, weights = self.attention(hidden, *picture)                    # eq. 4 to 6, 13
         context = self.beta(hidden).sigmoid() * context                        # sec. 4.2.1
         gates = gates + self.from_past(torch.cat([hidden, context], dim=1))    # eq. 1
         hidden, cell = lstm(gates, cell)                                       # eq. 2, 3
@@ -107,8 +115,8 @@ class UpDown(Decoder):
     """Bottom-Up and Top-Down Attention: one LSTM to attend with and a second one to write with.
 
     The attention LSTM reads the word, the whole picture and the language LSTM's last hidden state;
-    the language LSTM reads the context. Here grid cells stand for the detected objects of the
-    paper's bottom-up part.
+    the language LSTM reads the context. The paper's bottom-up part, detected objects in place of
+    grid cells, is encoders/regions.py.
     """
 
     grid = True
@@ -141,11 +149,11 @@ class UpDown(Decoder):
     def begin(self, features):
         """Read the picture, features (P, L, E): own is hidden and memory cell (P, H) of both LSTMs
         and the picture's part of the first one's gates (P, 4H), shared is the grid's cells
-        (P, L, E) and their keys (P, L, H)."""
-        cells = self.cells(features)
+        (P, L, E), their keys (P, L, H) and which are absent (P, 1, L)."""
+        cells, absent = self.cells(features)
         zeros = (cells.new_zeros(len(cells), self.to_word.in_features) for _ in range(4))
-        return State(own=(*zeros, self.from_picture(cells.mean(dim=1))),
-                     shared=(cells, self.attention.keys(cells)))
+        return State(own=(*zeros, self.from_picture(mean_cell(cells, absent))),
+                     shared=(cells, self.attention.keys(cells), absent))
 
     def step(self, words, state):
         """Read one word of each caption, words (B,): scores (B, V) of the next one, state."""
@@ -154,12 +162,12 @@ class UpDown(Decoder):
         lstms, _ = self.advance(gates, lstms, *state.shared)
         return self.score(lstms[2]), State((*lstms, picture), state.shared)
 
-    def advance(self, gates, lstms, cells, keys):
+    def advance(self, gates, lstms, *picture):
         """Run both LSTMs once; gates (B, 4H) are the first one's, from word and picture."""
         hidden1, cell1, hidden2, cell2 = lstms                                 # h1, c1, h2, c2
         gates = gates + self.from_past(torch.cat([hidden2, hidden1], dim=1))   # eq. 2
         hidden1, cell1 = lstm(gates, cell1)                                    # eq. 1
-        context, weights = self.attention(hidden1, cells, keys)                # eq. 3 to 5
+        context, weights = self.attention(hidden1, *picture)                   # eq. 3 to 5
         inputs = torch.cat([context, hidden1, hidden2], dim=1)                 # eq. 6
         hidden2, cell2 = lstm(self.language(inputs), cell2)                    # eq. 1
         return (hidden1, cell1, hidden2, cell2), weights

@@ -3,12 +3,15 @@
     features (P, L, E), captions (B, T) --attended--> hidden (B, T, H), weights (B, T, L)
     hidden --score--> scores (B, T, V)              weights: how much each word attends to each cell
 
+In place of a grid's cells they read the regions of encoders/regions.py, features (P, L, E + 5):
+after a region's vector stand its box and whether it is there.
+
 They are used as `model.DecoderRNN` is: `forward` for whole captions, `begin` and `step` word by
 word. Picture p owns the captions p * k to p * k + k - 1, k = B / P, so that what depends on the
 picture only is computed once for all of them. Output t scores word t; output 0 would score
 `<start>`, which is given: it is zeros.
 
-Shape letters:  P pictures   B captions   T tokens   L grid cells   V vocabulary
+Shape letters:  P pictures   B captions   T tokens   L grid cells or regions   V vocabulary
                 E embedding   H hidden   M heads
 """
 
@@ -62,15 +65,45 @@ class Decoder(nn.Module):
         return self.drop(self.words(words) * math.sqrt(self.words.embedding_dim))
 
     def cells(self, features):
-        """Normalise the cells of a grid, features (P, L, E), whatever the encoder's scale.
+        """Return the normalised cells (P, L, E) of features, and what is added to energies of them.
 
-        ValueError: the features are not those of a grid.
+        That is absent, (P, 1, L): 0, or minus infinity for a region that is not there.
+        ValueError: the features are those of no grid and no regions.
         """
         if features.dim() != 3:
             raise ValueError(f"{type(self).__name__} looks at a grid, features (pictures, cells, "
                              f"size), not {tuple(features.shape)}: give the encoder grid=True, and "
                              "say grid = True in the decoder's class")
-        return self.norm(features)
+        size = self.words.embedding_dim
+        absent = features.new_zeros(len(features), 1, features.shape[1])
+        if features.shape[2] > size:
+            absent = absent.masked_fill(features[:, None, :, -1] == 0, -math.inf)
+        return self.norm(features[..., :size]), absent
+
+    def boxes(self, features):
+        """Return the boxes (P, L, 4) of regions; of a grid's cells, its one row (1, L, 4)."""
+        size = self.words.embedding_dim
+        if features.shape[2] > size:
+            return features[..., size:size + 4]
+        return grid_boxes(features.shape[1], features.device)[None]
+
+
+def grid_boxes(count, device=None):
+    """Return the boxes (L, 4) of a square grid's cells, row by row; ValueError: it is not square.
+
+    A box is left, top, right and bottom, as fractions of the picture's sides.
+    """
+    side = math.isqrt(count)
+    if side * side != count:
+        raise ValueError(f"a grid is square, and {count} cells are none")
+    edges = torch.arange(side, device=device) / side
+    y, x = torch.meshgrid(edges, edges, indexing="ij")
+    return torch.stack([x, y, x + 1 / side, y + 1 / side], dim=2).flatten(0, 1)
+
+
+def mean_cell(cells, absent):
+    """Return the mean (P, E) of the cells (P, L, E) that are there."""
+    return (absent.softmax(dim=2) @ cells).squeeze(1)
 
 
 def captions_per_picture(features, captions):

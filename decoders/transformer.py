@@ -81,17 +81,17 @@ class DecoderLayer(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(size) for _ in range(3))
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, words, past, memory, mask):
+    def forward(self, words, past, memory, mask, absent):
         """Add the three sublayers to words (B, T, H): words, past, weights (P, M, k * T, L).
 
         past: keys and values of the t words before, (B, t, 2H), to which those of `words` are
         added.  memory: keys and values of the cells, (P, L, 2H).  mask (T, t + T): minus infinity
-        where a word would see a later one.
+        where a word would see a later one.  absent (P, 1, L): see `Decoder.cells`.
         """
         normed = self.norms[0](words)
         past = torch.cat([past, self.self_attention.key_value(normed)], dim=1)
         words = words + self.drop(self.self_attention(normed, past, mask)[0])
-        found, weights = self.cross_attention(self.norms[1](words), memory)
+        found, weights = self.cross_attention(self.norms[1](words), memory, absent.unsqueeze(1))
         words = words + self.drop(found)
         return words + self.drop(self.feed_forward(self.norms[2](words))), past, weights
 
@@ -99,8 +99,9 @@ class DecoderLayer(nn.Module):
 class Transformer(Decoder):
     """Attention Is All You Need: an encoder of the cells and a decoder of the words.
 
-    Positions are the paper's sinusoids, which set no longest caption; the cells, numbered row by
-    row, have them too. `weights` are the mean of the last layer's heads.
+    Positions are the paper's sinusoids, which set no longest caption; the cells of a grid, numbered
+    row by row, have them too, and regions have their boxes. `weights` are the mean of the last
+    layer's heads.
 
     hidden_size: the width of the model.  num_layers: of the encoder and of the decoder.
     dropout: also of what each sublayer adds, so 0.1 rather than the LSTM's 0.5.
@@ -131,11 +132,11 @@ class Transformer(Decoder):
 
     def begin(self, features):
         """Read the picture, features (P, L, E): own is every layer's keys and values of no words
-        yet (P, N, 0, 2H), shared is those of the cells (P, N, L, 2H)."""
-        cells = self.encode(features)
+        yet (P, N, 0, 2H), shared is those of the cells (P, N, L, 2H) and which are absent."""
+        cells, absent = self.encode(features)
         memory = torch.stack([layer.cross_attention.key_value(cells) for layer in self.decoder],
                              dim=1)
-        return State(own=(memory[:, :, :0],), shared=(memory,))
+        return State(own=(memory[:, :, :0],), shared=(memory, absent))
 
     def step(self, words, state):
         """Read one word of each caption, words (B,): scores (B, V) of the next one, state."""
@@ -143,22 +144,25 @@ class Transformer(Decoder):
         return self.score(hidden[:, 0]), State((past,), state.shared)
 
     def encode(self, features):
-        """Run the encoder on features (P, L, E): cells (P, L, H)."""
-        cells = self.from_cell(self.cells(features))
-        cells = cells + positions(0, cells)
-        for layer, bias in zip(self.encoder, self.biases(cells), strict=True):
-            cells = layer(cells, bias)
-        return self.encoder_norm(cells)
+        """Run the encoder on features (P, L, E): cells (P, L, H), which are absent (P, 1, L)."""
+        cells, absent = self.cells(features)
+        ordered = features.shape[2] == cells.shape[2]       # a grid: regions have no order
+        cells = self.from_cell(cells)
+        if ordered:
+            cells = cells + positions(0, cells)
+        for layer, bias in zip(self.encoder, self.biases(features), strict=True):
+            cells = layer(cells, absent.unsqueeze(1) + bias)
+        return self.encoder_norm(cells), absent
 
-    def biases(self, cells):
+    def biases(self, features):
         """Return what each layer of the encoder adds to its energies: nothing."""
-        return [None] * len(self.encoder)
+        return [0] * len(self.encoder)
 
-    def decode(self, words, past, memory):
+    def decode(self, words, past, memory, absent):
         """Run the decoder on words (B, T): hidden (B, T, H), past, weights (B, T, L).
 
         past: keys and values (B, N, t, 2H) of the t words before; returned with T more.
-        memory: those of the cells, (P, N, L, 2H).
+        memory: those of the cells, (P, N, L, 2H).  absent: which cells are, (P, 1, L).
         """
         before, shape = past.shape[2], words.shape
         words = self.from_word(self.read(words))
@@ -166,7 +170,7 @@ class Transformer(Decoder):
         mask = words.new_full((shape[1], before + shape[1]), -math.inf).triu(before + 1)
         grown = []
         for layer, *kept in zip(self.decoder, past.unbind(1), memory.unbind(1), strict=True):
-            words, past, weights = layer(words, *kept, mask)
+            words, past, weights = layer(words, *kept, mask, absent)
             grown.append(past)
         weights = weights.mean(dim=1).view(*shape, -1)
         return self.decoder_norm(words), torch.stack(grown, dim=1), weights
@@ -189,8 +193,9 @@ class ObjectTransformer(Transformer):
     """Transforming Objects into Words: a Transformer whose encoder knows where the boxes lie.
 
     Distance and relative size of two boxes become a geometric weight that multiplies their
-    attention, which is all that differs from `Transformer`. Here the boxes are the cells of a
-    square grid, and the position encodings stay, since distances do not tell left from right.
+    attention, which is all that differs from `Transformer`. The boxes are those of regions or the
+    cells of a square grid. Distances do not tell left from right, so what tells where a cell is
+    stays: the position encodings of a grid, the embedded boxes of regions.
     """
 
     def __init__(self, embed_size, hidden_size, vocab_size, num_layers=1, dropout=0.0):
@@ -198,32 +203,23 @@ class ObjectTransformer(Transformer):
         heads = self.encoder[0].self_attention.heads
         self.geometry = nn.ModuleList(nn.Linear(4 * WAVES, heads) for _ in range(num_layers))
 
-    def biases(self, cells):
-        """Return the logarithm of the geometric weights (M, L, L) for each layer of the encoder."""
-        apart = displacements(grid_boxes(cells.shape[1], cells.device))
-        waves = sinusoids(100 * apart, WAVES).flatten(-2)                      # Emb: (L, L, 4 * 16)
-        weights = (layer(waves).relu() for layer in self.geometry)             # eq. 7: (L, L, M)
+    def biases(self, features):
+        """Return the logarithm of the geometric weights (P, M, L, L) for each encoder layer."""
+        apart = displacements(self.boxes(features))
+        waves = sinusoids(100 * apart, WAVES).flatten(-2)                      # Emb: (P, L, L, 64)
+        weights = (layer(waves).relu() for layer in self.geometry)             # eq. 7: (P, L, L, M)
         # Eq. 8, w_g exp(w_a) over its sum, is the softmax of w_a + log(w_g).
         return [one.clamp(min=1e-6).log().movedim(-1, -3) for one in weights]
 
 
-def grid_boxes(count, device=None):
-    """Return the boxes (L, 4) of a square grid's cells, row by row; ValueError: it is not square.
-
-    A box is the x and y of its middle, its width and its height, as shares of the picture's side.
-    """
-    side = math.isqrt(count)
-    if side * side != count:
-        raise ValueError(f"ObjectTransformer needs a square grid, not {count} cells")
-    middles = (torch.arange(side, device=device) + 0.5) / side
-    y, x = torch.meshgrid(middles, middles, indexing="ij")
-    size = torch.full_like(x, 1 / side)
-    return torch.stack([x, y, size, size], dim=2).flatten(0, 1)
-
-
 def displacements(boxes):
-    """Return how box n lies, seen from box m: (..., L, 4) to (..., L, L, 4), logarithms (eq. 6)."""
-    middle, size = boxes.split(2, dim=-1)
+    """Return how box n lies, seen from box m: (..., L, 4) to (..., L, L, 4), logarithms (eq. 6).
+
+    Boxes are left, top, right and bottom.
+    """
+    corner, opposite = boxes.split(2, dim=-1)
+    middle = (corner + opposite) / 2
+    size = (opposite - corner).clamp(min=1e-3)          # a region that is not there has none
     apart = (middle.unsqueeze(-2) - middle.unsqueeze(-3)).abs() / size.unsqueeze(-2)
     larger = size.unsqueeze(-3) / size.unsqueeze(-2)
     return torch.cat([apart.clamp(min=1e-3), larger], dim=-1).log()    # a box's own distance is 0

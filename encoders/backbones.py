@@ -52,6 +52,8 @@ class Backbone(nn.Module):
     only kernels that mix channels train.
     """
 
+    precision = None        # the fastest of the device, see `encoding.fast`
+
     def __init__(self, name="resnet50", weights="pretrained", grid=False, tune_from=None):
         super().__init__()
         if name not in NAMES:
@@ -94,6 +96,14 @@ class Backbone(nn.Module):
     def frozen(self):
         """Whether no parameter trains, so that features may be computed once and kept."""
         return self.tune_from >= len(self.stages)
+
+    def beside(self, pictures):
+        """Return what `forward` takes beside the images of pictures of a dataset: nothing."""
+        return ()
+
+    def files(self, pictures):
+        """Return the files, besides the pictures, on which their features depend: none."""
+        return []
 
     def fingerprint(self):
         """Return a hash of every weight and of the shape of the output, to name cached features."""

@@ -32,10 +32,11 @@ MPS = threading.Lock()      # two threads that compute at once end a process the
 def fast(backbone, precision=None):
     """Return a copy of a backbone that is fast and untrainable, by default in the fastest type."""
     device = next(backbone.parameters()).device
+    precision = precision or backbone.precision or precision_of(device)
     network = copy.deepcopy(backbone).eval()
     fold(network)
     network.requires_grad_(False)
-    return network.to(dtype=precision or precision_of(device), memory_format=torch.channels_last)
+    return network.to(dtype=precision, memory_format=torch.channels_last)
 
 
 def fold(module):
@@ -49,14 +50,18 @@ def fold(module):
         fold(layer)
 
 
-def encode(network, images):
-    """Return the features of images by a `fast` network, float16 (B, D) or (B, L, D)."""
+def encode(network, images, *beside):
+    """Return the features of images by a `fast` network, float16 (B, D) or (B, L, D).
+
+    beside: what the network takes beside the images, tensors (B, ...); see `Backbone.beside`.
+    """
     kernel = next(network.parameters())
     parts = []
     with torch.inference_mode(), MPS if kernel.device.type == "mps" else nullcontext():
-        for some in images.split(BATCH_SIZE):
+        for some, *more in zip(*(one.split(BATCH_SIZE) for one in (images, *beside)), strict=True):
             some = some.to(kernel.device, kernel.dtype, memory_format=torch.channels_last)
-            parts.append(network(some).half().cpu())
+            more = [one.to(kernel.device) for one in more]
+            parts.append(network(some, *more).half().cpu())
     return torch.cat(parts).numpy()
 
 

@@ -69,9 +69,11 @@ def cached_features(backbone, transform, split, views=1, cache=None):
     in the order of `split.pictures`.  Raises `BadInput` for a picture that cannot be read.
     """
     manifest = {"backbone": backbone.name, "weights": backbone.fingerprint(),
-                "precision": str(precision_of(next(backbone.parameters()).device)),
+                "precision": str(backbone.precision
+                                 or precision_of(next(backbone.parameters()).device)),
                 "transform": asdict(transform), "views": views,
                 "pictures": identities(split.pictures, cache),
+                "files": content_hashes(backbone.files(split.pictures), cache),
                 # view 0 never flips, so features of other tasks' pictures know no sentence
                 "flips": [may_flip(picture) for picture in split.pictures] if views > 1 else None}
     path = Path(cache or CACHE) / "features" / f"{cache_name(manifest)}.npy"
@@ -113,7 +115,7 @@ def identities(pictures, cache=None):
 
 def compute(path, network, transform, split, views):
     """Write the array at `path`, going on where a pass stopped; a process writes its own rows."""
-    shape = (views, len(split.pictures), *output_shape(network, transform))
+    shape = (views, len(split.pictures), *output_shape(network, transform, split.pictures[0]))
     part = path.with_name(f"{path.name}.{world_size()}.part")
     if is_main():
         begin(part, shape, f"encoding {split.name} once, {shape[1]} pictures x {views} views")
@@ -175,11 +177,13 @@ def encoded(network, transform, todo):
     """Yield the features of (picture, view) pairs, in order, BATCH_SIZE at a time."""
     def work(start):
         pairs = todo[start:start + BATCH_SIZE]
-        return encode(network, torch.stack([load(one, transform, view) for one, view in pairs]))
+        images = torch.stack([load(one, transform, view) for one, view in pairs])
+        return encode(network, images, *network.beside([one for one, _ in pairs]))
 
     yield from in_order(work, range(0, len(todo), BATCH_SIZE))
 
 
-def output_shape(network, transform):
+def output_shape(network, transform, picture):
     """Return the shape of one picture's features, (D,) or (L, D)."""
-    return encode(network, torch.zeros(1, 3, transform.size, transform.size)).shape[1:]
+    empty = torch.zeros(1, 3, transform.size, transform.size)
+    return encode(network, empty, *network.beside([picture])).shape[1:]

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from captioning.task import Captioning
+from encoders.features import cached_features
 from system.files import BadInput, read_json, write_json
 from system.processor import add_device
 from training.loop import train
@@ -45,12 +46,13 @@ class Experiment:
             raise BadInput(f"{file} is not of {self.data}: give another --name for other data")
         return True
 
-    def trained(self, name, settings):
+    def trained(self, name, settings, features=cached_features):
         """Train, or go on with a training, and return what a result says of it.
 
-        {"settings": ..., "minutes": ..., "curve": [minutes, CIDEr] after each epoch}
+        {"settings": ..., "minutes": ..., "curve": [minutes, CIDEr] after each epoch}.
+        features: see `Captioning`.
         """
-        history = train(Captioning(settings), self.run(name), self.device)
+        history = train(Captioning(settings, features), self.run(name), self.device)
         status = read_json(self.run(name) / "status.json",
                            "give another --name, to train again",
                            {"seconds": float, "at_epoch": {

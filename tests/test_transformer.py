@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import nn
 
+from decoders.base import grid_boxes
 from decoders.transformer import (
     MultiHeadAttention,
     ObjectTransformer,
     Transformer,
     displacements,
-    grid_boxes,
     positions,
     sinusoids,
 )
@@ -99,7 +99,7 @@ def test_a_step_reads_one_word_and_keeps_what_it_made_of_the_others():
     for t in range(3):
         before = state
         _, state = model.step(captions[:, t], state)
-        (past,), (memory,) = state
+        (past,), (memory, _) = state
         assert past.shape == (P, 2, t + 1, 2 * H)
         assert torch.equal(past[:, :, :t], before.own[0]) and memory is before.shared[0]
     assert read == [1, 1, 1]
@@ -134,7 +134,8 @@ def test_positions_go_on_where_the_words_before_stopped():
 
 
 def test_displacements_are_those_of_two_boxes_by_hand():
-    boxes = torch.tensor([[0.2, 0.5, 0.1, 0.4], [0.6, 0.3, 0.2, 0.2]])
+    # of middles (0.2, 0.5), (0.6, 0.3), and sizes (0.1, 0.4), (0.2, 0.2)
+    boxes = torch.tensor([[0.15, 0.3, 0.25, 0.7], [0.5, 0.2, 0.7, 0.4]])
     found = displacements(boxes)
     assert found.shape == (2, 2, 4)
     first = [0.4 / 0.1, 0.2 / 0.4, 0.2 / 0.1, 0.2 / 0.4]                # 2 seen from 1
@@ -142,27 +143,28 @@ def test_displacements_are_those_of_two_boxes_by_hand():
     torch.testing.assert_close(found[0, 1], torch.tensor(first).log())
     torch.testing.assert_close(found[1, 0], torch.tensor(second).log())
     torch.testing.assert_close(found[0, 0], torch.tensor([1e-3, 1e-3, 1, 1]).log())
-    mirrored = boxes * torch.tensor([-1, 1, 1, 1]) + torch.tensor([1, 0, 0, 0])
+    mirrored = torch.tensor([1, 0, 1, 0]) + torch.tensor([-1, 1, -1, 1]) * boxes[:, [2, 1, 0, 3]]
     torch.testing.assert_close(displacements(mirrored), found)          # blind to left and right
     both = displacements(torch.stack([boxes, boxes.flip(0)]))
     torch.testing.assert_close(both, torch.stack([found, found.flip(0, 1)]))
 
 
 def test_the_boxes_of_a_grid_run_row_by_row():
-    expected = [[0.25, 0.25, 0.5, 0.5], [0.75, 0.25, 0.5, 0.5],
-                [0.25, 0.75, 0.5, 0.5], [0.75, 0.75, 0.5, 0.5]]
+    expected = [[0.0, 0.0, 0.5, 0.5], [0.5, 0.0, 1.0, 0.5],
+                [0.0, 0.5, 0.5, 1.0], [0.5, 0.5, 1.0, 1.0]]
     torch.testing.assert_close(grid_boxes(4), torch.tensor(expected))
-    with pytest.raises(ValueError, match="square grid, not 8 cells"):
+    with pytest.raises(ValueError, match="square, and 8 cells are none"):
         grid_boxes(8)
 
 
-def test_geometry_multiplies_what_the_cells_look_like(monkeypatch):
+def test_geometry_multiplies_what_the_regions_look_like():
     model, (features, _) = decoder(ObjectTransformer), grids_and_captions()
-    seen, boxes = [], torch.rand(L, 4) + 0.1
+    corners = torch.rand(L, 2) / 2
+    seen, boxes = [], torch.cat([corners, corners + 0.1 + torch.rand(L, 2) / 3], dim=1)
     attention = model.encoder[0].self_attention
-    monkeypatch.setattr("decoders.transformer.grid_boxes", lambda count, device: boxes)
     attention.register_forward_hook(lambda _, given, out: seen.append((given[0], out[1])))
-    model.begin(features)
+    beside = torch.cat([boxes, torch.ones(L, 1)], dim=1).expand(len(features), L, 5)
+    model.begin(torch.cat([features, beside], dim=2))
     inputs, weights = seen[0]
     apart, size = displacements(boxes), H // M
     keys, queries = attention.key_value(inputs)[..., :H], attention.query(inputs)

@@ -1,0 +1,1 @@
+"""The detection task: find the objects of a picture and name them."""
