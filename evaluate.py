@@ -1,6 +1,8 @@
 """Caption a split with a checkpoint, or with several as one ensemble, and score the captions.
 
     python evaluate.py runs/scenes --data data/scenes --split test --json results/scenes-test.json
+
+A detector's checkpoint is scored by the boxes that it finds.
 """
 
 import argparse
@@ -56,10 +58,25 @@ def evaluate_captioners(options):
     return report, results, finish
 
 
+def evaluate_detector(options):
+    """Look for objects in a split; see `evaluate_captioners` for what is returned."""
+    from detection.evaluation import evaluate           # both import torchvision, which takes a
+    from encoders.regions import load_detector          # second
+    if len(options.checkpoints) > 1 or options.results:
+        raise BadInput("a detector is evaluated by itself and writes no captions: give one "
+                       "checkpoint and no --results")
+    backbone = load_detector(options.checkpoints[0]).to(options.device)
+    split = readable(read_split(options.data, options.split).first(options.limit))
+    report = {"split": split.name, "pictures": len(split.pictures), **evaluate(backbone, split)}
+    return report, None, lambda: (report, [])
+
+
 def is_report(path):
     """Return whether a file holds a report, and nothing that is not in one."""
     about = {"split", "pictures", "references", "search", "tokenizer"}
-    return about <= keys_in(path) <= about | METRICS.keys() | {"distinct"}
+    found = keys_in(path)
+    return (about <= found <= about | METRICS.keys() | {"distinct"}
+            or found == {"split", "pictures", "AP", "AP50", "boxes"})
 
 
 def is_results(path):
@@ -86,7 +103,7 @@ def check_outputs(options):
 
 
 # By the kind that a checkpoint's header says it is of.
-EVALUATORS = {"captioner": evaluate_captioners}
+EVALUATORS = {"captioner": evaluate_captioners, "detector": evaluate_detector}
 
 
 def main():
@@ -111,7 +128,8 @@ def main():
     if added := {name: value for name, value in whole.items() if name not in report}:
         print(table(added))
         write(options, whole, results)
-    print(*remarks, sep="\n", file=sys.stderr)
+    for line in remarks:
+        print(line, file=sys.stderr)
 
 
 def write(options, report, results):

@@ -82,6 +82,8 @@ def table(report):
     for name, value in report.items():
         if metric := METRICS.get(name):
             name, value = metric.label, f"{metric.scale * value:6.1f}"
+        elif isinstance(value, float):
+            value = f"{value:6.2f}"
         rows.append((name, value))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:>{width}}  {value}" for name, value in rows)

@@ -26,4 +26,4 @@ class DetectionSettings(Settings):
         }
 
 
-RECIPES = {"detector": {"batch_size": 16, "epochs": 6, "learning_rate": 2e-3, "warmup": 100}}
+RECIPES = {"detector": {"batch_size": 16, "epochs": 4, "learning_rate": 2e-3, "warmup": 100}}
