@@ -60,8 +60,8 @@ def evaluate_captioners(options):
 
 def evaluate_detector(options):
     """Look for objects in a split; see `evaluate_captioners` for what is returned."""
-    from detection.evaluation import evaluate           # both import torchvision, which takes a
-    from encoders.regions import load_detector          # second
+    from detection.evaluation import evaluate  # both import torchvision, which takes a
+    from encoders.regions import load_detector  # second
     if len(options.checkpoints) > 1 or options.results:
         raise BadInput("a detector is evaluated by itself and writes no captions: give one "
                        "checkpoint and no --results")
