@@ -404,7 +404,7 @@ def test_the_regularizer_is_the_penalty_summed_over_the_captions_and_part_of_the
     counts = torch.arange(1, T) < lengths[:, None]
     expected = sum(penalty(one[None], these[None])
                    for one, these in zip(weights, counts, strict=True))
-    torch.testing.assert_close(model.regularizer(weights, counts), expected)
+    torch.testing.assert_close(model.regularizer(weights, counts, None), expected)
     objective, loss, _ = CrossEntropy(nn.Identity(), model)(
         Batch(features, captions, lengths, torch.arange(P)))
     torch.testing.assert_close(objective - loss, expected, rtol=1e-4, atol=0)
