@@ -90,6 +90,6 @@ def draw(chances):
     """Draw one of L locations with chances (..., L): one-hot, of the same shape."""
     # The largest quotient of chance and exponential noise: unlike torch.multinomial it does not
     # wait for a GPU, nor fail where a training diverges.
-    noise = torch.empty_like(chances).exponential_()
+    noise = torch.empty_like(chances, dtype=torch.float32).exponential_()     # bfloat16 has ties
     drawn = (chances.detach() / noise).argmax(dim=-1, keepdim=True)
     return torch.zeros_like(chances).scatter_(-1, drawn, 1)
