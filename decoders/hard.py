@@ -74,15 +74,17 @@ class HardAttention(SoftAttention):
         log_places = (locations.detach() * log_alpha).sum(dim=(1, 2))          # (B,)
         entropy = -(alpha * log_alpha).sum(dim=(1, 2))                         # H[s]
         reward = log_probs.sum(dim=1)                                          # log p(y | s, a)
-        advantage = reward - self.baseline
-        self.move_baseline(reward[counts.any(dim=1)])
+        advantage = reward - self.baseline      # b_{k-1}: with this draw in it, it would be biased
+        self.move_baseline(reward, counts.any(dim=1))
         # eq. 12 with lambda_r and lambda_e; its first term is the cross-entropy itself
         return -(self.lambda_r * advantage * log_places + self.lambda_e * entropy).sum()
 
-    def move_baseline(self, rewards):
-        """Add the mean of rewards (B,), those of all processes, to the moving average."""
-        # after its use: a baseline that holds this draw's reward would make the estimate biased
-        total, count = all_reduce(torch.stack([rewards.sum(), torch.ones_like(rewards).sum()]))
+    def move_baseline(self, rewards, spoken):
+        """Move b towards the mean reward of a mini-batch, that of all processes.
+
+        rewards (B,), 0 for filling; spoken (B,): which captions are more than that.
+        """
+        total, count = all_reduce(torch.stack([rewards.sum(), spoken.to(rewards).sum()]))
         self.baseline.lerp_(total / count, 1 - DECAY)
 
 

@@ -132,8 +132,8 @@ def test_the_regularizer_and_the_baseline_are_those_of_the_paper():
 def test_the_baseline_is_of_all_processes(monkeypatch):
     model = decoder()
     monkeypatch.setattr(hard, "all_reduce", lambda sums: sums + torch.tensor([-14.0, 2.0]))
-    model.move_baseline(torch.tensor([-3.0, -5.0, -2.0]))
-    assert model.baseline.item() == pytest.approx(0.1 * -24 / 5)
+    model.move_baseline(torch.tensor([-3.0, 0.0, -7.0]), torch.tensor([True, False, True]))
+    assert model.baseline.item() == pytest.approx(0.1 * -24 / 4)
 
 
 def test_locations_are_drawn_as_often_as_their_weights_say():
