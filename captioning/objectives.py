@@ -52,20 +52,24 @@ class CrossEntropy(nn.Module):
         captions, counts = batch.captions, counted(batch.captions, batch.lengths)
         # found with NumPy on the CPU: torch.nonzero would make the GPU say how many there are
         places = to_device(torch.from_numpy(np.flatnonzero(counts)), captions.device)
-        hidden, penalty = self.hidden(self.encoder(batch.images), captions, counts)
+        hidden, weights = self.hidden(self.encoder(batch.images), captions)
         # Only where a word counts: the layer over the vocabulary is the slowest of all. In float32
         # under autocast too: bfloat16 would lose small probabilities in the sum over V.
         scores = self.decoder.score(hidden[:, 1:].flatten(0, 1)[places]).float()   # (words, V)
-        log_probs = scores.log_softmax(dim=1)
-        loss = functional.nll_loss(log_probs, captions[:, 1:].flatten()[places], reduction="sum")
+        log_probs, targets = scores.log_softmax(dim=1), captions[:, 1:].flatten()[places]
+        loss = functional.nll_loss(log_probs, targets, reduction="sum")
         # the cross-entropy with targets spread evenly over all words
         uniform = -log_probs.mean(dim=1).sum() if self.smoothing else loss
-        objective = loss + self.smoothing * (uniform - loss) + penalty
+        objective = loss + self.smoothing * (uniform - loss)
+        if weights is not None:
+            given = log_probs.detach().gather(1, targets[:, None]).squeeze(1)      # (words,)
+            given = given.new_zeros(counts.numel()).index_copy(0, places, given)
+            objective = objective + self.decoder.regularizer(
+                weights[:, 1:], to_device(counts, given.device), given.view(counts.shape))
         return objective, loss.detach(), loss.new_full((), len(places))
 
-    def hidden(self, features, captions, counts):
-        """Return the decoder's hidden states (B, T, H) and what its regularizer adds."""
+    def hidden(self, features, captions):
+        """Return the decoder's hidden states (B, T, H) and, for its regularizer, the weights."""
         if self.decoder.regularizer is None:    # `hidden` need not keep the weights (B, T, L)
-            return self.decoder.hidden(features, captions), 0
-        hidden, weights = self.decoder.attended(features, captions)
-        return hidden, self.decoder.regularizer(weights[:, 1:], to_device(counts, weights.device))
+            return self.decoder.hidden(features, captions), None
+        return self.decoder.attended(features, captions)

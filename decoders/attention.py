@@ -5,7 +5,7 @@
 
 The interface is that of base.py. Each class is one page to read beside its paper, and comments
 name the paper's equations. The context enters the LSTM, so training, too, takes word after word;
-adaptive.py has an LSTM that computes a whole caption at once.
+adaptive.py has an LSTM that computes a whole caption at once, hard.py the hard attention of Xu.
 
 Shape letters:  P pictures   B captions   k = B / P   T tokens   L grid cells   V vocabulary
                 E embedding   H hidden
@@ -96,17 +96,21 @@ class SoftAttention(Decoder):
 
     def advance(self, gates, hidden, cell, *picture):
         """Attend, then run the LSTM once; gates (B, 4H) are the word's part of them."""
-        context, weights = self.attention(hidden, *picture)                    # eq. 4 to 6, 13
+        context, weights = self.attend(hidden, *picture)                       # eq. 4 to 6, 13
         context = self.beta(hidden).sigmoid() * context                        # sec. 4.2.1
         gates = gates + self.from_past(torch.cat([hidden, context], dim=1))    # eq. 1
         hidden, cell = lstm(gates, cell)                                       # eq. 2, 3
         return hidden, cell, context, weights
 
+    def attend(self, hidden, *picture):
+        """Return the context (B, E) and the weights (B, L); picture: `shared` of a state."""
+        return self.attention(hidden, *picture)
+
     def output(self, words, hidden, context):
         """Join words (..., E), hidden states (..., H) and context (..., E): (..., H)."""
         return hidden + self.deep(torch.cat([words, context], dim=-1))         # eq. 7, within L_o
 
-    def regularizer(self, weights, counts):
+    def regularizer(self, weights, counts, log_probs):
         """Return what the paper adds to the loss, summed over the captions: see `penalty`."""
         return len(weights) * penalty(weights, counts)
 

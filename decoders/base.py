@@ -30,8 +30,9 @@ class Decoder(nn.Module):
     dropout: probability that a number of a word vector or of an output is set to zero in training.
 
     A subclass adds `begin`, `step` and `attended`, or `hidden` in its place if it has no weights.
-    A class that adds to the loss defines `regularizer(weights, counts)`: from the weights
-    (B, T, L) of words and which of them count, (B, T), the sum over the captions, a scalar.
+    A class that adds to the loss defines `regularizer(weights, counts, log_probs)`: from the
+    weights (B, T, L) of words, which of them count, (B, T), and the log-probabilities of those that
+    do, (B, T), without gradient and elsewhere 0, the sum over the captions, a scalar.
     """
 
     grid = False            # True: reads the cells of a grid, features (P, L, E), not (P, E)

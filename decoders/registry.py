@@ -10,13 +10,14 @@ from functools import partial
 
 from decoders.adaptive import AdaptiveAttention
 from decoders.attention import SoftAttention, UpDown
+from decoders.hard import HardAttention
 from decoders.transformer import ObjectTransformer, Transformer
 from model import DecoderRNN
 
 DECODERS = {"lstm_first": partial(DecoderRNN, inject="first"),
             "lstm_every": partial(DecoderRNN, inject="every"),
-            "soft": SoftAttention, "adaptive": AdaptiveAttention, "updown": UpDown,
-            "transformer": Transformer, "objects": ObjectTransformer}
+            "soft": SoftAttention, "hard": HardAttention, "adaptive": AdaptiveAttention,
+            "updown": UpDown, "transformer": Transformer, "objects": ObjectTransformer}
 NAMES = DECODERS.keys()         # a view: it has what is added later
 COMMON = {"embed_size", "hidden_size", "vocab_size", "num_layers", "dropout"}   # arguments of all
 

@@ -79,6 +79,7 @@ RUNGS = (
     decoder_rung("lstm_first", "an LSTM that is given the picture once", "neighbour"),
     decoder_rung("lstm_every", "the picture at every step", "lstm_first"),
     decoder_rung("soft", "soft attention over the grid", "lstm_every"),
+    decoder_rung("hard", "a sampled location in place of a mean", "soft"),
     decoder_rung("adaptive", "adaptive attention", "soft"),
     decoder_rung("updown", "an LSTM for attention below one for language", "adaptive"),
     decoder_rung("transformer", "a Transformer in place of LSTMs", "updown", **TRANSFORMER),

@@ -128,7 +128,8 @@ def build():
     return captioner
 
 
-@pytest.mark.parametrize("decoder", ["soft", "adaptive", "updown", "transformer", "objects"])
+@pytest.mark.parametrize("decoder", ["soft", "hard", "adaptive", "updown", "transformer",
+                                     "objects"])
 def test_the_weights_are_those_the_captions_were_written_with(build, decoder):
     captioner, features = build(decoder), torch.randn(5, 9, 1280)
     captions, weights = caption_with_weights(captioner, features.numpy(), Search(max_length=6))
