@@ -148,11 +148,11 @@ def test_locations_are_drawn_as_often_as_their_weights_say():
 def test_a_context_is_one_cell_or_for_half_of_the_pictures_the_mean():
     model = decoder()
     torch.manual_seed(2)
-    cells, keys, expected = model.begin(picture(60)).shared
+    cells, *others, expected = model.begin(picture(60)).shared
     alike = torch.randn(1, E).expand(120, -1)           # two captions a picture
-    context, weights = model.attend(alike, cells, keys, expected)
+    context, weights = model.attend(alike, cells, *others, expected)
     alpha, locations = weights.chunk(2, dim=1)
-    soft = model.attention(alike, cells, keys)
+    soft = model.attention(alike, cells, *others)
     torch.testing.assert_close(alpha, soft[1])
     means = expected.flatten().repeat_interleave(2)     # a picture's captions alike
     assert 15 < expected.sum() < 45
