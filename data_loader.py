@@ -160,9 +160,9 @@ class CaptionData:
     def batch(self, rows, seed=0, epoch=0):
         """Return the `Batch` of `rows`, one view drawn per picture and epoch."""
         lengths = self.lengths[rows.captions]
-        if not rows.counted:
-            lengths = torch.ones_like(lengths)
         captions = self.captions[rows.captions, :int(lengths.max())]
+        if not rows.counted:            # all is filling; yet a decoder has words to run on
+            lengths = torch.ones_like(lengths)
         return Batch(self.images(rows.pictures, seed, epoch), captions, lengths,
                      torch.from_numpy(rows.pictures))
 

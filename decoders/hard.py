@@ -27,8 +27,7 @@ class HardAttention(SoftAttention):
 
     All else is as in `SoftAttention`, the gate of section 4.2.1 included, so that the two differ in
     the location alone. In eval mode nothing is drawn: the context is its expectation, eq. 13, as it
-    is for half of the pictures in training. The likeliest location alone is the other choice that
-    the paper leaves; on drawn scenes it gives worse captions.
+    is for half of the pictures in training; the likeliest location alone gives worse captions.
 
     lambda_r: weight of REINFORCE's part of the gradient; 1 makes the estimate unbiased.
     lambda_e: weight of the entropy of the locations, in nats, which keeps them from settling early.

@@ -57,6 +57,17 @@ def test_processes_divide_a_batch_by_whole_pictures(data):
     assert all((data.picture[rows.captions] == rows.pictures.repeat(5)).all() for rows in parts)
     idle = data.batch(data.rows(whole.captions[:5].reshape(1, 5), (1, 2)))
     assert len(idle.captions) == 5 and (idle.lengths == 1).all()    # of which no word counts
+    assert idle.captions.shape[1] > 1
+
+
+@pytest.mark.parametrize("decoder", ["lstm_every", "soft", "hard", "updown"])
+def test_a_process_without_captions_adds_nothing_to_the_gradient(settings, tmp_path, decoder):
+    run = begin_run(settings, tmp_path, decoder=decoder)
+    objective, loss, words = run.model(run.task.train.batch(
+        run.task.train.rows(np.arange(5).reshape(1, 5), (1, 2))))
+    objective.backward()
+    assert loss == words == 0 and run.parameters()[0].grad.abs().sum() == 0
+    assert all(one.grad is None or not one.grad.any() for one in run.parameters())
 
 
 @pytest.mark.parametrize("decoder", ["lstm_every", "adaptive", "transformer"])
