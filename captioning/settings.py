@@ -17,6 +17,8 @@ class CaptioningSettings(Settings):
     weights: str | None = dial("pretrained", "pretrained, or a local .pth or .safetensors file")
     boxes: str | None = dial(None, "where regions come from, in place of a grid's cells: a run of "
                              "recipe detector, or truth for those of the instances file")
+    mirror: bool = dial(False, "mirror the regions of half of the pictures, and exchange left and "
+                        "right in their captions")
     fit: str = dial("squash", "picture to square: squash it, or crop the middle")
     tune_from: int | None = dial(None, "first encoder stage that trains; none is frozen")
     encoder_rate: float = dial(1e-5, "peak rate of tuned encoder stages")

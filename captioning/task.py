@@ -10,6 +10,7 @@ import math
 import sys
 from dataclasses import asdict
 
+import numpy as np
 import torch
 
 from captioning.captioner import Captioner
@@ -164,9 +165,28 @@ class Captioning(Task):
         """Yield this process's part of the batches of an epoch, from batch `start` on."""
         for number in range(epoch * self.passes, (epoch + 1) * self.passes):
             order = self.order(number)
-            yield from self.train.read(order[start:], self.settings.seed, number,
-                                       self.settings.workers)
+            read = self.train.read(order[start:], self.settings.seed, number,
+                                   self.settings.workers)
+            for place, batch in enumerate(read, start):
+                yield self.mirrored(batch, number, place) if self.settings.mirror else batch
             start = max(0, start - len(order))
+
+    def mirrored(self, batch, number, place):
+        """Return a batch of regions with half of the pictures mirrored and their words with them.
+        """
+        random = np.random.default_rng([self.settings.seed, number, place])
+        flips = torch.from_numpy(random.random(len(batch.images)) < 0.5)
+        images, captions = batch.images.clone(), batch.captions.clone()
+        left, right = images[..., -5].clone(), images[..., -3].clone()
+        there = images[..., -1]
+        flipped = flips[:, None]
+        images[..., -5] = torch.where(flipped, (1 - right) * there, left)
+        images[..., -3] = torch.where(flipped, (1 - left) * there, right)
+        mine = flips.repeat_interleave(len(captions) // len(images))[:, None]
+        ids = [self.vocab(word) for word in ("left", "right")]
+        for one, other in (ids, ids[::-1]):
+            captions[mine & (batch.captions == one)] = other
+        return batch._replace(images=images, captions=captions)
 
     def measure(self):
         """Return loss per word under teacher forcing, and scores of free-running captions."""
