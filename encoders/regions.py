@@ -8,7 +8,7 @@ if the row only fills up. Row 0 is the whole picture, so that no picture is with
 Bottom-Up and Top-Down Attention, Anderson et al. 2018 (arXiv:1707.07998), brought such regions into
 captioning.
 
-Where the boxes come from is the backbone's `source`:
+Where the boxes come from is the backbone's `source`; boxes.py has the other sources:
 
     {"boxes": "detector", "names": [...], "most": n}    found in the image by a head of detector.py
     {"boxes": "truth", "names": [], "most": n}          of a COCO instances file, for a picture of a
@@ -62,8 +62,7 @@ class RegionBackbone(Maps):
                            "a photograph has not: give one that finds boxes, or a grid's")
         if boxes is None:
             boxes = padded([one["boxes"] for one in self.head.find(maps)], self.most)
-        boxes = torch.cat([boxes.new_tensor([0, 0, 1, 1, 1]).expand(len(boxes), 1, BESIDE), boxes],
-                          dim=1)
+        boxes = whole_first(boxes)
         pooled = torch.cat([pool(one, boxes[..., :4]) for one in maps], dim=2)     # (B, K, D)
         return torch.cat([pooled * boxes[..., 4:], boxes], dim=2)
 
@@ -103,19 +102,6 @@ class RegionEmbedding(nn.Module):
         return torch.cat([cells, beside], dim=2)
 
 
-class RegionEncoder(nn.Module):
-    """`model.EncoderCNN` for regions: a frozen `RegionBackbone`, then a trained embedding."""
-
-    def __init__(self, embed_size, backbone, weights="pretrained", boxes=None):
-        super().__init__()
-        self.backbone = RegionBackbone(backbone, weights, boxes)
-        self.embed = RegionEmbedding(self.backbone.channels, embed_size)
-
-    def forward(self, images):
-        """Encode images (B, 3, S, S), or rows of the cache, as regions (B, K, E + 5)."""
-        return self.embed(self.backbone(images))
-
-
 def truth(split):
     """Return the source of the boxes in the instances file, as many as a picture of `split` has."""
     most = max(len(boxes_of(picture).boxes) for picture in split.pictures)
@@ -136,6 +122,12 @@ def padded(boxes, most):
     for row, one in zip(rows, boxes, strict=True):
         row[:len(one), :4], row[:len(one), 4] = one[:most], 1
     return rows.to(boxes[0].device)
+
+
+def whole_first(boxes):
+    """Return boxes (B, K, 5) behind the box of the whole picture, (B, 1 + K, 5)."""
+    return torch.cat([boxes.new_tensor([0, 0, 1, 1, 1]).expand(len(boxes), 1, BESIDE), boxes],
+                     dim=1)
 
 
 def save_detector(path, backbone, **about):
