@@ -106,6 +106,9 @@ def complete(absent, where):
     Raises `BadInput` if they are not to be had, or are not those that it was trained with.
     """
     source = absent.source
+    if absent.name not in DETECTORS:    # of a stranger's file, so it may be any text
+        raise BadInput(f"this captioner needs a detector that is unknown ({absent.name!r:.60}): if "
+                       "it is your own, import its module first")
     needs = f"this captioner needs the detector {absent.name}, which is not in its checkpoint"
     try:
         found = RCNN(absent.name, where or "pretrained", source["most"])

@@ -227,6 +227,13 @@ def test_without_network_one_sentence_says_what_a_captioner_needs(publisher, tmp
     assert "(Name or service not known)" in said and "--boxes FILE" in said and "\n" not in said
 
 
+def test_a_detector_that_nobody_knows_is_refused(tmp_path):
+    source = {"boxes": "torchvision", "most": 36, "channels": D, "weights": "0" * 16}
+    save_captioner(tmp_path / "one.safetensors", captioner(source, "mine"))
+    with pytest.raises(BadInput, match=r"a detector that is unknown \('mine'\): if it is your own"):
+        load_captioner(tmp_path / "one.safetensors")
+
+
 def test_batch_norms_are_those_that_published_weights_were_trained_with(monkeypatch):
     def norms(network):
         return [one.eps for one in network.modules()
