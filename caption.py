@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from captioning.checkpoint import load_captioner
+from captioning.checkpoint import load_captioner, refuse_needless
 from captioning.photos import describe_distributed, find_pictures
 from decoders.search import Search
 from system.distributed import is_main, processes
@@ -45,6 +45,8 @@ def arguments():
                         help="pictures, folders with all in them, patterns like 'a/*.jpg'")
     parser.add_argument("--checkpoint", default=SHIPPED,
                         help="a .safetensors checkpoint or a run's folder (the one in the box)")
+    parser.add_argument("--boxes", metavar="FILE", help="weights of the detector that a captioner "
+                        "of regions needs, if they are not the published ones")
     parser.add_argument("--beam", type=int, help=f"beams; 1 is greedy ({Search.beam})")
     parser.add_argument("--captions", type=int,
                         help="sentences a picture, best first, at most as many as beams (1)")
@@ -140,7 +142,8 @@ def main():
         raise BadInput("--references scores pictures in a gallery: add --gallery FILE.html")
     with processes(options.device) as device:
         files = find_pictures(options.pictures)
-        captioner = load_captioner(options.checkpoint, device)
+        captioner = load_captioner(options.checkpoint, device, options.boxes)
+        refuse_needless(options.boxes, [captioner])
         if options.max_length is None:
             search = replace(search, max_length=captioner.max_length)
         gallery = open_gallery(options)

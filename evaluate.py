@@ -10,7 +10,7 @@ import math
 import sys
 from pathlib import Path
 
-from captioning.checkpoint import load_captioner
+from captioning.checkpoint import load_captioner, refuse_needless
 from captioning.ensemble import combine
 from captioning.evaluation import add_slow_scores, evaluate, left_out, table
 from coco.dataset import read_split
@@ -35,6 +35,9 @@ def arguments():
                         help="rank by log-probability / length ** this (%(default)s)")
     parser.add_argument("--max-length", type=int, help="ids of a caption at most, <start> and "
                         "<end> counted (as it was trained)")
+    parser.add_argument("--boxes", metavar="PATH", help="what a captioner of regions needs beside "
+                        "its checkpoint: bottom-up features of these pictures, or a file of the "
+                        "detector's weights")
     parser.add_argument("--limit", type=int, help="only the first so many pictures")
     parser.add_argument("--json", help="write the report to this file")
     parser.add_argument("--results", help="write the captions as a COCO result file")
@@ -44,7 +47,10 @@ def arguments():
 
 def evaluate_captioners(options):
     """Caption a split: (report, captions, function of what takes long: (report, what to say))."""
-    captioner = combine([load_captioner(path, options.device) for path in options.checkpoints])
+    captioners = [load_captioner(path, options.device, options.boxes)
+                  for path in options.checkpoints]
+    refuse_needless(options.boxes, captioners)
+    captioner = combine(captioners)
     split = readable(read_split(options.data, options.split).first(options.limit))
     settings = captioner.search(beam=options.beam, length_penalty=options.length_penalty, **(
         {"max_length": options.max_length} if options.max_length else {}))

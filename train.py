@@ -18,14 +18,14 @@ from detection.settings import RECIPES as DETECTION
 from detection.settings import DetectionSettings
 from detection.task import Detection
 from system.distributed import is_main, processes
-from system.files import BadInput, command_line, run_command
+from system.files import BadInput, run_command
 from system.processor import add_device, name_gpu
 from system.roots import output_folder
 from system.shapes import misfit
 from training.folders import read_history, read_settings, refuse_strangers
 from training.loop import train
 from training.settings import add_options
-from training.status import status
+from training.status import evaluation, status
 from training.tensorboard import TensorBoard
 
 # Of every task its class, the class of its settings, and its recipes, the first without a dial.
@@ -108,7 +108,7 @@ def summary(task, folder, history, finished_before):
     best = task.better(history, key=lambda row: row[task.key])
     return (f"{'was finished already' if finished_before else 'finished'}: best {task.key} "
             f"{best[task.key]:.3f} on {task.settings.data} val after epoch {best['epoch']}\n"
-            f"next: {command_line('python', 'evaluate.py', folder, '--data', task.settings.data)}")
+            f"next: {evaluation(folder, task.settings)}")
 
 
 if __name__ == "__main__":

@@ -112,9 +112,11 @@ class Captioner(Describer):
         return self
 
     def tensors(self):
-        """Return both networks' weights and buffers by name."""
-        return {f"{part}.{name}": tensor for part in ("encoder", "decoder")
-                for name, tensor in getattr(self, part).state_dict().items()}
+        """Return both networks' weights and buffers by name, those of a checkpoint."""
+        found = {f"{part}.{name}": tensor for part in ("encoder", "decoder")
+                 for name, tensor in getattr(self, part).state_dict().items()}
+        return found if self.encoder.backbone.carried else {
+            name: one for name, one in found.items() if not name.startswith("encoder.backbone.")}
 
     def load_tensors(self, tensors, assign=False):
         """Load what `tensors` returned; `assign` puts the tensors in place instead of copying them.
@@ -122,7 +124,7 @@ class Captioner(Describer):
         for part in ("encoder", "decoder"):
             getattr(self, part).load_state_dict({
                 name.removeprefix(f"{part}."): tensor for name, tensor in tensors.items()
-                if name.startswith(f"{part}.")}, assign=assign)
+                if name.startswith(f"{part}.")}, self.encoder.backbone.carried, assign)
 
 
 def build_encoder(embed_size, weights, tune_from, backbone, grid, boxes=None):
@@ -130,5 +132,5 @@ def build_encoder(embed_size, weights, tune_from, backbone, grid, boxes=None):
     regions; see `EncoderCNN` and `RegionEncoder`."""
     if boxes is None:
         return EncoderCNN(embed_size, backbone, weights, grid, tune_from)
-    from encoders.regions import RegionEncoder  # imports torchvision, which takes a second
+    from encoders.boxes import RegionEncoder  # imports torchvision, which takes a second
     return RegionEncoder(embed_size, backbone, weights, boxes)

@@ -3,7 +3,8 @@
     captioner --save_captioner--> best.safetensors --load_captioner--> captioner
 
 In the file kernels and matrices are float16 and the encoder is included, so loading needs
-no other file and no network. The file may come from a stranger. Hence `load_captioner` builds
+no other file and no network; only a captioner of regions may, see encoders/boxes.py.
+The file may come from a stranger. Hence `load_captioner` builds
 nothing before it has checked the header, and loads nothing before it has checked every tensor.
 """
 
@@ -33,7 +34,12 @@ DECODER = {"name": (str,), "embed_size": (int,), "hidden_size": (int,), "num_lay
            "dropout": NUMBER}       # of every decoder; it may have arguments of its own besides
 YOURS = "; if it is your own, import its module first"
 ENCODER = {"backbone": (str,), "grid": (bool,)}     # of every encoder; that of regions has `boxes`
-BOXES = {"boxes": (str,), "names": (list,), "most": (int,)}
+BOXES = {"boxes": (str,), "most": (int,)}
+SOURCES = {                 # of boxes, see encoders/boxes.py
+    "detector": BOXES | {"names": (list,)}, "truth": BOXES | {"names": (list,)},
+    "torchvision": BOXES | {"channels": (int,), "weights": (str,)},
+    "file": BOXES | {"channels": (int,)},
+}
 MOST = 1000                 # regions of a picture
 FIELDS = {                  # of a captioner's header, and the types that each may have
     "about": (dict,), "words": (list,),
@@ -53,9 +59,10 @@ def save_captioner(path, captioner, **about):
     tensor_file.write(path, "captioner", FORMAT, tensors, header)
 
 
-def load_captioner(path, device="cpu"):
+def load_captioner(path, device="cpu", boxes=None):
     """Read a checkpoint, or the best one of a run's folder, ready to use on `device`.
 
+    boxes: what the captioner needs beside it, see `boxes.complete`; otherwise not looked at.
     Raises `BadInput` for a file that `save_captioner` did not write, and for a device
     that cannot be used.
     """
@@ -71,9 +78,19 @@ def load_captioner(path, device="cpu"):
                        ) from None
     captioner.load_tensors({name: tensor.float() if tensor.is_floating_point() else tensor
                             for name, tensor in tensors.items()}, assign=True)
+    if not captioner.encoder.backbone.carried:
+        from encoders.boxes import complete  # imports torchvision
+        captioner.encoder.backbone = complete(captioner.encoder.backbone, boxes)
     captioner.encoder.eval()
     captioner.decoder.eval()
     return captioner.to(device)
+
+
+def refuse_needless(boxes, captioners):
+    """Raise `BadInput` if something is given as `boxes` of which no captioner has need."""
+    if boxes and all(one.encoder.backbone.carried for one in captioners):
+        raise BadInput("--boxes is for captioners that read bottom-up features or need a published "
+                       "detector, and this one has all in its checkpoint: leave it out")
 
 
 def build_empty(header):
@@ -109,21 +126,22 @@ def refuse_unsound(header):
         raise BadInput("its header has other fields or types")
     words, transform = header["words"], header["transform"]
     encoder, decoder = header["architecture"]["encoder"], header["architecture"]["decoder"]
-    boxes = {"boxes": BOXES} if "boxes" in encoder else {}
+    boxes = encoder.get("boxes")
+    regions = {"boxes": source_shape(boxes)} if "boxes" in encoder else {}
     if not (fits({key: decoder[key] for key in decoder.keys() & DECODER.keys()}, DECODER)
-            and fits(encoder, ENCODER | boxes)):
+            and fits(encoder, ENCODER | regions)):
         raise BadInput("its header has other fields or types")
     known = decoder["name"] in decoders.NAMES
     rules = {
         f"its backbone is unknown ({encoder['backbone']!r:.40}{YOURS})":
-            encoder["backbone"] in NAMES,
+            encoder["backbone"] in NAMES or "channels" in (boxes or {}),
         f"its decoder is unknown ({decoder['name']!r:.40}{YOURS})":
             known,
         "its decoder and its encoder disagree on whether there is a grid":
             encoder["grid"] == (known and decoders.wants_grid(decoder["name"])),
         "its regions are absurd": not boxes or encoder["grid"] and all(
-            isinstance(name, str) for name in encoder["boxes"]["names"])
-            and 1 <= encoder["boxes"]["most"] <= MOST,
+            isinstance(name, str) for name in boxes.get("names", []))
+            and 1 <= boxes["most"] <= MOST and 1 <= boxes.get("channels", 1) <= LARGEST,
         "its sizes are absurd": all(1 <= decoder[key] <= LARGEST
                                     for key in ("embed_size", "hidden_size")),
         "its number of layers is absurd": 1 <= decoder["num_layers"] <= 64,
@@ -143,6 +161,12 @@ def refuse_unsound(header):
     for rule, kept in rules.items():
         if not kept:
             raise BadInput(rule)
+
+
+def source_shape(boxes):
+    """Return the fields that the source of boxes in a header must have, by its kind."""
+    kind = boxes.get("boxes") if isinstance(boxes, dict) else None
+    return SOURCES.get(str(kind), ())           # no value has none of some types
 
 
 def fits(value, fields):

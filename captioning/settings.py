@@ -16,7 +16,9 @@ class CaptioningSettings(Settings):
     encoder: str = dial("efficientnet_lite0", "backbone, see encoders/backbones.py")
     weights: str | None = dial("pretrained", "pretrained, or a local .pth or .safetensors file")
     boxes: str | None = dial(None, "where regions come from, in place of a grid's cells: a run of "
-                             "recipe detector, or truth for those of the instances file")
+                             "recipe detector, truth for those of the instances file, a detector "
+                             "of torchvision as fasterrcnn_resnet50_fpn_v2, or a file or folder "
+                             "of bottom-up features")
     mirror: bool = dial(False, "mirror the regions of half of the pictures, and exchange left and "
                         "right in their captions")
     fit: str = dial("squash", "picture to square: squash it, or crop the middle")
@@ -40,6 +42,13 @@ class CaptioningSettings(Settings):
     samples: int = dial(0, "self-critical: captions sampled of a picture; 0 is cross-entropy")
     val_pictures: int = dial(1000, "pictures of val captioned and scored after each epoch")
     train_pictures: int | None = dial(None, "pictures of train used, the first; None is all")
+
+    def beside(self):
+        """Return the files of features or weights that a checkpoint of regions needs, or None."""
+        if not self.boxes:
+            return None
+        from encoders.boxes import beside  # imports torchvision, which takes a second
+        return beside(self.boxes, self.weights)
 
     def rules(self):
         """Return the engine's rules and those of the fields above."""

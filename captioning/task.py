@@ -93,7 +93,8 @@ class Captioning(Task):
     def prepare_captions(self):
         """Leave out pictures that cannot be read and turn captions into integers."""
         settings = self.settings
-        self.start = load_captioner(settings.start) if settings.start else None
+        self.start = load_captioner(settings.start, boxes=settings.beside()
+                                    ) if settings.start else None
         with main_first():                              # the others find the texts tokenised
             self.train_split = readable(self.train_split)
             self.val_split = readable(self.val_split)
@@ -124,14 +125,19 @@ class Captioning(Task):
         """Build the captioner from the seed, or take the weights of the run it starts with."""
         settings = self.settings
         torch.manual_seed(settings.seed)
-        built, detector = architecture(settings), None
+        built, backbone = architecture(settings), None
         if settings.boxes:
-            built["encoder"]["boxes"], detector = box_source(settings, self.train_split)
-        self.captioner = Captioner.build(
-            built, self.vocab, transform_of(settings.encoder, settings.fit),
-            None if detector else settings.weights, settings.tune_from).to(self.device)
-        if detector:                                    # its CNN included
-            self.captioner.encoder.backbone.load_state_dict(detector.state_dict())
+            built["encoder"]["boxes"], backbone = box_source(settings, self.train_split)
+        transform = transform_of(settings.encoder, settings.fit)
+        if backbone:
+            built["encoder"]["backbone"] = backbone.name
+            transform = backbone.transform(settings.fit)
+        self.captioner = Captioner.build(built, self.vocab, transform,
+                                         None if backbone else settings.weights,
+                                         settings.tune_from)
+        if backbone:
+            self.captioner.encoder.backbone = backbone
+        self.captioner.to(self.device)
         self.captioner.about = {"max_length": self.max_length}
         if self.start:                                  # before its features are asked for
             take_over(self.captioner, self.start)
@@ -267,6 +273,9 @@ def content_of(settings, train, val):
              "the boxes": settings.boxes and best_file(settings.boxes)}
     for what, file in files.items():    # "pretrained" and None are no files
         found[what] = file and content_hashes([file])[0] or str(file)
+    if settings.boxes:
+        from encoders.boxes import content_of_features
+        found["the boxes"] = content_of_features(settings.boxes) or found["the boxes"]
     return found
 
 
@@ -279,15 +288,17 @@ def architecture(settings):
 
 
 def box_source(settings, split):
-    """Return the source of a captioner's boxes, see encoders/regions.py, and the detector or None.
+    """Return the source of a captioner's boxes and its backbone or None, see encoders/boxes.py.
 
-    Raises `BadInput` if the detector has another encoder.
+    Raises `BadInput` if a detector has another encoder, or if views of a picture are asked for
+    whose features are in a file.
     """
-    from encoders.regions import load_detector, truth  # imports torchvision
-    if settings.boxes == "truth":
-        return truth(split), None
-    detector = load_detector(settings.boxes)
-    if detector.name != settings.encoder:
-        raise BadInput(f"{settings.boxes} finds boxes by {detector.name}, and this captioner has "
-                       f"{settings.encoder}: give --encoder {detector.name}")
-    return detector.source, detector
+    from encoders.boxes import choose  # imports torchvision
+    source, backbone = choose(settings.boxes, settings.weights, split)
+    if backbone and backbone.carried and backbone.name != settings.encoder:
+        raise BadInput(f"{settings.boxes} finds boxes by {backbone.name}, and this captioner has "
+                       f"{settings.encoder}: give --encoder {backbone.name}")
+    if backbone and not backbone.reads_images and settings.views > 1:
+        raise BadInput(f"{settings.boxes} has features of each picture as it is, and of no other "
+                       "view: give --views 1")
+    return source, backbone

@@ -12,7 +12,6 @@ EfficientNet-Lite does without.
 Shape letters:  B pictures   S side in pixels   D channels   L grid cells
 """
 
-import hashlib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from torch import nn
 
 from encoders import efficientnet_lite
 from encoders.transform import Transform
-from encoders.weights import fetch_weights, load_into, read_weights
+from encoders.weights import fetch_weights, load_into, read_weights, weights_hash
 from system.files import BadInput
 
 
@@ -53,6 +52,8 @@ class Backbone(nn.Module):
     """
 
     precision = None        # the fastest of the device, see `encoding.fast`
+    carried = True          # its weights are in a captioner's checkpoint
+    reads_images = True
 
     def __init__(self, name="resnet50", weights="pretrained", grid=False, tune_from=None):
         super().__init__()
@@ -107,10 +108,11 @@ class Backbone(nn.Module):
 
     def fingerprint(self):
         """Return a hash of every weight and of the shape of the output, to name cached features."""
-        digest = hashlib.sha256(f"{self.name} {self.grid}".encode())
-        for tensor in self.state_dict().values():
-            digest.update(tensor.detach().cpu().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        return weights_hash(self, f"{self.name} {self.grid}")
+
+    def transform(self, fit):
+        """Return the transform that its weights were trained with."""
+        return transform_of(self.name, fit)
 
 
 def transform_of(name, fit="squash"):

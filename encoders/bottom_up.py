@@ -33,12 +33,14 @@ from encoders.bottom_up_files import (
     layout_of,
     readable,
 )
+from encoders.transform import Transform
 from system.cache import CACHE, cache_name
 from system.contents import content_hashes, read_kept
 from system.distributed import bar_options
 from system.files import BadInput, refuse_web_address, write_json
 
 MOST = 100                  # regions of a picture that are used: the published files have no more
+SIDE = 32                   # pixels
 SLACK = 0.01                # of a side: detectors work on a picture of another, rounded size
 LARGEST = float(np.finfo(np.float16).max)       # features are kept in float16
 INDEX = {"channels": int, "most": int, "keys": [str], "files": [int], "offsets": [int]}
@@ -54,27 +56,44 @@ class BottomUp(nn.Module):
     cache: in place of CACHE.  Raises `BadInput` for files of another layout.
     """
 
-    name, frozen = "bottom_up", True
+    name, frozen, carried, reads_images = "bottom_up", True, False, False
+    precision = torch.float32
 
     def __init__(self, path, cache=None):
         super().__init__()
         self.path = Path(path)
-        self.files = feature_files(self.path)
-        self.contents = contents_of(self.files, cache)
+        self.paths = feature_files(self.path)
+        self.contents = contents_of(self.paths, cache)
         kept = Path(cache or CACHE) / "regions" / f"{cache_name(self.contents)}.json"
         index = read_kept(kept, INDEX)
         if index is None:
-            index = index_of(self.files)
+            index = index_of(self.paths)
             with suppress(BadInput):            # where nothing can be kept, it is made again
                 write_json(kept, index)
         self.channels, self.regions = index["channels"], 1 + index["most"]
         self.places = dict(zip(index["keys"], zip(index["files"], index["offsets"], strict=True),
                                strict=True))
 
-    def forward(self, images, rows):
+    def forward(self, images, rows=None):
         """Return the rows (B, K, D + 5) that `beside` gave with these images, which are not used.
         """
+        if rows is None:
+            raise BadInput("this captioner was trained with bottom-up features, which a photograph "
+                           "has not: give one that finds boxes, or a grid's")
         return rows
+
+    @property
+    def source(self):
+        """The source of these regions, as a checkpoint keeps it; no path is in it."""
+        return {"boxes": "file", "most": self.regions - 1, "channels": self.channels}
+
+    def files(self, pictures):
+        """Return the files on which rows depend besides those of `fingerprint`: none."""
+        return []
+
+    def transform(self, fit):
+        """Return some transform, since a checkpoint has one: no picture is looked at."""
+        return Transform(SIDE, (0.0,) * 3, (1.0,) * 3, fit)
 
     def beside(self, pictures):
         """Return the rows (B, K, D + 5) of pictures, in their order, as a tuple of one tensor."""
@@ -90,7 +109,7 @@ class BottomUp(nn.Module):
                            "take it out of the captions file, or give the features of these "
                            "pictures")
         number, offset = self.places[key]
-        path = self.files[number]
+        path = self.paths[number]
         where = f"picture {key} in {path}"
         with readable(where):
             found = layout_of(path)[1](path, offset)
@@ -106,6 +125,25 @@ class BottomUp(nn.Module):
     def fingerprint(self):
         """Return a hash of the bytes of every file, to name cached features."""
         return hashlib.sha256(json.dumps([self.contents, MOST]).encode()).hexdigest()[:16]
+
+
+def choose(boxes, weights):
+    """Return the features that --boxes names; they need no weights."""
+    return BottomUp(boxes)
+
+
+def complete(absent, where):
+    """Return the features at `where` for a checkpoint's captioner, `absent` if that is None.
+
+    Raises `BadInput` if it reads features of another length.
+    """
+    if where is None:
+        return absent
+    found = BottomUp(where)
+    if found.channels != absent.channels:
+        raise BadInput(f"{where} has features of {found.channels} numbers, and this captioner "
+                       f"reads {absent.channels}: give those of the detector it was trained with")
+    return found
 
 
 def feature_files(path):

@@ -31,7 +31,10 @@ MPS = threading.Lock()      # two threads that compute at once end a process the
 
 def fast(backbone, precision=None):
     """Return a copy of a backbone that is fast and untrainable, by default in the fastest type."""
-    device = next(backbone.parameters()).device
+    parameter = next(backbone.parameters(), None)
+    if parameter is None:           # bottom_up.py's, which computes nothing
+        return backbone
+    device = parameter.device
     precision = precision or backbone.precision or precision_of(device)
     network = copy.deepcopy(backbone).eval()
     fold(network)
@@ -55,7 +58,7 @@ def encode(network, images, *beside):
 
     beside: what the network takes beside the images, tensors (B, ...); see `Backbone.beside`.
     """
-    kernel = next(network.parameters())
+    kernel = next(network.parameters(), images)         # without any, where the images are
     parts = []
     with torch.inference_mode(), MPS if kernel.device.type == "mps" else nullcontext():
         for some, *more in zip(*(one.split(BATCH_SIZE) for one in (images, *beside)), strict=True):

@@ -177,7 +177,8 @@ def encoded(network, transform, todo):
     """Yield the features of (picture, view) pairs, in order, BATCH_SIZE at a time."""
     def work(start):
         pairs = todo[start:start + BATCH_SIZE]
-        images = torch.stack([load(one, transform, view) for one, view in pairs])
+        images = (torch.stack([load(one, transform, view) for one, view in pairs])
+                  if network.reads_images else torch.empty(len(pairs), 3, 0, 0))
         return encode(network, images, *network.beside([one for one, _ in pairs]))
 
     yield from in_order(work, range(0, len(todo), BATCH_SIZE))

@@ -8,7 +8,7 @@ if the row only fills up. Row 0 is the whole picture, so that no picture is with
 Bottom-Up and Top-Down Attention, Anderson et al. 2018 (arXiv:1707.07998), brought such regions into
 captioning.
 
-Where the boxes come from is the backbone's `source`:
+Where the boxes come from is the backbone's `source`; boxes.py has the other sources:
 
     {"boxes": "detector", "names": [...], "most": n}    found in the image by a head of detector.py
     {"boxes": "truth", "names": [], "most": n}          of a COCO instances file, for a picture of a
@@ -65,8 +65,7 @@ class RegionBackbone(Maps):
                            "a photograph has not: give one that finds boxes, or a grid's")
         if boxes is None:
             boxes = padded([one["boxes"] for one in self.head.find(maps)], self.most)
-        boxes = torch.cat([boxes.new_tensor([0, 0, 1, 1, 1]).expand(len(boxes), 1, BESIDE), boxes],
-                          dim=1)
+        boxes = whole_first(boxes)
         pooled = torch.cat([pool(one, boxes[..., :4]) for one in maps], dim=2)     # (B, K, D)
         return torch.cat([pooled * boxes[..., 4:], boxes], dim=2)
 
@@ -90,8 +89,7 @@ class RegionBackbone(Maps):
 
 
 class RegionEmbedding(nn.Module):
-    """What a region looks like and where it lies, in one vector: rows (B, K, D + 5) to (B, K, E + 5).
-    """
+    """Embed what a region looks like and where it lies: rows (B, K, D + 5) to (B, K, E + 5)."""
 
     def __init__(self, channels, embed_size):
         super().__init__()
@@ -107,23 +105,10 @@ class RegionEmbedding(nn.Module):
 
 
 def waves(boxes):
-    """Encode boxes (..., 4) as waves (..., 4 * 2 * WAVES) of two pictures' length, one, a half ..."""
+    """Encode boxes (..., 4) as waves (..., 4 * 2 * WAVES): two pictures long, one, a half ..."""
     rates = math.pi * 2.0 ** torch.arange(WAVES, device=boxes.device)
     angles = boxes.unsqueeze(-1) * rates
     return torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(-2)
-
-
-class RegionEncoder(nn.Module):
-    """`model.EncoderCNN` for regions: a frozen `RegionBackbone`, then a trained embedding."""
-
-    def __init__(self, embed_size, backbone, weights="pretrained", boxes=None):
-        super().__init__()
-        self.backbone = RegionBackbone(backbone, weights, boxes)
-        self.embed = RegionEmbedding(self.backbone.channels, embed_size)
-
-    def forward(self, images):
-        """Encode images (B, 3, S, S), or rows of the cache, as regions (B, K, E + 5)."""
-        return self.embed(self.backbone(images))
 
 
 def truth(split):
@@ -146,6 +131,12 @@ def padded(boxes, most):
     for row, one in zip(rows, boxes, strict=True):
         row[:len(one), :4], row[:len(one), 4] = one[:most], 1
     return rows.to(boxes[0].device)
+
+
+def whole_first(boxes):
+    """Return boxes (B, K, 5) behind the box of the whole picture, (B, 1 + K, 5)."""
+    return torch.cat([boxes.new_tensor([0, 0, 1, 1, 1]).expand(len(boxes), 1, BESIDE), boxes],
+                     dim=1)
 
 
 def save_detector(path, backbone, **about):

@@ -4,6 +4,7 @@
     .pth or .safetensors --read_weights--> {name: tensor} --load_into--> network
 """
 
+import hashlib
 import pickle
 import re
 from pathlib import Path
@@ -16,12 +17,16 @@ from system.download import fetch
 from system.files import BadInput, content_hash, writing
 from system.locks import lock
 
+OTHERWISE = ("or give a local file as weights (--weights FILE), or use EncoderCNN(embed_size, "
+             'backbone="efficientnet_lite0"), whose weights are installed already')
 
-def fetch_weights(name, source):
+
+def fetch_weights(name, source, otherwise=OTHERWISE):
     """Return the path of the weights that torchvision publishes, fetched if they are not there.
 
-    name: of the network.  source: its `WeightsEnum`, which has the address.  The file lies where
-    torch.hub keeps it, but torch.hub would begin again after a break.  Raises `BadInput` if it
+    name: of the network.  source: its `WeightsEnum`, which has the address.  otherwise: what helps
+    without network.  The file lies where torch.hub keeps it, but torch.hub would begin again after
+    a break.  Raises `BadInput` if it
     cannot be fetched, or is not the file whose hash its name bears.
     """
     path = Path(torch.hub.get_dir(), "checkpoints", source.url.rpartition("/")[2])
@@ -38,9 +43,7 @@ def fetch_weights(name, source):
             with lock(path.with_suffix(".lock")):   # processes may begin at the same time
                 fetch(source.url, path, check=hash_fault)
     except BadInput as error:
-        raise BadInput(f"{error}; or give a local file as weights (--weights FILE), or use "
-                       'EncoderCNN(embed_size, backbone="efficientnet_lite0"), whose weights are '
-                       "installed already") from None
+        raise BadInput(f"{error}; {otherwise}") from None
     return path
 
 
@@ -80,3 +83,11 @@ def load_into(network, tensors, path):
         raise BadInput(f"{path} holds another network's weights "
                        f"({shorten(str(error).splitlines()[-1].strip(), 120)}): choose the "
                        "backbone they belong to") from None
+
+
+def weights_hash(network, about):
+    """Return a hash of every weight and buffer of a network, and of the text `about` it."""
+    digest = hashlib.sha256(about.encode())
+    for tensor in network.state_dict().values():
+        digest.update(tensor.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -36,6 +36,11 @@ class Settings:
             if not kept:
                 raise BadInput(f"{rule}: change that setting")
 
+    def beside(self):
+        """Return what evaluate.py needs as --boxes beside a checkpoint of this training, or None.
+        """
+        return None
+
     def rules(self):
         """Return {what must hold: whether it does}; a subclass adds rules of its own."""
         return {

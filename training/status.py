@@ -32,8 +32,14 @@ def status(folder, task, settings, options=()):
     if at.get("seconds_per_epoch"):
         lines += [f"about {at['seconds_per_epoch']:.0f} s an epoch, validation aside"]
     if at["finished"]:
-        command = command_line("python", "evaluate.py", folder, "--data", settings.data)
-        lines += [f"finished: {command}"]
+        lines += [f"finished: {evaluation(folder, settings)}"]
     else:
         lines += ["it is running now" if in_use(folder) else f"stopped; go on with: {command}"]
     return "\n".join(lines)
+
+
+def evaluation(folder, settings):
+    """Return the command that evaluates a finished run."""
+    boxes = settings.beside()
+    return command_line("python", "evaluate.py", folder, "--data", settings.data,
+                        *(["--boxes", boxes] if boxes else []))
