@@ -10,7 +10,6 @@ import math
 import sys
 from dataclasses import asdict
 
-import numpy as np
 import torch
 
 from captioning.captioner import Captioner
@@ -18,6 +17,7 @@ from captioning.checkpoint import load_captioner, save_captioner
 from captioning.complaints import complaints_about, warn_of_shared
 from captioning.evaluation import score, tokenized_references
 from captioning.objectives import CrossEntropy, caption_loss
+from captioning.regions import box_source, mirrored
 from captioning.self_critical import Rewards, SelfCritical
 from captioning.words import length_of, longest_read, vocabulary_of, warn_of_words
 from coco.dataset import read_split
@@ -174,25 +174,9 @@ class Captioning(Task):
             read = self.train.read(order[start:], self.settings.seed, number,
                                    self.settings.workers)
             for place, batch in enumerate(read, start):
-                yield self.mirrored(batch, number, place) if self.settings.mirror else batch
+                yield (mirrored(batch, self.vocab, [self.settings.seed, number, place])
+                       if self.settings.mirror else batch)
             start = max(0, start - len(order))
-
-    def mirrored(self, batch, number, place):
-        """Return a batch of regions with half of the pictures mirrored and their words with them.
-        """
-        random = np.random.default_rng([self.settings.seed, number, place])
-        flips = torch.from_numpy(random.random(len(batch.images)) < 0.5)
-        images, captions = batch.images.clone(), batch.captions.clone()
-        left, right = images[..., -5].clone(), images[..., -3].clone()
-        there = images[..., -1]
-        flipped = flips[:, None]
-        images[..., -5] = torch.where(flipped, (1 - right) * there, left)
-        images[..., -3] = torch.where(flipped, (1 - left) * there, right)
-        mine = flips.repeat_interleave(len(captions) // len(images))[:, None]
-        ids = [self.vocab(word) for word in ("left", "right")]
-        for one, other in (ids, ids[::-1]):
-            captions[mine & (batch.captions == one)] = other
-        return batch._replace(images=images, captions=captions)
 
     def measure(self):
         """Return loss per word under teacher forcing, and scores of free-running captions."""
@@ -285,20 +269,3 @@ def architecture(settings):
     return {"encoder": {"backbone": settings.encoder, "grid": wants_grid(name)},
             "decoder": {"name": name, **{key: getattr(settings, key) for key in sizes},
                         **own_arguments(name)}}
-
-
-def box_source(settings, split):
-    """Return the source of a captioner's boxes and its backbone or None, see encoders/boxes.py.
-
-    Raises `BadInput` if a detector has another encoder, or if views of a picture are asked for
-    whose features are in a file.
-    """
-    from encoders.boxes import choose  # imports torchvision
-    source, backbone = choose(settings.boxes, settings.weights, split)
-    if backbone and backbone.carried and backbone.name != settings.encoder:
-        raise BadInput(f"{settings.boxes} finds boxes by {backbone.name}, and this captioner has "
-                       f"{settings.encoder}: give --encoder {backbone.name}")
-    if backbone and not backbone.reads_images and settings.views > 1:
-        raise BadInput(f"{settings.boxes} has features of each picture as it is, and of no other "
-                       "view: give --views 1")
-    return source, backbone

@@ -12,10 +12,12 @@ from PIL import Image
 
 from captioning.captioner import Captioner
 from captioning.checkpoint import load_captioner, save_captioner
+from captioning.regions import mirrored
 from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
 from coco.dataset import read_split
 from coco.instances import boxes_of, read_instances
+from data_loader import Batch
 from decoders.registry import NAMES, build_decoder, wants_grid
 from decoders.search import Search
 from detection.average_precision import average_precision
@@ -268,7 +270,8 @@ def test_a_captioner_of_regions_trains(source, boxed_root, tmp_path, no_curves):
         save_detector(tmp_path / "detector.safetensors", detector())
     boxes = "truth" if source == "truth" else str(tmp_path / "detector.safetensors")
     settings = CaptioningSettings(str(boxed_root), encoder="tiny", decoder="updown", boxes=boxes,
-                                  embed_size=8, hidden_size=8, views=1, epochs=1, vocab_threshold=1)
+                                  embed_size=8, hidden_size=8, views=1, epochs=1, vocab_threshold=1,
+                                  mirror=source == "truth")
     train(Captioning(settings), tmp_path / "run")
     found = load_captioner(tmp_path / "run")
     assert found.architecture["encoder"]["boxes"]["boxes"] == source
@@ -278,7 +281,32 @@ def test_a_captioner_of_regions_trains(source, boxed_root, tmp_path, no_curves):
         assert all(torch.equal(given[key], kept[key]) for key in given)
 
 
+def test_half_of_the_pictures_are_mirrored_with_their_words():
+    vocab = Vocabulary(words=["left", "right", "ball"])
+    left, right, ball = map(vocab, ("left", "right", "ball"))
+    images = torch.rand(40, 3, 9)
+    images[..., 6] = images[..., 4] + 0.1
+    images[:, :2, -1], images[:, 2] = 1, 0                               # the last fills up
+    captions = torch.tensor([[0, ball, left, 1], [0, right, ball, 1]]).repeat(40, 1)
+    batch = Batch(images, captions, torch.full((80,), 4), torch.arange(40))
+    found = mirrored(batch, vocab, [0, 1, 2])
+    turned = (found.images != images).flatten(1).any(dim=1)
+    assert 10 < turned.sum() < 30 and torch.equal(found.lengths, batch.lengths)
+    assert torch.equal(found.images[~turned], images[~turned])
+    there, were = found.images[turned, :2], images[turned, :2]
+    torch.testing.assert_close(there[..., 4], 1 - were[..., 6])
+    torch.testing.assert_close(there[..., 6], 1 - were[..., 4])
+    others = [0, 1, 2, 3, 5, 7, 8]
+    assert torch.equal(there[..., others], were[..., others]) and not found.images[:, 2].any()
+    said = found.captions.view(40, 2, 4)
+    assert torch.equal(said[~turned], captions.view(40, 2, 4)[~turned])
+    assert (said[turned] == torch.tensor([[0, ball, right, 1], [0, left, ball, 1]])).all()
+    assert torch.equal(mirrored(batch, vocab, [0, 1, 2]).images, found.images)
+    assert not torch.equal(mirrored(batch, vocab, [0, 1, 3]).images, found.images)
+
+
 @pytest.mark.parametrize("changes, words", [
+    ({"boxes": None, "mirror": True}, "mirror needs boxes"),
     ({"decoder": "lstm_every"}, "boxes need a decoder that attends"),
     ({"tune_from": 1}, "an encoder that does not train"),
     ({"views": 2}, "boxes of truth need views 1"),
