@@ -5,7 +5,8 @@ import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import to_rgba
+from matplotlib.colors import to_rgb, to_rgba
+from matplotlib.patches import Rectangle
 
 from captioning.task import Captioning
 from coco.pictures import open_picture
@@ -35,7 +36,37 @@ def show_attention(file, words, weights, columns=6, width=1.6, circled=()):
 
     weights: (words, L), a square grid row by row.  circled: words whose largest cell has a ring.
     """
-    rows, side = -(-(len(words) + 1) // columns), math.isqrt(weights.shape[1])
+    side = math.isqrt(weights.shape[1])
+    figure, extent, panels = word_panels(file, words, columns, width)
+    for number, (axis, looked) in enumerate(zip(panels, relative(weights), strict=True)):
+        tint = np.full((side, side, 4), to_rgba(ACCENT))
+        tint[..., 3] = 0.85 * looked.view(side, side)
+        axis.imshow(tint, extent=extent)
+        if number in circled:
+            row, column = divmod(int(looked.argmax()), side)
+            axis.plot((column + 0.5) * extent[1] / side, (row + 0.5) * extent[2] / side, "o",
+                      mfc="none", mec="black", ms=9)
+    return figure
+
+
+def show_regions(file, words, weights, boxes, columns=6, width=1.6):
+    """Show the picture, and once more for each word, in grey, each box as strong as its weight.
+
+    weights: (words, K).  boxes: (K, 4), left, top, right, bottom as fractions of the picture.
+    """
+    figure, (_, wide, high, _), panels = word_panels(file, words, columns, width)
+    for axis, looked in zip(panels, relative(weights), strict=True):
+        for share, (left, top, right, bottom) in zip(looked.tolist(), boxes.tolist(), strict=True):
+            place = ((left * wide, top * high), (right - left) * wide, (bottom - top) * high)
+            axis.add_patch(Rectangle(*place, fc=(*to_rgb(ACCENT), 0.3 * share), ec="none"))
+            axis.add_patch(Rectangle(*place, fill=False, ec=(*to_rgb(ACCENT), 0.2 + 0.8 * share),
+                                     lw=0.5 + 3 * share))
+    return figure
+
+
+def word_panels(file, words, columns, width):
+    """Return a figure with the picture, its extent, and an axis with it in grey for each word."""
+    rows = -(-(len(words) + 1) // columns)
     figure, axes = plt.subplots(rows, columns, squeeze=False, layout="constrained",
                                 figsize=(width * columns, (width + 0.25) * rows))
     picture = open_picture(file)
@@ -43,18 +74,16 @@ def show_attention(file, words, weights, columns=6, width=1.6, circled=()):
     axes.flat[0].imshow(picture, extent=extent)
     for axis in axes.flat:
         axis.axis("off")
-    for number, (axis, word) in enumerate(zip(axes.flat[1:], words, strict=False)):
-        looked = weights[number] / weights[number].max().clamp(min=1e-9)
+    panels = axes.flat[1:len(words) + 1]
+    for axis, word in zip(panels, words, strict=True):
         axis.imshow(picture.convert("L"), extent=extent, cmap="gray", vmin=-255, vmax=255)
-        tint = np.full((side, side, 4), to_rgba(ACCENT))
-        tint[..., 3] = 0.85 * looked.view(side, side)
-        axis.imshow(tint, extent=extent)
         axis.set_title(word, fontsize=9)
-        if number in circled:
-            row, column = divmod(int(looked.argmax()), side)
-            axis.plot((column + 0.5) * extent[1] / side, (row + 0.5) * extent[2] / side, "o",
-                      mfc="none", mec="black", ms=9)
-    return figure
+    return figure, extent, panels
+
+
+def relative(weights):
+    """Return weights (words, L) as fractions of each word's largest."""
+    return weights / weights.amax(dim=1, keepdim=True).clamp(min=1e-9)
 
 
 def wrap(text, width):

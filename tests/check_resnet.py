@@ -32,7 +32,7 @@ SHAPES = {                  # what must hold at the end of a notebook, by the na
     "1_Preliminaries": f"encoder.backbone(image).shape == (1, {CHANNELS})",
     "2_Training": f"task.train.features.shape == (1, {SIZES['train']}, {CHANNELS})",
     "3_Inference": f"captioner.features(split).shape == (1, {SIZES['test']}, {CHANNELS})",
-    "4_Attention": f"test_grids.shape == ({SIZES['test']}, {CELLS}, {CHANNELS}) and "
+    "4_Attention": f"read['cells'].shape == ({SIZES['test']}, {CELLS}, {CHANNELS}) and "
                    f"backbone.name == {ENCODER!r}"}
 
 

@@ -4,10 +4,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from figures.pictures import plot_history
+from figures.pictures import plot_history, show_regions
 from images import draw
 from images.unrolled import unrolled
 from training.curves import plot_curves, save_curves
@@ -42,6 +43,17 @@ def test_curves_are_saved_with_a_panel_for_each_figure(tmp_path):
         save_curves(HISTORY, tmp_path / name, SimpleNamespace(curves=curves, unit="word"))
     one, three = (Image.open(tmp_path / name).size for name in ("one.png", "three.png"))
     assert one[1] == three[1] and abs(3 * one[0] - three[0]) <= 3
+
+
+def test_the_box_of_largest_weight_has_the_strongest_frame(tmp_path):
+    Image.new("RGB", (40, 20)).save(tmp_path / "one.png")
+    boxes = torch.tensor([[0, 0, 1, 1], [0.25, 0.5, 0.75, 1], [0, 0, 0, 0]])
+    weights = torch.tensor([[0.1, 0.4, 0.0], [0.3, 0.1, 0.0]])
+    figure = show_regions(tmp_path / "one.png", ["a", "ball"], weights, boxes, columns=3)
+    assert [axis.get_title() for axis in figure.axes] == ["", "a", "ball"]
+    frames = [[one for one in axis.patches if not one.get_fill()] for axis in figure.axes[1:]]
+    assert frames[0][1].get_bbox().extents.tolist() == [10, 10, 30, 20]      # in pixels
+    assert [max(range(3), key=lambda row: one[row].get_linewidth()) for one in frames] == [1, 0]
 
 
 @pytest.mark.parametrize("path", DRAWN, ids=lambda path: path.name)
