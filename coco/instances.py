@@ -4,13 +4,14 @@
     picture --boxes_of--> the same for one picture of a dataset
 """
 
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from coco.dataset import PREPARE
+from system.contents import state_of
 from system.files import BadInput, read_json
 
 INSTANCES = {"categories": [{"id": int, "name": str}],
@@ -31,9 +32,14 @@ class Things(NamedTuple):
 NONE = Things(torch.zeros(0, 4), ())
 
 
-@cache
 def read_instances(path):
     """Return the `Things` of every picture that has some, by image id; `BadInput` if damaged."""
+    return things_in(path, state_of(path))
+
+
+@lru_cache(maxsize=4)       # files: one for each split of a dataset
+def things_in(path, state):
+    """Read what `read_instances` returns, once for each `state` of the file."""
     content = read_json(path, PREPARE, INSTANCES)
     names = {one["id"]: one["name"] for one in content["categories"]}
     sizes = {one["id"]: (one["width"], one["height"]) for one in content["images"]}

@@ -16,7 +16,7 @@ from captioning.regions import mirrored
 from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
 from coco.dataset import read_split
-from coco.instances import boxes_of, read_instances
+from coco.instances import boxes_of
 from data_loader import Batch
 from decoders.registry import NAMES, build_decoder, wants_grid
 from decoders.search import Search
@@ -188,7 +188,6 @@ def test_other_boxes_are_other_features(tmp_path, write_root):
     backbone, split = RegionBackbone("tiny", None, TRUTH), read_split(root, "val")
     first = cached_features(backbone, transform_of("tiny"), split, cache=tmp_path / "cache")
     write_boxes(root, sizes, box=(0, 0, 48, 48))
-    read_instances.cache_clear()
     second = cached_features(backbone, transform_of("tiny"), split, cache=tmp_path / "cache")
     assert second[0, :, 1, -5:].tolist() == [[0, 0, 1, 1, 1]] * 3
     assert first[0, :, 1, -5:].tolist() != second[0, :, 1, -5:].tolist()
