@@ -18,8 +18,6 @@ Where the boxes come from is the backbone's `source`; boxes.py has the other sou
 Shape letters:  B pictures   S side in pixels   K regions   D channels   E embedding   C classes
 """
 
-import math
-
 import torch
 from torch import nn
 from torchvision.ops import roi_align
@@ -33,7 +31,6 @@ from system.shapes import misfit
 KIND, FORMAT = "detector", 1
 REMEDY = "give a run of the recipe detector"
 POINTS = 4                  # a side, of the points whose mean is a region's feature
-WAVES = 4                   # that encode each edge of a box
 BESIDE = 5                  # numbers of a row after its features: box, and whether it is there
 MOST = 36                   # regions of a picture at most, as in Bottom-Up and Top-Down
 SOURCE = {"boxes": str, "names": [str], "most": int}
@@ -89,26 +86,20 @@ class RegionBackbone(Maps):
 
 
 class RegionEmbedding(nn.Module):
-    """Embed what a region looks like and where it lies: rows (B, K, D + 5) to (B, K, E + 5)."""
+    """A linear layer of the features and one of the box: rows (B, K, D + 5) to (B, K, E + 5)."""
 
     def __init__(self, channels, embed_size):
         super().__init__()
-        self.features, self.norm = nn.Linear(channels, embed_size), nn.LayerNorm(embed_size)
-        self.box = nn.Linear(4 * 2 * WAVES, embed_size)
+        self.features = nn.Linear(channels, embed_size)
+        self.box = nn.Linear(6, embed_size)
 
     def forward(self, rows):
         """Return rows (B, K, E + 5), the last five numbers as they were."""
         features, beside = rows.split([rows.shape[2] - BESIDE, BESIDE], dim=2)
-        # normalised first: beside the features as they are, what the box adds would be lost
-        cells = self.norm(self.features(features)) + self.box(waves(beside[..., :4]))
+        corners = beside[..., :4]
+        size = corners[..., 2:] - corners[..., :2]
+        cells = self.features(features) + self.box(torch.cat([corners, size], dim=2))
         return torch.cat([cells, beside], dim=2)
-
-
-def waves(boxes):
-    """Encode boxes (..., 4) as waves (..., 4 * 2 * WAVES): two pictures long, one, a half ..."""
-    rates = math.pi * 2.0 ** torch.arange(WAVES, device=boxes.device)
-    angles = boxes.unsqueeze(-1) * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(-2)
 
 
 def truth(split):
