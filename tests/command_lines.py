@@ -15,6 +15,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -168,6 +169,8 @@ def draw(chance, parsers, files):
 def run_line(command, words, patience=PATIENCE):
     """Return the exit status of a command line and what it said, stdout before stderr."""
     out, err = io.StringIO(), io.StringIO()
+    # a process that a shell starts in the background ignores the signal, and so would never stop
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     stop = threading.Timer(patience, interrupt_main)
     stop.start()
     try:
@@ -181,6 +184,7 @@ def run_line(command, words, patience=PATIENCE):
         err.write(traceback.format_exc())
     finally:
         stop.cancel()
+        signal.signal(signal.SIGINT, before)
     return status, out.getvalue() + err.getvalue()
 
 

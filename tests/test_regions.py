@@ -203,8 +203,8 @@ def test_a_detector_learns_is_saved_and_comes_back(boxed_root, tmp_path, no_curv
                                  learning_rate=5e-3, patience=20)
     history = train(Detection(settings), tmp_path)
     assert history[-1]["train_loss"] < 0.6 * history[0]["train_loss"]
-    best = max(row["AP50"] for row in history)
-    assert best > 0.2
+    # of ball and mug: whoever calls all of them ball has half of it at most
+    assert max(row["AP50"] for row in history) > 0.6
     backbone = load_detector(tmp_path)
     assert backbone.source == {"boxes": "detector", "names": ["ball", "mug"], "most": 4}
     images = torch.randn(2, 3, 32, 32)
