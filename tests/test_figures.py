@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -54,6 +55,7 @@ def test_the_box_of_largest_weight_has_the_strongest_frame(tmp_path):
     frames = [[one for one in axis.patches if not one.get_fill()] for axis in figure.axes[1:]]
     assert frames[0][1].get_bbox().extents.tolist() == [10, 10, 30, 20]      # in pixels
     assert [max(range(3), key=lambda row: one[row].get_linewidth()) for one in frames] == [1, 0]
+    plt.close(figure)
 
 
 @pytest.mark.parametrize("path", DRAWN, ids=lambda path: path.name)
