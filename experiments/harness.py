@@ -6,11 +6,13 @@
 A training that was stopped goes on from its last saved state, an experiment from its last file.
 """
 
+import argparse
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from captioning.task import Captioning
 from encoders.features import cached_features
+from scenes.dataset import read_graphs
 from system.files import BadInput, read_json, write_json
 from system.processor import add_device
 from training.loop import train
@@ -85,6 +87,34 @@ def folders(options):
     if Path(options.name).name != options.name or options.name in ("", ".."):
         raise BadInput(f"--name {options.name} is no plain name: give one without slashes")
     return Path("runs") / options.name, Path("results") / options.name
+
+
+def on_scenes(description, names, name, table):
+    """Read the command line of an experiment on drawn scenes: the `Experiment` and the options.
+
+    names: of its parts.  name: of its folder.  table: function of the folder of results; if its
+    table is asked for, it is printed, and None stands in the experiment's place.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    add_options(parser, names, name)
+    parser.add_argument("--seed", type=int, default=0, help="of the trainings (%(default)s)")
+    options = parser.parse_args()
+    runs, results = folders(options)
+    if options.table:
+        print(table(results))
+        return None, options
+    if not options.data:
+        raise BadInput("give --data drawn scenes, made by prepare.py")
+    return Experiment(options.data, runs, results, options.device), options
+
+
+def graphs_of(data, split):
+    """Return the scene graph of every picture of a split; `BadInput` if these are no scenes."""
+    graphs = read_graphs(data, split)
+    if not graphs:
+        raise BadInput(f"{data} has no scene graphs to check claims by: make it with "
+                       "'python prepare.py scenes'")
+    return graphs
 
 
 def markdown(heading, rows):

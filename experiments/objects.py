@@ -13,7 +13,6 @@ what then remains of the relations is said without looking where things are. The
 never seen where a region lies. Rows with the true boxes are an oracle's.
 """
 
-import argparse
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -30,17 +29,15 @@ from detection.settings import RECIPES, DetectionSettings
 from detection.task import Detection
 from encoders.features import cached_features
 from encoders.regions import BESIDE, load_detector
-from experiments.harness import Experiment, add_options, folders, markdown
-from experiments.truth import cell, decoder_settings
+from experiments.harness import graphs_of, markdown, on_scenes
+from experiments.truth import BEAM, SPLITS, cell, decoder_settings
 from scenes.claims import KINDS, LOCATED, tally
-from scenes.dataset import read_graphs
 from scenes.grammar import readings
 from scenes.meaning import Statement
 from system.files import BadInput, read_json, run_command
 from training.loop import train
 
-SPLITS = ("test", "novel")
-BEAM, SAMPLES = Search(beam=3), Search(method="sample", captions=20)
+SAMPLES = Search(method="sample", captions=20)
 DETECTOR = "detector"
 JUDGED = {"CIDEr": float, "claims": dict.fromkeys(KINDS, (int, int)), "relations": (int, int),
           "pointing": {"right": float}}
@@ -102,10 +99,7 @@ def relations(captioner, features, graphs):
 def judge(captioner, data, name, features_of):
     """Judge the captions of a split, and with regions a second time, with shuffled boxes."""
     split = read_split(data, name)
-    graphs = read_graphs(data, split)
-    if not graphs:
-        raise BadInput(f"{data} has no scene graphs to check claims by: make it with "
-                       "'python prepare.py scenes'")
+    graphs = graphs_of(data, split)
     regions = "boxes" in captioner.architecture["encoder"]
     features = features_of(captioner.encoder.backbone, captioner.transform, split)[0]
     found = figures(captioner, features, split, graphs)
@@ -190,26 +184,13 @@ def detector_lines(results):
         for split in SPLITS) + "."]
 
 
-def arguments():
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description="Train captioners on drawn scenes over a grid and "
-                                     "over regions and check the claims of their captions. "
-                                     "Started again, it goes on.")
-    add_options(parser, [row.name for row in ROWS], "objects")
-    parser.add_argument("--seed", type=int, default=0, help="of the trainings (%(default)s)")
-    return parser.parse_args()
-
-
 def main():
     """Train and judge the rows that are not done yet, or print the table."""
-    options = arguments()
-    runs, results = folders(options)
-    if options.table:
-        print(table(results))
+    experiment, options = on_scenes(
+        "Train captioners on drawn scenes over a grid and over regions and check the claims of "
+        "their captions. Started again, it goes on.", [row.name for row in ROWS], "objects", table)
+    if experiment is None:
         return
-    if not options.data:
-        raise BadInput("give --data drawn scenes, made by prepare.py")
-    experiment = Experiment(options.data, runs, results, options.device)
     for row in ROWS:
         if row.name not in options.only or experiment.done(row.name):
             continue

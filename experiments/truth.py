@@ -12,8 +12,6 @@ training picture has. Decoders are trained by the recipe `small` with the change
 `decoder_settings`, which each result file records.
 """
 
-import argparse
-
 from captioning.checkpoint import load_captioner
 from captioning.evaluation import evaluate
 from captioning.pointing import caption_with_weights, mentions, read_boxes, report
@@ -21,9 +19,8 @@ from captioning.settings import settings_of
 from coco.dataset import read_split
 from decoders.registry import NAMES, wants_grid
 from decoders.search import Search
-from experiments.harness import Experiment, add_options, folders, markdown
+from experiments.harness import graphs_of, markdown, on_scenes
 from scenes.claims import KINDS, tally
-from scenes.dataset import read_graphs
 from system.files import BadInput, read_json, run_command
 
 SPLITS = ("test", "novel")
@@ -52,10 +49,7 @@ def judge(captioner, data, name):
     claims: {kind: [true claims, claims]}.  pointing: {rule: {"words", "right", "random"}}.
     """
     split = read_split(data, name)
-    graphs = read_graphs(data, split)
-    if not graphs:
-        raise BadInput(f"{data} has no scene graphs to check claims by: make it with "
-                       "'python prepare.py scenes'")
+    graphs = graphs_of(data, split)
     scores, results, _ = evaluate(captioner, split, BEAM)
     found = {"CIDEr": scores["CIDEr"],
              "claims": tally([one["caption"] for one in results], graphs)}
@@ -102,25 +96,13 @@ def cell(true, total):
     return f"{100 * true / total:.1f}{few}" if total else "none"
 
 
-def arguments():
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description="Train every decoder on drawn scenes and check "
-                                     "the claims of its captions. Started again, it goes on.")
-    add_options(parser, list(NAMES), "truth")
-    parser.add_argument("--seed", type=int, default=0, help="of the trainings (%(default)s)")
-    return parser.parse_args()
-
-
 def main():
     """Train and judge the decoders that are not done yet, or print the table."""
-    options = arguments()
-    runs, results = folders(options)
-    if options.table:
-        print(table(results))
+    experiment, options = on_scenes(
+        "Train every decoder on drawn scenes and check the claims of its captions. Started again, "
+        "it goes on.", list(NAMES), "truth", table)
+    if experiment is None:
         return
-    if not options.data:
-        raise BadInput("give --data drawn scenes, made by prepare.py")
-    experiment = Experiment(options.data, runs, results, options.device)
     for name in options.only:
         if experiment.done(name):
             continue
