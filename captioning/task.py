@@ -21,6 +21,7 @@ from captioning.regions import box_source, mirrored
 from captioning.self_critical import Rewards, SelfCritical
 from captioning.words import length_of, longest_read, vocabulary_of, warn_of_words
 from coco.dataset import read_split
+from coco.instances import instances_file
 from coco.readable import readable
 from data_loader import CaptionData, tokenized
 from decoders.registry import own_arguments, wants_grid
@@ -257,7 +258,10 @@ def content_of(settings, train, val):
              "the boxes": settings.boxes and best_file(settings.boxes)}
     for what, file in files.items():    # "pretrained" and None are no files
         found[what] = file and content_hashes([file])[0] or str(file)
-    if settings.boxes:
+    if settings.boxes == "truth":
+        files = {instances_file(picture) for split in (train, val) for picture in split.pictures}
+        found["the boxes"] = cache_name(content_hashes(sorted(files)))
+    elif settings.boxes:
         from encoders.boxes import content_of_features
         found["the boxes"] = content_of_features(settings.boxes) or found["the boxes"]
     return found

@@ -304,6 +304,17 @@ def test_half_of_the_pictures_are_mirrored_with_their_words():
     assert not torch.equal(mirrored(batch, vocab, [0, 1, 3]).images, found.images)
 
 
+def test_a_run_does_not_go_on_with_other_true_boxes(tmp_path, write_root, no_curves):
+    sizes = {"train": 3, "val": 3}
+    root = write_boxes(write_root(tmp_path / "root", sizes), sizes)
+    settings = CaptioningSettings(str(root), encoder="tiny", decoder="updown", boxes="truth",
+                                  embed_size=8, hidden_size=8, views=1, epochs=1, vocab_threshold=1)
+    train(Captioning(settings), tmp_path / "run")
+    write_boxes(root, sizes, box=(0, 0, 48, 48))
+    with pytest.raises(BadInput, match="the boxes"):
+        train(Captioning(settings), tmp_path / "run")
+
+
 @pytest.mark.parametrize("changes, words", [
     ({"boxes": None, "mirror": True}, "mirror needs boxes"),
     ({"decoder": "lstm_every"}, "boxes need a decoder that attends"),
