@@ -62,7 +62,7 @@ class Questions:
     def only(self, rows):
         """Return the questions of these rows in this order; pairs that lose one of two are gone."""
         rows = np.asarray(rows, np.int64)
-        places = np.full(len(self.ids), -1)
+        places = np.full(len(self.ids), -1, np.int64)
         places[rows] = np.arange(len(rows))
         pairs = places[self.pairs]
         held, picture = np.unique(self.picture[rows], return_inverse=True)
