@@ -1,0 +1,1 @@
+"""Questions about pictures: their files, their scores, and models that answer them."""
