@@ -1,6 +1,7 @@
 """Get data onto disk, in COCO's layout, one command for each source.
 
     python prepare.py scenes                                  drawn here, nothing to download
+    python prepare.py questions                               the same, and questions about it
     python prepare.py coco --subset 1000                      COCO, a part of it or whole
     python prepare.py karpathy dataset_coco.json              the split on which papers compare
     python prepare.py flickr8k Images captions.txt            Flickr8k as you have it

@@ -13,9 +13,11 @@ could argue, as when two things of a picture are red and "the red one" is asked 
 raises `Undecided`, and the question is not asked.
 """
 
+from scenes.scenery import SIDE
 from system.files import BadInput
 
 QUERIED = ("shape", "colour", "size")
+CLEAR = 0.05            # of the width: how far from the border of two columns a place is plain
 RELATIONS = ("left of", "right of", "above", "below", "next to")
 STEP = {"function": str, "inputs": [int], "value_inputs": [str]}    # as system/shapes.py reads it
 
@@ -76,8 +78,9 @@ def box(program, values, scene):
 
     None if these are several or none, or if the program chooses twice, as to compare.
     """
-    chosen = [value for value in values if isinstance(value, tuple)]
-    if sum(one["function"] == "scene" for one in program) != 1 or len(chosen[-1]) != 1:
+    # the first value is everything there is
+    chosen = [value for value in values[1:] if isinstance(value, tuple)]
+    if sum(one["function"] == "scene" for one in program) > 1 or not chosen or len(chosen[-1]) != 1:
         return None
     return scene.objects[chosen[-1][0]]["box"]
 
@@ -143,10 +146,11 @@ def query(attribute):
 
 
 def query_column(scene, objects):
-    column = scene.objects[objects[0]]["column"]
-    if " or " in column:
+    thing = scene.objects[objects[0]]
+    middle = (thing["box"][0] + thing["box"][2] / 2) / SIDE
+    if " or " in thing["column"] or any(abs(middle - third) < CLEAR for third in (1 / 3, 2 / 3)):
         raise Undecided("where it is")
-    return column
+    return thing["column"]
 
 
 def query_fact(scene, objects, relation):

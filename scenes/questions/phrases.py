@@ -10,8 +10,9 @@ from scenes import words
 from scenes.programs import step, then
 
 SIDES = {"left": "on the left", "middle": "in the middle", "right": "on the right"}
-# "near" and "close to" could be said of more than neighbours
-RELATED = {**words.RELATIONS, "next to": ("next to", "right next to", "beside")}
+# "near" could be said of more than neighbours, "higher than" of what is taller
+RELATED = {**words.RELATIONS, "above": ("above", "over"),
+           "next to": ("next to", "right next to", "beside")}
 TOY = "toy"             # what is not named by its shape; no cloud, sun or moon is one
 
 
