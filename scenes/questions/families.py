@@ -125,16 +125,11 @@ def not_both(scene, rng):
             if not (holds(scene, one) and holds(scene, other))]
 
 
-def some(propose):
-    """Return a proposer of a third of what `propose` gives, by chance."""
-    return lambda scene, rng: [slots for slots in propose(scene, rng) if rng.random() < 1 / 3]
-
-
 # The programs.
 
-def ask(function, *words, start=the):
+def ask(function, *values, start=the):
     """Return the program's maker that applies a function to what `start` gives of one kind."""
-    return lambda kind: then(start(kind), function, *words)
+    return lambda kind: then(start(kind), function, *values)
 
 
 def both(function, part, start=the):
@@ -150,8 +145,7 @@ def verified(one, relation, other):
 # The wordings: three or more of each form, "{0}" the first slot as Spoken formats it.
 
 COLOUR = ("What colour is the {0}?", "Which colour is the {0}?", "What is the colour of the {0}?")
-SIZE = ("Is the {0} small or large?", "What size is the {0}?", "Which size is the {0}?",
-        "How large is the {0}?")
+SIZE = ("Is the {0} small or large?", "What size is the {0}?", "Which size is the {0}?")
 SHAPE = ("What is the {0}?", "What kind of thing is the {0}?", "What shape is the {0}?")
 FACTS = {
     "made of": ("What is the {0} made of?", "Which material is the {0} made of?",
@@ -203,7 +197,7 @@ FORMS = (
          ("Is the {0} {1} the {2}?", "Do you see the {0} {1} the {2}?",
           "Does the picture show the {0} {1} the {2}?")),
     Form("related thing", lambda scene, rng: [
-        (kind.relation, kind.other) for kind, in related(*BY_NAME, ("colour",))(scene, rng)],
+        (kind.relation, kind.other) for kind, in related(("shape",), ("colour",))(scene, rng)],
          lambda relation, other: then(the(Kind(relation=relation, other=other)), "query_shape"),
          ("What is {0} the {1}?", "Which thing is {0} the {1}?", "What do you see {0} the {1}?")),
     Form("logic", combined, both("and", "exist", start=select),
@@ -216,7 +210,7 @@ FORMS = (
          ("Is the {0} on the left, in the middle or on the right?",
           "Where is the {0}, left, middle or right?",
           "Which part of the picture is the {0} in, left, middle or right?")),
-    *(Form(relation, some(propose), ask("query_fact", relation), wordings)
+    *(Form(relation, propose, ask("query_fact", relation), wordings)
       for relation, wordings in FACTS.items()
-      for propose in (of(*NAMELESS), of(*UNNAMED_SIDED), related(*BY_NAME))))
+      for propose in (of(*NAMELESS), of(*UNNAMED_SIDED))))
 FAMILIES = tuple(dict.fromkeys(form.family for form in FORMS))
