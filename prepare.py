@@ -1,6 +1,7 @@
 """Get data onto disk, in COCO's layout, one command for each source.
 
     python prepare.py scenes                                  drawn here, nothing to download
+    python prepare.py questions                               the same, and questions about it
     python prepare.py coco --subset 1000                      COCO, a part of it or whole
     python prepare.py karpathy dataset_coco.json              the split on which papers compare
     python prepare.py flickr8k Images captions.txt            Flickr8k as you have it
@@ -16,6 +17,7 @@ import argparse
 import os
 import tempfile
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from coco import sources
@@ -23,6 +25,7 @@ from coco.checkup import check
 from coco.karpathy import karpathy
 from coco.official import HOST, download_coco
 from scenes import dataset as scenes
+from scenes.questions import dataset as questions
 from system.cache import CACHE, cache_name
 from system.files import BadInput, amount, command_line, run_command
 from system.kept import empty, kept
@@ -30,7 +33,8 @@ from system.locks import lock
 from system.roots import output_folder, sweep_root
 
 # by what was prepared, as the README trains on it; all else by the default
-RECIPES = {"scenes": ("--recipe", "small"), "folder": ("--recipe", "own")}
+RECIPES = {"scenes": ("--recipe", "small"), "questions": ("--recipe", "vqa"),
+           "folder": ("--recipe", "own")}
 
 
 def locked(root):
@@ -49,9 +53,8 @@ def locked(root):
                        "your own") from None
 
 
-def draw_scenes(options):
-    scenes.draw(options.root, {split: getattr(options, split) for split in scenes.SIZES},
-                options.seed)
+def draw_scenes(options, draw=scenes.draw):
+    draw(options.root, {split: getattr(options, split) for split in scenes.SIZES}, options.seed)
     sweep_root(options.root)    # here, as a notebook, which has no lock, may draw them too
 
 
@@ -100,9 +103,11 @@ def parse(arguments):
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     source = partial(add_source, commands)
     drawn = source("scenes", draw_scenes, "data/scenes", "draw the embedded dataset")
-    for split, size in scenes.SIZES.items():
-        drawn.add_argument(f"--{split}", type=int, default=size, metavar="N",
-                           help=f"pictures in {split} (%(default)s)")
+    asked = source("questions", partial(draw_scenes, draw=questions.draw), "data/questions",
+                   "draw pictures, and questions about them")
+    for one, (split, size) in product((drawn, asked), scenes.SIZES.items()):
+        one.add_argument(f"--{split}", type=int, default=size, metavar="N",
+                         help=f"pictures in {split} (%(default)s)")
     coco = source("coco", get_coco, "data/coco", "fetch COCO, whole (20 GB) or a part of it")
     coco.add_argument("--year", type=int, choices=(2014, 2017), default=2017, help="(%(default)s)")
     coco.add_argument("--subset", type=at_least_one, metavar="N",
@@ -127,7 +132,7 @@ def parse(arguments):
     for one in (split, flickr8k, own):
         one.add_argument("--link", action="store_true", help="make hard links, not copies: they "
                          "take no room, but a picture changed in one place changes in both")
-    for one in (drawn, coco, flickr8k, own):
+    for one in (drawn, asked, coco, flickr8k, own):
         one.add_argument("--seed", type=int, default=0, help="of what is drawn (%(default)s)")
 
     looked_at = commands.add_parser("check", help="look at every picture and caption of a dataset")

@@ -38,8 +38,9 @@ SIDES = {"left": ("on the left", "on the left side"),
 
 
 def plural(noun):
-    """Return the plural of a noun of NOUNS."""
-    return noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    """Return the plural of a noun: balls, butterflies, toys."""
+    ends = noun.endswith("y") and noun[-2] not in "aeiou"
+    return noun[:-1] + "ies" if ends else noun + "s"
 
 
 def with_article(words):

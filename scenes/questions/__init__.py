@@ -1,0 +1,1 @@
+"""Ask questions about the drawn world whose answers its scene graphs give."""
