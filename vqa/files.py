@@ -12,7 +12,8 @@ coco/dataset.py. A root without val sets a fifth of its training pictures aside.
 """
 
 import re
-from dataclasses import dataclass, fields, replace
+from collections import Counter
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +47,12 @@ class Questions:
     ids: np.ndarray         # (N,) int64
     picture: np.ndarray     # (N,) int32: row in pictures
     texts: list
-    question_types: list    # empty, as the next two, where there are no annotations
-    answer_types: list
-    answers: list           # N tuples of ten strings
-    pairs: np.ndarray       # (P, 2) int64: rows of questions that differ in the picture alone
+    # the next three are empty where there are no annotations
+    question_types: list = field(default_factory=list)
+    answer_types: list = field(default_factory=list)
+    answers: list = field(default_factory=list)     # N tuples of ten strings
+    # (P, 2) int64: rows of questions that differ in the picture alone
+    pairs: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
 
     @property
     def name(self):
@@ -63,8 +66,8 @@ class Questions:
         places[rows] = np.arange(len(rows))
         pairs = places[self.pairs]
         held, picture = np.unique(self.picture[rows], return_inverse=True)
-        columns = {field.name: [column[row] for row in rows] for field in fields(self)
-                   if isinstance(column := getattr(self, field.name), list) and column}
+        columns = {one.name: [column[row] for row in rows] for one in fields(self)
+                   if isinstance(column := getattr(self, one.name), list) and column}
         return replace(self, pictures=tuple(self.pictures[row] for row in held),
                        picture=picture.astype(np.int32), ids=self.ids[rows],
                        pairs=pairs[(pairs >= 0).all(1)], **columns)
@@ -129,20 +132,28 @@ def lent(questions):
 def read_files(root, name):
     """Return the questions of the files that have this split's name."""
     path, known = root / QUESTIONS.format(name), Texts()
-    found = [(one["question_id"], one["image_id"], known[one["question"]])
-             for one in checked(path, "questions", QUESTION)]
+    questions = asked(root, name, path, root / name, [
+        (one["question_id"], one["image_id"], known[one["question"]])
+        for one in checked(path, "questions", QUESTION)])
+    rows = {id: row for row, id in enumerate(questions.ids.tolist())}
+    return replace(questions, **read_annotations(root / ANNOTATIONS.format(name), questions, rows),
+                   pairs=read_pairs(root / PAIRS.format(name), rows))
+
+
+def asked(root, name, path, folder, found):
+    """Return `Questions` without answers of (question id, image id, text)s.
+
+    path: the file that has them.  folder: where the pictures are.
+    """
     if not found:
         raise BadInput(f"{path} has no question: {REMEDY}")
     ids, images, texts = map(list, zip(*found, strict=True))
-    rows = {id: row for row, id in enumerate(ids)}
-    if len(rows) < len(ids):
-        twice = next(id for row, id in enumerate(ids) if rows[id] != row)
+    if len(set(ids)) < len(ids):
+        twice = next(id for id, times in Counter(ids).items() if times > 1)
         raise BadInput(f"{path} has two questions of id {twice}: {REMEDY}")
     held, picture = np.unique(np.array(images, np.int64), return_inverse=True)
-    return Questions(root, name, find_pictures(root / name, held.tolist(), path),
-                     np.array(ids, np.int64), picture.astype(np.int32), texts,
-                     *read_annotations(root / ANNOTATIONS.format(name), rows, images),
-                     read_pairs(root / PAIRS.format(name), rows))
+    return Questions(root, name, find_pictures(folder, held.tolist(), path),
+                     np.array(ids, np.int64), picture.astype(np.int32), texts)
 
 
 class Texts(dict):
@@ -155,10 +166,10 @@ class Texts(dict):
 
 def checked(path, part, shape):
     """Yield the entries of a list in a file; raise `BadInput` for one that has not this shape."""
+    ids = [key for key, kind in shape.items() if kind is int]
     for number, entry in enumerate(records(path, part, REMEDY)):
         place = misfit(entry, shape, f"{part}[{number}]") or next(
-            (f"{part}[{number}].{key}" for key in ("question_id", "image_id")
-             if not 0 <= entry[key] < LARGEST), None)
+            (f"{part}[{number}].{key}" for key in ids if not 0 <= entry[key] < LARGEST), None)
         if place:
             raise BadInput(f"{path} is damaged or of another kind ({place[:80]} is missing or not "
                            f"what it should be): {REMEDY}")
@@ -185,14 +196,15 @@ def find_pictures(folder, ids, path):
     return tuple(Picture(id, files[id], ()) for id in ids)
 
 
-def read_annotations(path, rows, images):
-    """Return question types, answer types and answers in the order of the questions.
+def read_annotations(path, questions, rows):
+    """Return question types, answer types and answers by name, in the order of the questions.
 
-    rows: {question id: row}.  images: each question's picture. All three are empty where there is
-    no file; `BadInput` for one that is damaged or of other questions.
+    rows: {question id: row}. Empty where there is no file; raises `BadInput` for one that is
+    damaged or of other questions.
     """
     if not path.exists():
-        return [], [], []
+        return {}
+    images = [questions.pictures[row].id for row in questions.picture]
     known, found = Texts(), [None] * len(rows)
     for number, one in enumerate(checked(path, "annotations", ANNOTATION)):
         id, row = one["question_id"], rows.get(one["question_id"])
@@ -204,10 +216,10 @@ def read_annotations(path, rows, images):
         found[row] = (known[one["question_type"]], known[one["answer_type"]],
                       ten_answers(one["answers"], f"{path}: annotations[{number}]", known))
     if None in found:
-        id = next(id for id, row in rows.items() if found[row] is None)
-        raise BadInput(f"{path} has no annotation of question {id} and {found.count(None) - 1} "
-                       f"more: {REMEDY}")
-    return tuple(map(list, zip(*found, strict=True)))
+        raise BadInput(f"{path} has no annotation of {found.count(None)} questions, "
+                       f"{questions.ids[found.index(None)]} for one: {REMEDY}")
+    return dict(zip(("question_types", "answer_types", "answers"),
+                    map(list, zip(*found, strict=True)), strict=True))
 
 
 def ten_answers(entries, where, known):
