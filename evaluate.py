@@ -2,8 +2,8 @@
 
     python evaluate.py runs/scenes --data data/scenes --split test --json results/scenes-test.json
 
-A detector's checkpoint is scored by the boxes that it finds, an answerer's by its answers to the
-questions of a split.
+A detector's checkpoint is scored by the boxes that it finds, a question answerer's by its answers
+to the questions of a split.
 """
 
 import argparse
@@ -43,9 +43,9 @@ def arguments():
                         "detector's weights")
     parser.add_argument("--limit", type=int, help="only the first so many pictures, or questions")
     parser.add_argument("--rules", default=RULES[0], choices=RULES,
-                        help="of VQA accuracy, for an answerer (%(default)s)")
-    parser.add_argument("--val", action="store_true", help="of the split, for an answerer, only "
-                        "the questions that training keeps aside where a root has no val")
+                        help="of VQA accuracy, for a question answerer (%(default)s)")
+    parser.add_argument("--val", action="store_true", help="for a question answerer: of the "
+                        "split only the questions that are kept aside where a root has no val")
     parser.add_argument("--json", help="write the report to this file")
     parser.add_argument("--results", help="write the captions as a COCO result file, or the "
                         "answers as EvalAI takes them")
@@ -92,7 +92,7 @@ def evaluate_answerer(options):
     from vqa.files import read_questions
     from vqa.task import first, readable_only
     if len(options.checkpoints) > 1:
-        raise BadInput("an answerer is evaluated by itself: give one checkpoint")
+        raise BadInput("a question answerer is evaluated by itself: give one checkpoint")
     answerer = load_answerer(options.checkpoints[0], options.device, options.boxes)
     questions = readable_only(first(read_questions(options.data, options.split, options.val),
                                     options.limit))
@@ -154,7 +154,7 @@ def check_outputs(options):
 
 # By the kind that a checkpoint's header says it is of: what evaluates it, and what prints a report.
 EVALUATORS = {"captioner": (evaluate_captioners, table), "detector": (evaluate_detector, table),
-              "answerer": (evaluate_answerer, answer_table)}
+              "question answerer": (evaluate_answerer, answer_table)}
 # the keys of a report on answers
 ANSWERED = {"split", "questions", "rules", "accuracy", "by_answer_type", "by_question_type",
             "arithmetic", "harmonic", "pair_accuracy", "wups", "baselines"}

@@ -208,7 +208,7 @@ def put(*places, value):
     (lambda tensors, header: tensors.pop("model.energy.weight"), "is missing"),
     (lambda tensors, header: header.pop("about"), "about is not what it should be")])
 def test_an_unsound_checkpoint_is_refused_in_one_sentence(forged, change, said):
-    with pytest.raises(BadInput, match=f"is no answerer that this program can use, .*{said}"):
+    with pytest.raises(BadInput, match=f"is no {KIND} that this program can use, .*{said}"):
         load_answerer(forged(change))
 
 

@@ -29,7 +29,7 @@ from vqa import words
 from vqa.parts import Sizes
 from vqa.settings import MODELS
 
-KIND, FORMAT = "answerer", 1
+KIND, FORMAT = "question answerer", 1
 BATCH_SIZE = 256            # questions in one pass
 LARGEST = 1 << 16           # of whole numbers in a header
 MOST = 1000                 # regions of a picture
@@ -167,7 +167,7 @@ def load_answerer(path, device="cpu", boxes=None):
         answerer = build_empty(header)
         tensor_file.refuse_strange(tensors, halved(answerer.tensors()))
     except BadInput as error:
-        raise BadInput(f"{path} is no answerer that this program can use, {error}: {remedy}"
+        raise BadInput(f"{path} is no {KIND} that this program can use, {error}: {remedy}"
                        ) from None
     answerer.load_tensors({name: tensor.float() if tensor.is_floating_point() else tensor
                            for name, tensor in tensors.items()}, assign=True)
