@@ -107,6 +107,16 @@ def test_filling_up_changes_no_answer(name):
     torch.testing.assert_close(found.scores[1:2], alone)
 
 
+@FAMILIES
+def test_questions_side_by_side_are_answered_as_one_by_one(name):
+    model, questions, lengths = built(name), torch.randint(3, 11, (6, 5)), torch.full((6,), 5)
+    found = model(regions(), questions, lengths)
+    apart = model(regions().repeat_interleave(2, 0), questions, lengths)
+    torch.testing.assert_close(found.scores, apart.scores)
+    if name in ATTEND:
+        torch.testing.assert_close(found.weights, apart.weights)
+
+
 def test_one_eye_shut_sees_nothing():
     questions, lengths = asked()
     one, other = torch.rand(2, 3, 9, 6)

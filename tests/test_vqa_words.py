@@ -65,16 +65,32 @@ def test_a_pass_has_every_question_once_and_no_pair_is_cut():
     pairs = np.random.default_rng(0).permutation(40).reshape(-1, 2)
     part = part_of(103, pairs)
     for number in range(3):
-        batches = part.order(10, 0, number, together=True)
+        batches = [rows[:, 0] for rows in part.order(10, 0, number, together=True)]
         assert sorted(np.concatenate(batches)) == list(range(103)) and len(batches) == 11
         assert all(9 <= len(batch) <= 11 for batch in batches[:-1])
         where = {row: place for place, batch in enumerate(batches) for row in batch}
         assert all(where[one] == where[other] for one, other in pairs)
-    apart = part.order(10, 0, 0, together=False)
+    apart = [rows[:, 0] for rows in part.order(10, 0, 0)]
     where = {row: place for place, batch in enumerate(apart) for row in batch}
     assert any(where[one] != where[other] for one, other in pairs)
-    assert not np.array_equal(apart[0], part.order(10, 0, 1, together=False)[0])
+    assert not np.array_equal(apart[0], part.order(10, 0, 1)[0][:, 0])
     assert len(part_of(5).order(10, 0, 0, together=True)) == 1
+
+
+def test_questions_about_a_picture_stand_side_by_side_and_fillers_do_not_count():
+    part = part_of(23)
+    part.picture = np.random.default_rng(1).permutation(np.arange(23) % 5)      # 4 or 5 each
+    part.features, part.questions = np.arange(5.0)[:, None], torch.arange(23)
+    part.lengths = torch.ones(23)
+    part.targets = Targets(np.zeros(24, int), np.zeros(0, int), np.zeros(0, np.float32))
+    batches = part.order(8, 0, 0, each=4)
+    assert [rows.shape for rows in batches] == [(2, 4)] * 4     # of three pictures a second group
+    seen = []
+    for rows in batches:
+        batch = part.batch(rows)
+        assert (part.picture[batch.questions].reshape(-1, 4) == batch.features.numpy()).all()
+        seen += batch.questions[batch.counted > 0].tolist()
+    assert sorted(seen) == list(range(23)) and not part.batch(batches[0], False).counted.any()
 
 
 def glove(folder, *lines):

@@ -13,7 +13,7 @@ Shape letters are those of parts.py.
 
 from torch import nn
 
-from vqa.parts import Answered, Classifier, QuestionReader, layer, mean_cell
+from vqa.parts import Answered, Classifier, QuestionReader, layer, mean_cell, per_picture
 
 
 class Question(nn.Module):
@@ -41,7 +41,8 @@ class Picture(nn.Module):
 
     def forward(self, features, questions, lengths):
         """Return `Answered`, without weights; the questions are not read."""
-        return Answered(self.classify(self.from_picture(mean_cell(*self.sizes.cells(features)))))
+        scores = self.classify(self.from_picture(mean_cell(*self.sizes.cells(features))))
+        return Answered(scores.repeat_interleave(len(questions) // len(features), 0))
 
 
 class Joint(nn.Module):
@@ -55,7 +56,8 @@ class Joint(nn.Module):
         self.classify = Classifier(sizes)
 
     def forward(self, features, questions, lengths):
-        """Return `Answered`, without weights, for features (B, D), (B, L, D) or (B, L, D + 5)."""
+        """Return `Answered`, without weights, for features (P, D), (P, L, D) or (P, L, D + 5)."""
         question = self.from_question(self.read(questions, lengths))            # (B, H)
-        picture = self.from_picture(mean_cell(*self.sizes.cells(features)))     # (B, H)
-        return Answered(self.classify(question * picture))
+        picture = self.from_picture(mean_cell(*self.sizes.cells(features)))     # (P, H)
+        joined = per_picture(question, picture) * picture.unsqueeze(1)          # (P, k, H)
+        return Answered(self.classify(joined.flatten(0, 1)))

@@ -1,7 +1,7 @@
 """The parts of all model families: how a question and a picture are read, how an answer is chosen.
 
     questions (B, T), lengths (B,) --QuestionReader--> (B, H)
-    features (B, D), (B, L, D) or (B, L, D + 5) --cells_of--> cells (B, L, C), absent (B, L)
+    features (P, D), (P, L, D) or (P, L, D + 5) --cells_of--> cells (P, L, C), absent (P, L)
     hidden (B, H) --Classifier--> scores (B, A)
 
 They are those of "Tips and Tricks for Visual Question Answering", Teney et al. 2017
@@ -10,8 +10,11 @@ in the same way:
 
     model(features, questions, lengths) -> Answered(scores (B, A), weights (B, L) or None)
 
-Shape letters:  B questions   T words   L grid cells or regions   D channels   C the size of a cell
-                E word vector   H hidden   A answers
+Features may be of fewer pictures, P: picture p then owns the questions p * k to p * k + k - 1,
+k = B / P.
+
+Shape letters:  B questions   P pictures   T words   L grid cells or regions   D channels
+                C the size of a cell   E word vector   H hidden   A answers
 """
 
 import math
@@ -105,7 +108,7 @@ class QuestionReader(nn.Module):
 
 
 def cells_of(features, channels, places=False):
-    """Return cells (B, L, C), each of length sqrt(D), and which only fill up, (B, L), of features.
+    """Return cells (P, L, C), each of length sqrt(D), and which only fill up, (P, L), of features.
 
     places: where a cell lies follows its D numbers.  The paper has vectors of length 1. The root of
     D only scales the first matrix, so that layers begin as large as others do.
@@ -126,9 +129,19 @@ def cells_of(features, channels, places=False):
 
 
 def mean_cell(cells, absent):
-    """Return the mean (B, C) of the cells (B, L, C) that are there."""
+    """Return the mean (P, C) of the cells (P, L, C) that are there."""
     there = (~absent).unsqueeze(2).to(cells.dtype)
     return (cells * there).sum(dim=1) / there.sum(dim=1)
+
+
+def per_picture(vectors, cells):
+    """Return vectors (B, H) as (P, k, H), the k questions about each of the pictures of cells."""
+    return vectors.unflatten(0, (len(cells), -1))
+
+
+def weigh(energy, absent):
+    """Return the weights (P, k, L) of energies (P, k, L); what is absent, (P, L), gets 0."""
+    return energy.masked_fill(absent.unsqueeze(1), -math.inf).softmax(dim=2)
 
 
 class Classifier(nn.Module):

@@ -48,6 +48,8 @@ class VQASettings(Settings):
     answer_pictures: bool = dial(True, "with two streams, an answer begins with the mean feature "
                                  "of the pictures it was given for")
     pairs_together: bool = dial(True, "complementary pairs stay in one batch")
+    questions_per_picture: int = dial(1, "of a picture side by side in a batch, which computes "
+                                      "what depends on the picture alone once for them")
     longest: int = dial(14, "words at which a question is cut")
     vocab_threshold: int = dial(1, "occurrences in train below which a word is <unk>")
     answer_threshold: int = dial(9, "questions of train whose first answer it is, below which an "
@@ -67,7 +69,7 @@ class VQASettings(Settings):
         return {
             **super().rules(),
             **at_least_one(self, "embed_size", "hidden_size", "longest", "vocab_threshold",
-                           "answer_threshold"),
+                           "answer_threshold", "questions_per_picture"),
             f"encoder must be one of {', '.join(ENCODERS)}": self.encoder in ENCODERS,
             f"model must be one of {', '.join(MODELS)}": self.model in MODELS,
             "boxes of truth need fit squash, since a crop would move them":
@@ -78,6 +80,8 @@ class VQASettings(Settings):
             "dropout must be at least 0 and below 1": 0 <= self.dropout < 1,
             "pairs_together needs a batch_size of 2 or more":
                 not self.pairs_together or self.batch_size > 1,
+            "pairs_together, which are of two pictures, exclude more questions_per_picture than 1":
+                not self.pairs_together or self.questions_per_picture == 1,
             "train_questions and val_questions must be 1 or more": all(
                 count is None or count >= 1
                 for count in (self.train_questions, self.val_questions)),

@@ -1,6 +1,6 @@
 """Stacked attention networks, Yang et al. 2016 (arXiv:1511.02274): the question looks twice.
 
-    questions --LSTM--> u_0 (B, H)      features --tanh(W v + b)--> v_I (B, L, H)
+    questions --LSTM--> u_0 (B, H)      features --tanh(W v + b)--> v_I (P, L, H)
     u_0 --glimpse--> u_1 --glimpse--> u_2 --Classifier--> scores (B, A)
 
 Each glimpse weighs the cells by what is known so far and adds what it has seen, so the second can
@@ -9,11 +9,9 @@ ask about a thing that the first has found. Comments name the paper's equations.
 Shape letters are those of parts.py.
 """
 
-import math
-
 from torch import nn
 
-from vqa.parts import Answered, Classifier, QuestionReader
+from vqa.parts import Answered, Classifier, QuestionReader, per_picture, weigh
 
 GLIMPSES = 2
 
@@ -29,11 +27,11 @@ class Glimpse(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, cells, absent, query):
-        """Return the next query (B, H) and weights (B, L) of cells (B, L, H), query (B, H)."""
-        hidden = (self.keys(cells) + self.query(query).unsqueeze(1)).tanh()         # h_A
-        energy = self.energy(self.drop(hidden)).squeeze(2).masked_fill(absent, -math.inf)
-        weights = energy.softmax(dim=1)                                             # p_I
-        seen = (weights.unsqueeze(1) @ cells).squeeze(1)                # v~ = sum_i p_i v_i
+        """Return the next query (B, H) and weights (P, k, L) of cells (P, L, H), query (B, H)."""
+        asked = per_picture(self.query(query), cells)                               # (P, k, H)
+        hidden = (self.keys(cells).unsqueeze(1) + asked.unsqueeze(2)).tanh()        # h_A
+        weights = weigh(self.energy(self.drop(hidden)).squeeze(3), absent)          # p_I
+        seen = (weights @ cells).flatten(0, 1)                          # v~ = sum_i p_i v_i
         return query + seen, weights                                    # u = v~ + v_Q
 
 
@@ -55,4 +53,4 @@ class Stacked(nn.Module):
         cells = self.picture(cells)
         for glimpse in self.glimpses:
             query, weights = glimpse(cells, absent, query)
-        return Answered(self.classify(query), weights)
+        return Answered(self.classify(query), weights.flatten(0, 1))

@@ -130,7 +130,7 @@ class VQA(Task):
         """Return the rows of each batch of pass `number`, those of all processes."""
         settings = self.settings
         return self.train.order(settings.batch_size, settings.seed, number,
-                                settings.pairs_together)
+                                settings.pairs_together, settings.questions_per_picture)
 
     def batches(self, epoch, start):
         """Yield this process's part of the batches of an epoch, from batch `start` on."""
@@ -150,7 +150,7 @@ class VQA(Task):
         total, places = 0.0, []
         for start in range(0, len(self.val), VAL_BATCH):
             rows = np.arange(start, min(start + VAL_BATCH, len(self.val)))
-            batch = self.val.batch(rows).to(self.device)
+            batch = self.val.batch(rows[:, None]).to(self.device)
             total += self.objective(batch)[1].item()
             places += self.answerer.model(*batch[:3]).scores.argmax(dim=1).tolist()
         said = [self.answerer.answers.spelled[place] for place in places]

@@ -17,11 +17,9 @@ two streams are the classifier's, in parts.py.
 Shape letters are those of parts.py.
 """
 
-import math
-
 from torch import nn
 
-from vqa.parts import Answered, Classifier, QuestionReader, activation, layer
+from vqa.parts import Answered, Classifier, QuestionReader, activation, layer, per_picture, weigh
 
 
 class Tips(nn.Module):
@@ -40,17 +38,18 @@ class Tips(nn.Module):
         self.classify = Classifier(sizes)                               # w_o f_o
 
     def forward(self, features, questions, lengths):
-        """Return `Answered` for features (B, D), (B, L, D) or (B, L, D + 5)."""
+        """Return `Answered` for features (P, D), (P, L, D) or (P, L, D + 5)."""
         question = self.read(questions, lengths)                        # q, (B, H)
-        cells, absent = self.sizes.cells(features)                      # v_i, (B, L, C)
-        weights = self.attend(cells, absent, question)                  # alpha, (B, L)
-        seen = (weights.unsqueeze(1) @ cells).squeeze(1)                # v = sum_i alpha_i v_i
+        cells, absent = self.sizes.cells(features)                      # v_i, (P, L, C)
+        weights = self.attend(cells, absent, question)                  # alpha, (P, k, L)
+        seen = (weights @ cells).flatten(0, 1)                          # v = sum_i alpha_i v_i
         hidden = self.from_question(question) * self.from_picture(seen)     # h, (B, H)
-        return Answered(self.classify(hidden), weights)
+        return Answered(self.classify(hidden), weights.flatten(0, 1))
 
     def attend(self, cells, absent, question):
-        """Return how much each of cells (B, L, C) is looked at, (B, L); absent ones get 0."""
-        # W [v_i, q] is the sum of two products, of which the question's is the same for all cells
-        sums = self.of_cell(cells) + self.of_question(question).unsqueeze(1)
-        energy = self.energy(self.join(sums)).squeeze(2)                    # a_i
-        return energy.masked_fill(absent, -math.inf).softmax(dim=1)
+        """Return how much a question looks at each of cells (P, L, C), (P, k, L)."""
+        # W [v_i, q] is the sum of two products: the cell's is the same for all questions about it,
+        # and the question's for all cells
+        asked = per_picture(self.of_question(question), cells)          # (P, k, 2 H)
+        sums = self.of_cell(cells).unsqueeze(1) + asked.unsqueeze(2)    # (P, k, L, 2 H)
+        return weigh(self.energy(self.join(sums)).squeeze(3), absent)   # a_i, alpha

@@ -132,9 +132,11 @@ def most_frequent(ten):
 
 
 class Batch(NamedTuple):
-    """Questions (B, T) with their lengths (B,), pictures' features (B, ...) and targets (B, A).
+    """Questions (B, T) with lengths (B,) and targets (B, A), and features of P pictures.
 
-    counted: (B,), 0 for a question that stands in for one that this process has not.
+    Picture p owns the questions p * k to p * k + k - 1, k = B / P, so that what depends on the
+    picture only is computed once for all of them.  counted: (B,), 0 for a question that only fills
+    up.
     """
 
     features: torch.Tensor
@@ -160,19 +162,44 @@ class Part:
     def __len__(self):
         return len(self.lengths)
 
-    def order(self, batch_size, seed, number, together):
-        """Return the rows of each batch of a pass; complementary pairs in one, if `together`."""
-        place = np.random.default_rng([seed, number]).permutation(len(self))
+    def order(self, batch_size, seed, number, together=False, each=1):
+        """Return the rows (P, k) of each batch of a pass, for `batch`.
+
+        together: complementary pairs stay in one batch.  each: k, questions of a picture that
+        stand side by side; it excludes `together`.
+        """
+        random = np.random.default_rng([seed, number])
+        if each > 1:
+            groups = random.permutation(self.side_by_side(random, each))
+            return np.split(groups, np.arange(max(1, batch_size // each), len(groups),
+                                              max(1, batch_size // each)))
+        place = random.permutation(len(self))
         if together:
             place[self.pairs[:, 1]] = place[self.pairs[:, 0]]
         order = np.argsort(place, kind="stable")
         starts = np.arange(batch_size, len(order), batch_size)
         starts -= place[order[starts - 1]] == place[order[starts]]     # where a pair would be cut
-        return np.split(order, starts)
+        return np.split(order[:, None], starts)
+
+    def side_by_side(self, random, each):
+        """Return rows (groups, each) of questions about one picture.
+
+        Where a picture has too few, ~row of one that is there already fills up.
+        """
+        order = random.permutation(len(self))
+        order = order[np.argsort(self.picture[order], kind="stable")]
+        counts = np.bincount(self.picture)
+        ends = np.cumsum(counts)[self.picture[order]]          # where the same picture's end
+        place = np.arange(len(order)) - ends + counts[self.picture[order]]
+        starts = np.flatnonzero(place % each == 0)
+        index = starts[:, None] + np.arange(each)
+        return np.where(index < ends[starts][:, None],
+                        order[np.minimum(index, len(order) - 1)], ~order[starts][:, None])
 
     def batch(self, rows, counted=True):
-        """Return the `Batch` of some rows."""
-        return Batch(torch.from_numpy(self.features[self.picture[rows]]).float(),
-                     self.questions[rows], self.lengths[rows],
-                     self.targets.dense(rows, self.answers),
-                     torch.full((len(rows),), float(counted)))
+        """Return the `Batch` of rows (P, k)."""
+        there, rows = rows.flatten() >= 0, np.where(rows < 0, ~rows, rows)
+        pictures, rows = self.picture[rows[:, 0]], rows.flatten()
+        return Batch(torch.from_numpy(self.features[pictures]).float(), self.questions[rows],
+                     self.lengths[rows], self.targets.dense(rows, self.answers),
+                     torch.from_numpy(there & counted).float())
