@@ -13,6 +13,7 @@ from system.files import BadInput, refuse_web_address
 
 PIECE = 1 << 20             # characters that are read at once
 SPACE = re.compile(r"[ \t\r\n]*")
+BEHIND = (*" \t\r\n,:]}",)         # what may stand behind a value
 DECODER = json.JSONDecoder()
 
 
@@ -107,6 +108,7 @@ class Window:
                 if not self.read_on():          # not cut off by the window, but damaged
                     raise
             else:
-                if end < len(self.text) or not self.read_on():      # else a number may go on
+                # else a number may go on
+                if self.text[end:end + 1] in BEHIND or not self.read_on():
                     self.place = end
                     return value

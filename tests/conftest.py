@@ -72,3 +72,12 @@ def data_root():
     if not (root / "flickr8k").is_dir():
         pytest.skip(f"needs real data: no flickr8k in {root} (set CAPTION_DATA)")
     return root
+
+
+@pytest.fixture(scope="session")
+def shared_vqa():
+    """The folder of real questions that is not part of the project."""
+    root = Path(os.environ.get("CAPTION_DATA", "../shared")) / "vqa"
+    if not root.is_dir():
+        pytest.skip(f"needs real data: no {root} (set CAPTION_DATA)")
+    return root

@@ -39,11 +39,11 @@ def read_clevr(root, split):
     path = root / "questions" / QUESTIONS.format(split)
     asks, answers, programs = [], [], []
     for number, one in enumerate(checked(path, "questions", QUESTION)):
-        asks.append((one["question_index"], one["image_index"], known[one["question"]]))
+        asks.append((one["question_index"], one["image_index"], one["question"]))
         if one.get("answer") is not None:
             answers.append(known[one["answer"]])
             programs.append(program_of(one.get("program"), f"{path}: questions[{number}]", steps))
-    questions = asked(root, split, path, root / "images" / split, asks)
+    questions, _ = asked(root, split, path, root / "images" / split, asks)
     if answers and len(answers) < len(asks):
         raise BadInput(f"{path} has answers to some of its questions alone: {REMEDY}")
     tens = {answer: (answer,) * ANNOTATORS for answer in set(answers)}

@@ -12,7 +12,7 @@ coco/dataset.py. A root without val sets a fifth of its training pictures aside.
 """
 
 import re
-from collections import Counter
+from array import array
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -131,29 +131,35 @@ def lent(questions):
 
 def read_files(root, name):
     """Return the questions of the files that have this split's name."""
-    path, known = root / QUESTIONS.format(name), Texts()
-    questions = asked(root, name, path, root / name, [
-        (one["question_id"], one["image_id"], known[one["question"]])
-        for one in checked(path, "questions", QUESTION)])
-    rows = {id: row for row, id in enumerate(questions.ids.tolist())}
+    path = root / QUESTIONS.format(name)
+    questions, rows = asked(root, name, path, root / name, (
+        (one["question_id"], one["image_id"], one["question"])
+        for one in checked(path, "questions", QUESTION)))
     return replace(questions, **read_annotations(root / ANNOTATIONS.format(name), questions, rows),
                    pairs=read_pairs(root / PAIRS.format(name), rows))
 
 
 def asked(root, name, path, folder, found):
-    """Return `Questions` without answers of (question id, image id, text)s.
+    """Return `Questions` without answers, and {question id: row}.
 
-    path: the file that has them.  folder: where the pictures are.
+    path: the file that has them.  folder: where the pictures are.  found: (question id, image id,
+    text)s. Raises `BadInput` for ids that no file of questions has.
     """
-    if not found:
+    rows, images, texts = {}, array("q"), []
+    for id, image, text in found:
+        if id in rows:
+            raise BadInput(f"{path} has two questions of id {id}: {REMEDY}")
+        if not (0 <= id < LARGEST and 0 <= image < LARGEST):
+            raise BadInput(f"{path} has the question {id} about picture {image}, and ids are whole "
+                           f"numbers from 0 to 2^63 - 1: {REMEDY}")
+        rows[id] = len(rows)
+        images.append(image)
+        texts.append(writable(text))
+    if not rows:
         raise BadInput(f"{path} has no question: {REMEDY}")
-    ids, images, texts = map(list, zip(*found, strict=True))
-    if len(set(ids)) < len(ids):
-        twice = next(id for id, times in Counter(ids).items() if times > 1)
-        raise BadInput(f"{path} has two questions of id {twice}: {REMEDY}")
-    held, picture = np.unique(np.array(images, np.int64), return_inverse=True)
-    return Questions(root, name, find_pictures(folder, held.tolist(), path),
-                     np.array(ids, np.int64), picture.astype(np.int32), texts)
+    held, picture = np.unique(images, return_inverse=True)
+    return Questions(root, name, find_pictures(folder, held.tolist(), path), np.fromiter(
+        rows, np.int64, len(rows)), picture.astype(np.int32), texts), rows
 
 
 class Texts(dict):
@@ -166,13 +172,13 @@ class Texts(dict):
 
 def checked(path, part, shape):
     """Yield the entries of a list in a file; raise `BadInput` for one that has not this shape."""
-    ids = [key for key, kind in shape.items() if kind is int]
+    kinds = shape.items()
     for number, entry in enumerate(records(path, part, REMEDY)):
-        place = misfit(entry, shape, f"{part}[{number}]") or next(
-            (f"{part}[{number}].{key}" for key in ids if not 0 <= entry[key] < LARGEST), None)
-        if place:
-            raise BadInput(f"{path} is damaged or of another kind ({place[:80]} is missing or not "
-                           f"what it should be): {REMEDY}")
+        # most are sound, which this sees sooner than `misfit` does
+        sound = type(entry) is dict and all([type(entry.get(key)) is kind for key, kind in kinds])
+        if place := None if sound else misfit(entry, shape, f"{part}[{number}]"):
+            raise BadInput(f"{path} is damaged or of another kind ({place[:80]} is missing or "
+                           f"not what it should be): {REMEDY}")
         yield entry
 
 
@@ -204,22 +210,23 @@ def read_annotations(path, questions, rows):
     """
     if not path.exists():
         return {}
-    images = [questions.pictures[row].id for row in questions.picture]
-    known, found = Texts(), [None] * len(rows)
+    images = np.array([picture.id for picture in questions.pictures])[questions.picture]
+    known, columns = Texts(), [[None] * len(rows) for _ in range(3)]
     for number, one in enumerate(checked(path, "annotations", ANNOTATION)):
         id, row = one["question_id"], rows.get(one["question_id"])
         if row is None or images[row] != one["image_id"]:
             raise BadInput(f"{path} answers question {id} about picture {one['image_id']}, which "
                            f"the questions file does not ask: {REMEDY}")
-        if found[row] is not None:
+        if columns[0][row] is not None:
             raise BadInput(f"{path} has two annotations of question {id}: {REMEDY}")
-        found[row] = (known[one["question_type"]], known[one["answer_type"]],
-                      ten_answers(one["answers"], f"{path}: annotations[{number}]", known))
-    if None in found:
-        raise BadInput(f"{path} has no annotation of {found.count(None)} questions, "
-                       f"{questions.ids[found.index(None)]} for one: {REMEDY}")
-    return dict(zip(("question_types", "answer_types", "answers"),
-                    map(list, zip(*found, strict=True)), strict=True))
+        answers = ten_answers(one["answers"], f"{path}: annotations[{number}]", known)
+        for column, value in zip(columns, (known[one["question_type"]], known[one["answer_type"]],
+                                           answers), strict=True):
+            column[row] = value
+    if None in columns[0]:
+        raise BadInput(f"{path} has no annotation of {columns[0].count(None)} questions, "
+                       f"{questions.ids[columns[0].index(None)]} for one: {REMEDY}")
+    return dict(zip(("question_types", "answer_types", "answers"), columns, strict=True))
 
 
 def ten_answers(entries, where, known):

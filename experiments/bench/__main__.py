@@ -12,7 +12,7 @@ measured in the same rounds.
     encode.py      encode, load, fidelity
     rows.py        train, beam, score, reward
     decoders.py    attend, decode
-    scale.py       open, scaling, ddp, cold
+    scale.py       open, scaling, ddp, cold;  questions.py  questions
     reference.py, usual_captions.py      what they are compared with
     child.py       training and opening in processes of their own
     tools.py       rounds and FLOPs;  machine.py  limits and memory
@@ -30,7 +30,7 @@ from system.files import run_command, write_json
 from system.outputs import keys_in, output_file
 
 SECTIONS = ("encode", "load", "fidelity", "train", "attend", "beam", "decode", "score", "reward",
-            "open", "scaling", "ddp", "cold")
+            "open", "questions", "scaling", "ddp", "cold")
 
 
 def find_data():
@@ -48,6 +48,7 @@ def measure(names, setup, report):
     """
     from experiments.bench import decoders as bench_decoders
     from experiments.bench import encode as bench_encode
+    from experiments.bench import questions as bench_questions
     from experiments.bench import rows as bench_rows
     from experiments.bench import scale as bench_scale
     from experiments.bench.tools import Unmeasured, timed
@@ -55,8 +56,8 @@ def measure(names, setup, report):
     rows = dict(zip(SECTIONS, (
         bench_encode.encode, bench_encode.load, bench_encode.fidelity, bench_rows.train,
         bench_decoders.attend, bench_rows.beam, bench_decoders.decode, bench_rows.score,
-        bench_rows.reward, bench_scale.opening, bench_scale.scaling, bench_scale.ddp,
-        bench_scale.cold), strict=True))
+        bench_rows.reward, bench_scale.opening, bench_questions.opening, bench_scale.scaling,
+        bench_scale.ddp, bench_scale.cold), strict=True))
     for name in names:
         print(f"-- {name}: {rows[name].__doc__.splitlines()[0]}", flush=True)
         try:

@@ -32,6 +32,7 @@ from system.files import write_json
 from training.loop import step
 from training.run import Run
 from vocabulary import Vocabulary
+from vqa.files import read_questions
 
 PATIENCE = 60               # seconds in which a process must end that is asked to
 CELLS = (49,)               # of a grid of features
@@ -202,6 +203,12 @@ def serve_opening(root):
         tell(seconds=timed(open_first_batch, root)[1])
 
 
+def serve_questions(root, split):
+    """Open questions about pictures."""
+    tell(seconds=timed(read_questions, root, split)[1], peak=memory("VmHWM"))
+
+
 if __name__ == "__main__":
     sys.stdout = sys.stderr                 # what libraries print must not look like an answer
-    {"train": serve_training, "open": serve_opening}[sys.argv[1]](*sys.argv[2:])
+    {"train": serve_training, "open": serve_opening,
+     "questions": serve_questions}[sys.argv[1]](*sys.argv[2:])

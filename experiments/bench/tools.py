@@ -46,6 +46,7 @@ class Sizes:
     scored: int = 1000                  # pictures, of 5,000
     opened: int = 20_000                # captions, of 590,000
     opened_whole: int = 590_000         # captions, opened once for the peak of memory
+    asked: int = 443_757                # questions about pictures, opened once
     pictures: int = 600                 # of a dataset that grows 3 and 10 times
 
 
