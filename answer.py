@@ -45,8 +45,8 @@ def main():
     for answer, sure in answerer.answer(picture, options.question, options.top):
         print(f"{one_line(answer)}\t{sure:.3f}")
     if unknown := answerer.unknown(options.question):
-        print(f"no question that it was trained on has {one_line(' or '.join(unknown))}: it answers"
-              " as if any other word stood there", file=sys.stderr)
+        print(f"it has not learned {one_line(', '.join(unknown))}: it answers as if an unknown word"
+              " stood there", file=sys.stderr)
     return 0
 
 

@@ -170,6 +170,11 @@ def test_a_question_is_the_state_after_its_last_word():
     torch.testing.assert_close(read(questions, lengths), torch.stack(expected))
 
 
+def test_an_unknown_word_says_nothing_before_it_is_trained():
+    words = QuestionReader(SIZES).words.weight
+    assert not words[:3].any() and words[3:].all()
+
+
 def test_attention_moves_when_the_question_changes():
     model, (questions, lengths) = built(), asked()
     weights = Tips.forward(model, torch.rand(1, 9, 6).expand(3, -1, -1), questions, lengths).weights

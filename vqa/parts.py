@@ -26,6 +26,7 @@ from torch import nn
 from torch.nn import functional
 
 from decoders.base import grid_boxes
+from vocabulary import UNK_ID
 
 PLACE = 6                   # numbers that say where a cell lies: four edges, width and height
 
@@ -98,6 +99,7 @@ class QuestionReader(nn.Module):
         super().__init__()
         self.words = nn.Embedding(sizes.words, sizes.embed_size)
         nn.init.normal_(self.words.weight, std=0.4)     # about as GloVe's numbers
+        self.words.weight.data[:UNK_ID + 1] = 0         # train may have none that is unknown
         self.network = kind(sizes.embed_size, sizes.hidden_size, batch_first=True)
         self.drop = nn.Dropout(sizes.dropout)
 
