@@ -13,7 +13,7 @@ from system.files import BadInput, refuse_web_address
 
 PIECE = 1 << 20             # characters that are read at once
 SPACE = re.compile(r"[ \t\r\n]*")
-BEHIND = (*" \t\r\n,:]}",)         # what may stand behind a value
+BEHIND = (*" \t\r\n,:]}",)  # what may stand behind a value
 DECODER = json.JSONDecoder()
 
 

@@ -98,13 +98,14 @@ def test_a_root_without_val_sets_a_fifth_of_its_pictures_aside(tmp_path):
     assert len(read_questions(tmp_path, "val").ids) == 8
 
 
-@pytest.mark.parametrize("name", ["000000000003.png", "3.JPG", "COCO_train2014_000000000003.jpeg"])
+@pytest.mark.parametrize("name", ["000000000010.png", "10.JPG", "COCO_train2014_000000000010.jpeg",
+                                  "a1_10.png"])
 def test_pictures_are_found_by_the_digits_at_the_end_of_their_names(tmp_path, name):
     folder = write_root(tmp_path) / "train2014"
-    (folder / "COCO_train2014_000000000003.jpg").rename(folder / name)
+    (folder / "COCO_train2014_000000000010.jpg").rename(folder / name)
     (folder / "._COCO_train2014_000000000004.jpg").touch()      # as macOS leaves beside a file
     (folder / "notes 5.txt").touch()
-    assert read_questions(tmp_path, "train2014").pictures[2].file == folder / name
+    assert read_questions(tmp_path, "train2014").pictures[9].file == folder / name
 
 
 @pytest.mark.parametrize("part, edit, sentence", [

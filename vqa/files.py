@@ -33,7 +33,7 @@ REMEDY = "get or draw the questions again, or give another --data"
 QUESTION = {"question_id": int, "image_id": int, "question": str}
 ANNOTATION = {"question_id": int, "image_id": int, "question_type": str, "answer_type": str,
               "answers": list}
-PICTURE = re.compile(r"[^.].*?(\d+)\.(?:jpe?g|png)|(\d+)\.(?:jpe?g|png)", re.I)
+PICTURE = re.compile(r"(?!\.)(?:.*\D)?(\d+)\.(?:jpe?g|png)", re.I)
 LARGEST = 2**63             # ids are below
 
 
@@ -62,7 +62,7 @@ class Questions:
     def only(self, rows):
         """Return the questions of these rows in this order; pairs that lose one of two are gone."""
         rows = np.asarray(rows, np.int64)
-        places = np.full(len(self.ids), -1)
+        places = np.full(len(self.ids), -1, np.int64)
         places[rows] = np.arange(len(rows))
         pairs = places[self.pairs]
         held, picture = np.unique(self.picture[rows], return_inverse=True)
@@ -190,10 +190,10 @@ def find_pictures(folder, ids, path):
     files = {}
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         if found := PICTURE.fullmatch(file.name):
-            other = files.setdefault(int(found[1] or found[2]), file)
+            other = files.setdefault(int(found[1]), file)
             if other != file:
-                raise BadInput(f"{other} and {file.name} are both picture {found[1] or found[2]}: "
-                               "remove one of them")
+                raise BadInput(f"{other} and {file.name} are both picture {int(found[1])}: remove "
+                               "one of them")
     missing = [id for id in ids if id not in files]
     if missing:
         raise BadInput(f"{path} asks about {len(missing)} of {len(ids)} pictures that are not in "
