@@ -2,7 +2,8 @@
 
     python evaluate.py runs/scenes --data data/scenes --split test --json results/scenes-test.json
 
-A detector's checkpoint is scored by the boxes that it finds.
+A detector's checkpoint is scored by the boxes that it finds, a question answerer's by its answers
+to the questions of a split.
 """
 
 import argparse
@@ -21,6 +22,8 @@ from system.files import BadInput, run_command, write_json
 from system.outputs import json_in, keys_in, output_file
 from system.processor import add_device, name_gpu
 from system.tensor_file import best_file, kind_of
+from vqa.accuracy import RULES
+from vqa.accuracy import report as answer_report
 
 
 def arguments():
@@ -38,9 +41,14 @@ def arguments():
     parser.add_argument("--boxes", metavar="PATH", help="what a captioner of regions needs beside "
                         "its checkpoint: bottom-up features of these pictures, or a file of the "
                         "detector's weights")
-    parser.add_argument("--limit", type=int, help="only the first so many pictures")
+    parser.add_argument("--limit", type=int, help="only the first so many pictures, or questions")
+    parser.add_argument("--rules", default=RULES[0], choices=RULES,
+                        help="of VQA accuracy, for a question answerer (%(default)s)")
+    parser.add_argument("--val", action="store_true", help="for a question answerer: of the "
+                        "split only the questions that are kept aside where a root has no val")
     parser.add_argument("--json", help="write the report to this file")
-    parser.add_argument("--results", help="write the captions as a COCO result file")
+    parser.add_argument("--results", help="write the captions as a COCO result file, or the "
+                        "answers as EvalAI takes them")
     add_device(parser)
     return parser.parse_args()
 
@@ -77,19 +85,55 @@ def evaluate_detector(options):
     return report, None, lambda: (report, [])
 
 
+def evaluate_answerer(options):
+    """Answer the questions of a split; see `evaluate_captioners` for what is returned."""
+    from vqa.baselines import beside
+    from vqa.checkpoint import load_answerer
+    from vqa.files import read_questions
+    from vqa.task import first, readable_only
+    if len(options.checkpoints) > 1:
+        raise BadInput("a question answerer is evaluated by itself: give one checkpoint")
+    answerer = load_answerer(options.checkpoints[0], options.device, options.boxes)
+    questions = readable_only(first(read_questions(options.data, options.split, options.val),
+                                    options.limit))
+    if not questions.answers and not options.results:
+        raise BadInput(f"{options.data} has no annotations of {questions.split}, so answers have "
+                       "no score: give another --split, or --results to write the answers")
+    said = answerer.predicted(answerer.features(questions), questions.picture, questions.texts)
+    report = {"split": questions.split, "questions": len(said)}
+    if questions.answers:
+        report = answer_report(questions, said, options.rules)
+    results = [{"question_id": id, "answer": answer}
+               for id, answer in zip(questions.ids.tolist(), said, strict=True)]
+
+    def finish():
+        baselines, remarks = beside(questions, answerer, options.data, options.rules)
+        return {**report, **({"baselines": baselines} if baselines else {})}, remarks
+
+    return report, results, finish
+
+
+def answer_table(report):
+    """Return a report on answers as lines of text."""
+    from vqa.baselines import table
+    return table(report)
+
+
 def is_report(path):
     """Return whether a file holds a report, and nothing that is not in one."""
     about = {"split", "pictures", "references", "search", "tokenizer"}
     found = keys_in(path)
     return (about <= found <= about | METRICS.keys() | {"distinct"}
-            or found == {"split", "pictures", "AP", "AP50", "boxes"})
+            or found == {"split", "pictures", "AP", "AP50", "boxes"}
+            or {"split", "questions"} <= found <= ANSWERED)
 
 
 def is_results(path):
-    """Return whether a file holds the entries of a COCO result file."""
+    """Return whether a file holds the entries of a COCO result file, or of EvalAI's."""
     content = json_in(path)
     return isinstance(content, list) and all(
-        isinstance(one, dict) and one.keys() == {"image_id", "caption"} for one in content)
+        isinstance(one, dict) and one.keys() in ({"image_id", "caption"}, {"question_id", "answer"})
+        for one in content)
 
 
 def check_outputs(options):
@@ -108,8 +152,12 @@ def check_outputs(options):
         raise BadInput(f"--json and --results both name {written[0]}: give two files")
 
 
-# By the kind that a checkpoint's header says it is of.
-EVALUATORS = {"captioner": evaluate_captioners, "detector": evaluate_detector}
+# By the kind that a checkpoint's header says it is of: what evaluates it, and what prints a report.
+EVALUATORS = {"captioner": (evaluate_captioners, table), "detector": (evaluate_detector, table),
+              "question answerer": (evaluate_answerer, answer_table)}
+# the keys of a report on answers
+ANSWERED = {"split", "questions", "rules", "accuracy", "by_answer_type", "by_question_type",
+            "arithmetic", "harmonic", "pair_accuracy", "wups", "baselines"}
 
 
 def main():
@@ -126,13 +174,14 @@ def main():
         raise BadInput(f"{options.checkpoints[0]} is a {kind}, which nothing evaluates: {remedy}")
     check_outputs(options)
     name_gpu(options.device)
-    report, results, finish = EVALUATORS[kind](options)
-    print(table(report), flush=True)
+    evaluator, lines = EVALUATORS[kind]
+    report, results, finish = evaluator(options)
+    print(lines(report), flush=True)
     write(options, report, results)
     # METEOR's program takes long, and may be stopped: all else is kept before it starts
     whole, remarks = finish()
     if added := {name: value for name, value in whole.items() if name not in report}:
-        print(table(added))
+        print(lines(added))
         write(options, whole, results)
     for line in remarks:
         print(line, file=sys.stderr)

@@ -27,10 +27,14 @@ from training.loop import train
 from training.settings import add_options
 from training.status import evaluation, status
 from training.tensorboard import TensorBoard
+from vqa.settings import RECIPES as QUESTIONS
+from vqa.settings import VQASettings
+from vqa.task import VQA
 
 # Of every task its class, the class of its settings, and its recipes, the first without a dial.
 TASKS = {"captioning": (Captioning, CaptioningSettings, CAPTIONING),
-         "detection": (Detection, DetectionSettings, DETECTION)}
+         "detection": (Detection, DetectionSettings, DETECTION),
+         "vqa": (VQA, VQASettings, QUESTIONS)}
 RECIPES = {recipe: name for name, (_, _, recipes) in TASKS.items() for recipe in recipes}
 DEFAULT = "seed"
 

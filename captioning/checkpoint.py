@@ -8,13 +8,9 @@ The file may come from a stranger. Hence `load_captioner` builds
 nothing before it has checked the header, and loads nothing before it has checked every tensor.
 """
 
-import subprocess
 from dataclasses import asdict
-from importlib.metadata import version
-from pathlib import Path
 
 import torch
-from torch.overrides import TorchFunctionMode
 
 from captioning.captioner import Captioner
 from decoders import registry as decoders
@@ -26,7 +22,6 @@ from system.processor import refuse_device
 from vocabulary import END_WORD, START_WORD, UNK_WORD, Vocabulary
 
 FORMAT = 3                  # raised when an older program could not read the file
-PATIENCE = 10               # seconds in which git must say the commit
 LONGEST = 1000              # ids of a caption; every step of a search takes time
 LARGEST = 1 << 16           # of the whole numbers that a decoder is built with
 NUMBER = (int, float)
@@ -51,9 +46,10 @@ FIELDS = {                  # of a captioner's header, and the types that each m
 def save_captioner(path, captioner, **about):
     """Write a self-contained checkpoint; `about` (recipe, data, scores) goes into its header."""
     header = {"architecture": captioner.architecture, "words": captioner.vocab.words,
-              "transform": asdict(captioner.transform), "about": {**versions(), **about}}
+              "transform": asdict(captioner.transform),
+              "about": {**tensor_file.versions(), **about}}
     tensors = tensors_to_save(captioner)
-    if name := infinite(tensors):
+    if name := tensor_file.infinite(tensors):
         raise BadInput(f"{path} was not written, {name} has numbers that float16 cannot hold: "
                        "lower the learning rate and train again")
     tensor_file.write(path, "captioner", FORMAT, tensors, header)
@@ -72,7 +68,7 @@ def load_captioner(path, device="cpu", boxes=None):
     tensors, header = tensor_file.read(path, "captioner", FORMAT, remedy)
     try:
         captioner = build_empty(header)
-        refuse_strange(tensors, tensors_to_save(captioner))
+        tensor_file.refuse_strange(tensors, tensors_to_save(captioner))
     except BadInput as error:
         raise BadInput(f"{path} is no captioner that this program can use, {error}: {remedy}"
                        ) from None
@@ -100,7 +96,7 @@ def build_empty(header):
                  for key, value in header["transform"].items()}
     vocab = Vocabulary(words=header["words"][3:])
     try:
-        with torch.device("meta"), SkipInit():
+        with torch.device("meta"), tensor_file.SkipInit():
             captioner = Captioner.build(header["architecture"], vocab, Transform(**transform),
                                         weights=None)
     except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
@@ -108,16 +104,6 @@ def build_empty(header):
         raise BadInput(f"it cannot be built ({' '.join(str(error).split())})") from None
     captioner.about = header["about"]
     return captioner
-
-
-class SkipInit(TorchFunctionMode):
-    """A mode in which normal initialisation leaves a tensor as it is."""
-
-    # on "meta" there is nothing to draw, and to find that out torch imports its compiler: a second
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        if function in (torch.nn.init.normal_, torch.Tensor.normal_):
-            return args[0] if args else kwargs["tensor"]
-        return function(*args, **(kwargs or {}))
 
 
 def refuse_unsound(header):
@@ -180,38 +166,7 @@ def fits(value, fields):
     return type(value) in fields        # not isinstance: to Python, True is an int
 
 
-def refuse_strange(tensors, expected):
-    """Raise `BadInput` unless names, shapes and types are the expected and all numbers finite."""
-    strange = sorted(tensors.keys() ^ expected.keys())
-    if strange:
-        raise BadInput(f"its tensor {strange[0]!r:.80} is "
-                       f"{'unknown' if strange[0] in tensors else 'missing'}")
-    for name, tensor in tensors.items():
-        if (tensor.shape, tensor.dtype) != (expected[name].shape, expected[name].dtype):
-            raise BadInput(f"its tensor {name} is {tensor.dtype} {tuple(tensor.shape)} instead of "
-                           f"{expected[name].dtype} {tuple(expected[name].shape)}")
-    if name := infinite(tensors):
-        raise BadInput(f"its tensor {name} has numbers that are not finite")
-
-
 def tensors_to_save(captioner):
     """Return the tensors of a checkpoint by name: kernels and matrices in half precision."""
     return {name: tensor.half() if tensor.dim() > 1 else tensor
             for name, tensor in captioner.tensors().items()}
-
-
-def infinite(tensors):
-    """Return the name of a tensor that has NaN or infinity in it, or None."""
-    return next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
-
-
-def versions():
-    """Return the versions of the libraries and the commit of this program."""
-    found = {"torch": torch.__version__, "torchvision": version("torchvision")}
-    try:        # git may be absent, or look for ever in a folder on a network
-        git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True,
-                             stdin=subprocess.DEVNULL, encoding="utf-8", errors="replace",
-                             timeout=PATIENCE, cwd=Path(__file__).parent)
-    except (OSError, subprocess.TimeoutExpired):
-        return found
-    return {**found, "commit": git.stdout.strip()} if git.returncode == 0 else found

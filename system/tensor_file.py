@@ -10,17 +10,21 @@ a stranger's file must also check what the header says.
 import hashlib
 import json
 import os
+import subprocess
+from importlib import metadata
 from pathlib import Path
 from textwrap import shorten
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch.overrides import TorchFunctionMode
 
 from system.files import BadInput, parse_json, refuse_web_address, whole_file
 
 BEST = "best.safetensors"   # the checkpoint in a run's folder
 LONGEST_HEADER = 16 << 20   # bytes; a vocabulary of a million words fits
+PATIENCE = 10               # seconds in which git must say the commit
 
 
 def write(path, kind, version, tensors, header):
@@ -121,3 +125,44 @@ def digest(tensors, header):
         if tensor.numel():              # view() refuses the strides that an empty one may have
             found.update(tensor.flatten().view(torch.uint8).numpy())
     return found.hexdigest()
+
+
+def refuse_strange(tensors, expected):
+    """Raise `BadInput` unless names, shapes and types are the expected and all numbers finite."""
+    strange = sorted(tensors.keys() ^ expected.keys())
+    if strange:
+        raise BadInput(f"its tensor {strange[0]!r:.80} is "
+                       f"{'unknown' if strange[0] in tensors else 'missing'}")
+    for name, tensor in tensors.items():
+        if (tensor.shape, tensor.dtype) != (expected[name].shape, expected[name].dtype):
+            raise BadInput(f"its tensor {name} is {tensor.dtype} {tuple(tensor.shape)} instead of "
+                           f"{expected[name].dtype} {tuple(expected[name].shape)}")
+    if name := infinite(tensors):
+        raise BadInput(f"its tensor {name} has numbers that are not finite")
+
+
+def infinite(tensors):
+    """Return the name of a tensor that has NaN or infinity in it, or None."""
+    return next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
+
+
+class SkipInit(TorchFunctionMode):
+    """A mode in which normal initialisation leaves a tensor as it is."""
+
+    # on "meta" there is nothing to draw, and to find that out torch imports its compiler: a second
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function in (torch.nn.init.normal_, torch.Tensor.normal_):
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **(kwargs or {}))
+
+
+def versions():
+    """Return the versions of the libraries and the commit of this program."""
+    found = {"torch": torch.__version__, "torchvision": metadata.version("torchvision")}
+    try:        # git may be absent, or look for ever in a folder on a network
+        git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True,
+                             stdin=subprocess.DEVNULL, encoding="utf-8", errors="replace",
+                             timeout=PATIENCE, cwd=Path(__file__).parent)
+    except (OSError, subprocess.TimeoutExpired):
+        return found
+    return {**found, "commit": git.stdout.strip()} if git.returncode == 0 else found

@@ -32,6 +32,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
+import answer
 import caption
 import evaluate
 import prepare
@@ -55,6 +56,7 @@ PATIENCE = 60               # seconds of a line, after which it is stopped as by
 LITTLE = {"scenes": ["--train", "9", "--val", "3", "--test", "2", "--novel", "2"]}
 COMMANDS = {
     "caption.py": (caption.main, []),
+    "answer.py": (answer.main, []),
     "evaluate.py": (evaluate.main, []),
     "train.py": (train.main, ["--encoder", "tiny", "--hidden-size", "8", "--embed-size", "8",
                               "--workers", "0", "--epochs", "1"]),
@@ -68,6 +70,7 @@ COMMANDS = {
 }
 # What a person may type for an option; others have the values that they choose from, or numbers.
 RIGHT = {
+    "picture": ["photos/1.jpg"], "question": ["how many?"],
     "pictures": ["photos/1.jpg", "photos", "my photos/2 é.png"], "captions": ["captions.csv"],
     "split_file": ["dataset_coco.json"], "coco": ["data"], "data": ["data"], "seed": ["1"],
     "checkpoint": ["best.safetensors", "run"], "checkpoints": ["best.safetensors", "run"],

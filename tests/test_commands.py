@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from nltk.downloader import Downloader
 
+import answer
 import caption
 import evaluate
 import prepare
@@ -113,6 +114,7 @@ def test_a_reader_that_has_ended_ends_the_command(monkeypatch, stdout):
 COMMANDS = {"train.py": (train.main, ["--data", "d", "--run", "r"]),
             "evaluate.py": (evaluate.main, ["r", "--data", "d"]),
             "caption.py": (caption.main, ["a.jpg"]),
+            "answer.py": (answer.main, ["a.jpg", "why?", "--checkpoint", "r"]),
             "ladder": (ladder.main, ["--data", "d"]), "truth": (truth.main, ["--data", "d"])}
 
 

@@ -13,10 +13,10 @@ ROOT = Path(__file__).parents[1]
 ORDER = """
 system | vocabulary | scoring scenes coco training | encoders | detection
 | data_loader model | decoders | captioning vqa | figures
-| prepare train evaluate caption | experiments course | images | tests
+| prepare train evaluate caption answer | experiments course | images | tests
 """
 PLACES = {name: place for place, names in enumerate(ORDER.split("|")) for name in names.split()}
-COMMANDS = {"prepare", "train", "evaluate", "caption"}
+COMMANDS = {"prepare", "train", "evaluate", "caption", "answer"}
 COURSEWORK = {"vocabulary", "data_loader", "model"}
 ROOMS = PLACES.keys() - COMMANDS - COURSEWORK - {"images", "tests"}
 

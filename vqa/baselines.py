@@ -1,0 +1,129 @@
+"""What answers score that never saw the picture, or never read the question; printed beside models.
+
+    most frequent       the most frequent answer of train, to everything
+    per question type   the most frequent answer of train to a question of the same type
+    question lookup     the most frequent answer of train to the same words
+    question only       a model that sees no picture: an LSTM over the words
+    picture only        a model that reads no question
+
+    questions, train --counted--> predictions       task --trained--> answerers of one eye
+
+The last two are trained once, in the cache, with the settings of the model that they stand beside,
+but smaller and for a few epochs: more would not teach them to look.
+"""
+
+import sys
+from collections import Counter, defaultdict
+from contextlib import redirect_stdout
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+from system.cache import CACHE, cache_name
+from system.files import BadInput
+from system.shapes import misfit
+from training.loop import train
+from vqa.accuracy import report
+from vqa.checkpoint import load_answerer
+from vqa.settings import VQASettings
+from vqa.task import VQA
+from vqa.words import Answers, most_frequent, question_words
+
+EPOCHS, WIDTH = 4, 256      # at most, of what is trained here
+BLIND = {"question only": "question", "picture only": "picture"}    # the model of each
+SHOWN = "accuracy", "by_answer_type", "pair_accuracy"
+
+
+def beside(questions, answerer, data, rules):
+    """Return ({name: its scores} of all baselines, lines that say what is missing).
+
+    answerer: the model that they stand beside.  data: a root that may have the questions of train,
+    if those that it was trained on are not there any more.
+    """
+    if not questions.answers:
+        return {}, ["nobody knows the answers, so nothing is scored"]
+    try:
+        task = task_of(answerer, data)
+    except BadInput as error:
+        return {}, [f"no baselines, since train cannot be read: {error}"]
+    predictions = counted(task.train_questions, questions)
+    device = next(answerer.model.parameters()).device
+    for name, model in BLIND.items():
+        one = trained(model, task, device)
+        predictions[name] = one.predicted(one.features(questions), questions.picture,
+                                          questions.texts)
+    found = {name: report(questions, said, rules) for name, said in predictions.items()}
+    return {name: {key: one[key] for key in SHOWN} for name, one in found.items()}, []
+
+
+def task_of(answerer, data):
+    """Return the task that an answerer was trained by, with its questions, or with those of `data`.
+
+    Raises `BadInput` if neither is there.
+    """
+    settings = answerer.about.get("settings")
+    known = {one.name: one.type for one in fields(VQASettings)}
+    if misfit(settings, known) or settings.keys() - known:
+        raise BadInput("the checkpoint does not say how it was trained")
+    settings = VQASettings(**settings)
+    if not Path(settings.data).exists():
+        settings = replace(settings, data=str(data))
+    task = VQA(settings)
+    task.read()
+    return task
+
+
+def counted(train, questions):
+    """Return the predictions {name: a string for each question} that need no training."""
+    answers = Answers.build(train.answers, 1)
+    first = [answers.places.get(most_frequent(ten)) for ten in train.answers]
+    keys = {"most frequent": lambda one: [None] * len(one.texts),
+            "per question type": lambda one: one.question_types,
+            "question lookup": lambda one: [" ".join(question_words(text)) for text in one.texts]}
+    found, likeliest = {}, [0] * len(questions.texts)       # place 0 is the most frequent answer
+    for name, key in keys.items():
+        counts = defaultdict(Counter)
+        for group, place in zip(key(train), first, strict=True):
+            if place is not None:           # an article is no answer
+                counts[group][place] += 1
+        # of what train has not, what the coarser one says
+        likeliest = [min(counts[group], key=lambda place: (-counts[group][place], place))
+                     if group in counts else coarser
+                     for group, coarser in zip(key(questions), likeliest, strict=True)]
+        found[name] = [answers.spelled[place] for place in likeliest]
+    return found
+
+
+def trained(model, task, device):
+    """Return an answerer of the family `model` for the data and settings of a task that was read.
+
+    It is a run in the cache, so that it is trained once, and goes on after a stop.
+    """
+    settings = replace(task.settings, model=model, epochs=min(EPOCHS, task.settings.epochs),
+                       hidden_size=min(WIDTH, task.settings.hidden_size), streams=1, glove=None)
+    folder = CACHE / "baselines" / cache_name([asdict(settings), task.content])
+    with redirect_stdout(sys.stderr):
+        train(VQA(settings), folder, device)
+    return load_answerer(folder, device, settings.beside())
+
+
+def table(found):
+    """Return a report, or what is added to one later, as lines of text; scores x 100."""
+    rows = [(name, str(found[name])) for name in ("split", "questions", "rules") if name in found]
+    if "accuracy" in found:
+        rows += [("accuracy", shown(found["accuracy"])),
+                 *((kind, shown(score)) for kind, score in found["by_answer_type"].items()),
+                 ("mean of question types", shown(found["arithmetic"])),
+                 ("their harmonic mean", shown(found["harmonic"])),
+                 ("pairs", shown(found["pair_accuracy"])),
+                 *((f"WUPS at {threshold}", shown(score))
+                   for threshold, score in found["wups"].items() if threshold != "hypernyms")]
+    for name, one in found.get("baselines", {}).items():
+        pairs = "" if one["pair_accuracy"] is None else f", pairs {shown(one['pair_accuracy'])}"
+        rows += [(f"baseline: {name}", shown(one["accuracy"]) + pairs)]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:>{width}}  {value}" for name, value in rows)
+
+
+def shown(score):
+    """Return a score as papers print it."""
+    return "none" if score is None else f"{100 * score:6.2f}"

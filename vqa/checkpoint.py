@@ -1,0 +1,236 @@
+"""An answerer: a picture and a question to answers; and the one file that holds it whole.
+
+    split --features--> (P, D), (P, L, D) or (P, K, D + 5)     encoded once, then read from disk
+    features, texts --probabilities--> (N, A)      picture, question --answer--> likeliest answers
+    answerer --save_answerer--> best.safetensors --load_answerer--> answerer
+
+In the file kernels and matrices are float16 and the encoder is included, so loading needs no other
+file and no network; only an answerer of regions may, see encoders/boxes.py. The file may come from
+a stranger: nothing is built before its header is checked, and nothing loaded before every tensor
+is.
+
+Shape letters:  N questions   P pictures   A answers   others as in parts.py
+"""
+
+from dataclasses import asdict, dataclass, replace
+
+import torch
+
+from encoders.backbones import NAMES, Backbone
+from encoders.encoding import encode, fast
+from encoders.features import cached_features
+from encoders.transform import Transform
+from system import tensor_file
+from system.files import BadInput
+from system.processor import refuse_device
+from system.shapes import misfit
+from vocabulary import UNK_ID, Vocabulary
+from vqa import words
+from vqa.parts import Sizes
+from vqa.settings import MODELS
+
+KIND, FORMAT = "question answerer", 1
+BATCH_SIZE = 256            # questions in one pass
+LARGEST = 1 << 16           # of whole numbers in a header
+MOST = 1000                 # regions of a picture
+SHAPE = {
+    "architecture": {"encoder": {"backbone": str, "grid": bool},
+                     "model": {"name": str, "embed_size": int, "hidden_size": int,
+                               "dropout": float, "gated": bool, "streams": int, "places": bool}},
+    "words": [str], "answers": [str], "longest": int, "output": str, "about": dict,
+    "transform": {"size": int, "mean": (float,) * 3, "std": (float,) * 3, "fit": str},
+}
+BOXES = {"boxes": str, "most": int, "channels": int | None, "weights": str | None,
+         "names": list | None}      # a source of encoders/boxes.py, whatever its kind
+
+
+@dataclass
+class Answerer:
+    """An encoder and a model of any family, with the words it reads and the answers it gives.
+
+    answers: `words.Answers`.  longest: words at which a question is cut.  output: "sigmoid", each
+    answer's expected accuracy, or "softmax".  about: settings, scores, versions.
+    """
+
+    backbone: torch.nn.Module
+    model: torch.nn.Module
+    vocab: Vocabulary
+    answers: words.Answers
+    transform: Transform
+    architecture: dict
+    longest: int
+    output: str
+    about: dict
+
+    @classmethod
+    def build(cls, architecture, vocab, answers, transform, longest, output, backbone=None,
+              weights="pretrained"):
+        """Build an untrained answerer; `architecture` has the arguments of both networks.
+
+        backbone: the encoder, where it is there already.
+        """
+        backbone = backbone or build_backbone(weights, **architecture["encoder"])
+        dials = {key: value for key, value in architecture["model"].items() if key != "name"}
+        model = MODELS[architecture["model"]["name"]](
+            Sizes(backbone.channels, len(vocab), len(answers), **dials))
+        return cls(backbone, model, vocab, answers, transform, architecture, longest, output, {})
+
+    def features(self, split):
+        """Return the features (P, ...) of the pictures of a split, computed only once."""
+        return cached_features(self.backbone, self.transform, split)[0]
+
+    @torch.no_grad()
+    def probabilities(self, features, picture, texts):
+        """Yield (B, A), for some questions after others, how sure each answer is.
+
+        features: (P, ...).  picture: (N,), the row that each of the N questions is about.
+        """
+        self.model.eval()
+        device = next(self.model.parameters()).device
+        questions, lengths = words.encode(texts, self.vocab, self.longest)
+        for start in range(0, len(texts), BATCH_SIZE):
+            part = slice(start, start + BATCH_SIZE)
+            seen = torch.from_numpy(features[picture[part]]).float().to(device)
+            scores = self.model(seen, questions[part].to(device), lengths[part].to(device)).scores
+            yield (scores.sigmoid() if self.output == "sigmoid" else scores.softmax(dim=1)).cpu()
+
+    def predicted(self, features, picture, texts):
+        """Return the likeliest answer to each of N questions; see `probabilities`."""
+        return [self.answers.spelled[place]
+                for batch in self.probabilities(features, picture, texts)
+                for place in batch.argmax(dim=1).tolist()]
+
+    def answer(self, picture, question, top=5):
+        """Return (answer, probability) of the likeliest answers about a PIL picture, best first."""
+        image = self.transform(picture.convert("RGB"))
+        features = encode(fast(self.backbone), image[None])
+        (found,), = self.probabilities(features, torch.zeros(1, dtype=torch.long).numpy(),
+                                       [question])
+        values, places = found.topk(min(top, len(found)))
+        return [(self.answers.spelled[place], value)
+                for place, value in zip(places.tolist(), values.tolist(), strict=True)]
+
+    def unknown(self, question):
+        """Return the words of a question that were in none of those it was trained on."""
+        return [word for word in words.question_words(question)[:self.longest]
+                if self.vocab(word) == UNK_ID]
+
+    def tensors(self):
+        """Return the weights and buffers of both networks by name, those of a checkpoint."""
+        parts = {"model": self.model}
+        if self.backbone.carried:
+            parts["backbone"] = self.backbone
+        return {f"{part}.{name}": tensor for part, module in parts.items()
+                for name, tensor in module.state_dict().items()}
+
+    def load_tensors(self, tensors, assign=False):
+        """Load what `tensors` returned; `assign` puts the tensors in place instead of copying them.
+        """
+        for part in ("backbone", "model")[not self.backbone.carried:]:
+            getattr(self, part).load_state_dict({
+                name.removeprefix(f"{part}."): tensor for name, tensor in tensors.items()
+                if name.startswith(f"{part}.")}, assign=assign)
+
+
+def build_backbone(weights, backbone, grid, boxes=None):
+    """Build the frozen encoder that pools, gives a grid or, by a source of boxes, regions."""
+    if boxes is None:
+        return Backbone(backbone, weights, grid)
+    from encoders.boxes import BACKBONES  # imports torchvision, which takes a second
+    return BACKBONES[boxes["boxes"]](backbone, weights, boxes)
+
+
+def save_answerer(path, answerer, **about):
+    """Write a self-contained checkpoint; `about` (settings, scores) goes into its header."""
+    header = {"architecture": answerer.architecture, "words": answerer.vocab.words,
+              "answers": answerer.answers.spelled, "transform": asdict(answerer.transform),
+              "longest": answerer.longest, "output": answerer.output,
+              "about": {**tensor_file.versions(), **about}}
+    tensors = halved(answerer.tensors())
+    if name := tensor_file.infinite(tensors):
+        raise BadInput(f"{path} was not written, {name} has numbers that float16 cannot hold: "
+                       "lower the learning rate and train again")
+    tensor_file.write(path, KIND, FORMAT, tensors, header)
+
+
+def load_answerer(path, device="cpu", boxes=None):
+    """Read a checkpoint, or the best one of a run's folder, ready to use on `device`.
+
+    boxes: what the answerer needs beside it, see `boxes.complete`. Raises `BadInput` for a file
+    that `save_answerer` did not write, and for a device that cannot be used.
+    """
+    refuse_device(device)
+    path = tensor_file.best_file(path)
+    remedy = "give a run of the recipe vqa, or its checkpoint"
+    tensors, header = tensor_file.read(path, KIND, FORMAT, remedy)
+    try:
+        answerer = build_empty(header)
+        tensor_file.refuse_strange(tensors, halved(answerer.tensors()))
+    except BadInput as error:
+        raise BadInput(f"{path} is no {KIND} that this program can use, {error}: {remedy}"
+                       ) from None
+    answerer.load_tensors({name: tensor.float() if tensor.is_floating_point() else tensor
+                           for name, tensor in tensors.items()}, assign=True)
+    if not answerer.backbone.carried:
+        from encoders.boxes import complete  # imports torchvision
+        answerer.backbone = complete(answerer.backbone, boxes)
+    elif boxes:
+        raise BadInput("--boxes is for checkpoints that read bottom-up features or need a "
+                       "published detector, and this one has all in it: leave it out")
+    answerer.model.eval()
+    answerer.model.to(device)
+    answerer.backbone.to(device)
+    return answerer
+
+
+def build_empty(header):
+    """Build the answerer of a header, its tensors without memory; `BadInput` if it is unsound."""
+    refuse_unsound(header)
+    transform = {key: tuple(value) if isinstance(value, list) else value
+                 for key, value in header["transform"].items()}
+    try:
+        with torch.device("meta"), tensor_file.SkipInit():
+            found = Answerer.build(header["architecture"], Vocabulary(words=header["words"][3:]),
+                                   words.Answers(header["answers"]), Transform(**transform),
+                                   header["longest"], header["output"], weights=None)
+    except (ArithmeticError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise BadInput(f"it cannot be built ({' '.join(str(error).split())[:120]})") from None
+    return replace(found, about=header["about"])
+
+
+def refuse_unsound(header):
+    """Raise `BadInput` unless every field has its type and a sane value."""
+    if place := misfit(header, SHAPE, "its header"):
+        raise BadInput(f"{place} is not what it should be")
+    encoder, model = (header["architecture"][key] for key in ("encoder", "model"))
+    boxes, transform = encoder.get("boxes"), header["transform"]
+    sizes = [model["embed_size"], model["hidden_size"], header["longest"]]
+    rules = {
+        "its regions are absurd": boxes is None or misfit(boxes, BOXES) is None
+            and encoder["grid"] and 1 <= boxes["most"] <= MOST
+            and 1 <= (boxes.get("channels") or 1) <= LARGEST
+            and all(isinstance(name, str) for name in boxes.get("names") or []),
+        f"its backbone is unknown ({encoder['backbone']!r:.40})":
+            encoder["backbone"] in NAMES or bool((boxes or {}).get("channels")),
+        f"its model is unknown ({model['name']!r:.40})": model["name"] in MODELS,
+        "its sizes are absurd": all(1 <= size <= LARGEST for size in sizes),
+        "its dropout is no probability": 0 <= model["dropout"] < 1,
+        "its classifier has neither one nor two streams": model["streams"] in (1, 2),
+        "its output is neither sigmoid nor softmax": header["output"] in ("sigmoid", "softmax"),
+        "it has no answers": bool(header["answers"]),
+        "its vocabulary is none":
+            header["words"][:3] == Vocabulary(words=[]).words and len(header["words"]) > 3,
+        "its pictures have an absurd size": 32 <= transform["size"] <= 1024,
+        "its pictures are neither squashed nor cropped": transform["fit"] in ("squash", "crop"),
+        "its normalisation is absurd": all(0 <= value <= 1 for value in transform["mean"])
+            and all(0.001 <= value <= 1 for value in transform["std"]),
+    }
+    for rule, kept in rules.items():
+        if not kept:
+            raise BadInput(rule)
+
+
+def halved(tensors):
+    """Return tensors by name, kernels and matrices in half precision, as a checkpoint has them."""
+    return {name: tensor.half() if tensor.dim() > 1 else tensor
+            for name, tensor in tensors.items()}
