@@ -15,7 +15,8 @@ from system.locks import is_locked
 KINDS = {"captions": "captions files, read and checked", "tokens": "sentences cut into words",
          "readable": "which pictures can be read", "features": "pictures, encoded",
          "contents": "hashes of files, to see a change",
-         "regions": "where in which file a picture's regions are"}
+         "regions": "where in which file a picture's regions are",
+         "baselines": "small trainings, to compare answers with"}
 NAME = re.compile(r"[0-9a-f]{20}([0-9a-f]{44})?\.(json|safetensors|lock|npy(\.\d+\.part.*)?)")
 
 

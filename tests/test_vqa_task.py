@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 import answer
 import evaluate
 import train as train_command
-from system import tensor_file
+from system import kept, tensor_file
 from system.files import BadInput
 from tests.asking import ten, write_questions
 from tests.test_regions import write_boxes
@@ -249,6 +249,7 @@ def test_evaluate_py_scores_answers_and_prints_baselines(run, root, tmp_path, mo
     assert found["baselines"]["question only"]["pair_accuracy"] == 0
     printed = capsys.readouterr().out
     assert "baseline: question lookup" in printed and "pairs  100.00" in printed
+    assert kept.kept()["baselines"][1] >= 2         # files, which the cache knows
 
 
 @pytest.mark.parametrize("words, said", [

@@ -12,14 +12,16 @@ The last two are trained once, in the cache, with the settings of the model that
 but smaller and for a few epochs: more would not teach them to look.
 """
 
+import shutil
 import sys
 from collections import Counter, defaultdict
 from contextlib import redirect_stdout
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from system.cache import CACHE, cache_name
-from system.files import BadInput
+from system.files import BadInput, whole_file
 from system.shapes import misfit
 from training.loop import train
 from vqa.accuracy import report
@@ -96,14 +98,20 @@ def counted(train, questions):
 def trained(model, task, device):
     """Return an answerer of the family `model` for the data and settings of a task that was read.
 
-    It is a run in the cache, so that it is trained once, and goes on after a stop.
+    It is kept in the cache, so that it is trained once.
     """
     settings = replace(task.settings, model=model, epochs=min(EPOCHS, task.settings.epochs),
                        hidden_size=min(WIDTH, task.settings.hidden_size), streams=1, glove=None)
-    folder = CACHE / "baselines" / cache_name([asdict(settings), task.content])
-    with redirect_stdout(sys.stderr):
-        train(VQA(settings), folder, device)
-    return load_answerer(folder, device, settings.beside())
+    kept = CACHE / "baselines" / f"{cache_name([asdict(settings), task.content])}.safetensors"
+    if not kept.exists():
+        # on Windows a folder whose files are open stays
+        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            run = Path(folder) / "run"
+            with redirect_stdout(sys.stderr):
+                train(VQA(settings), run, device)
+            with whole_file(kept) as part:
+                shutil.copyfile(run / "best.safetensors", part)
+    return load_answerer(kept, device, settings.beside())
 
 
 def table(found):
