@@ -39,6 +39,7 @@ from training.loop import train
 
 SAMPLES = Search(method="sample", captions=20)
 DETECTOR = "detector"
+EPOCHS = 6                  # over regions, where a step reads twice as many captions
 JUDGED = {"CIDEr": float, "claims": dict.fromkeys(KINDS, (int, int)), "relations": (int, int),
           "pointing": {"right": float}}
 REMEDY = "move it away and run experiments.objects again"
@@ -126,7 +127,8 @@ def climb(experiment, row, seed):
     settings = decoder_settings(row.decoder, experiment.data, seed)
     if row.boxes:
         boxes = "truth" if row.boxes == "truth" else experiment.run(DETECTOR).as_posix()
-        settings = replace(settings, boxes=boxes)
+        # the features alone may not tell where a region lies, nor can its box if it is not seen
+        settings = replace(settings, boxes=boxes, mirror=not row.blind, epochs=EPOCHS)
     features = without_boxes if row.blind else cached_features
     about = experiment.trained(row.name, settings, features)
     captioner = load_captioner(experiment.run(row.name), experiment.device)
