@@ -1,16 +1,23 @@
-"""What the training of a captioner of regions needs besides: its source of boxes, mirrored batches.
+"""What the training of a captioner of regions needs besides: its source of boxes, left and right.
 
     settings, train --box_source--> source, backbone        Batch --mirrored--> Batch
+    Batch --SidesToo--> objective, loss, words
 
-Shape letters:  P pictures   B captions   K regions   D channels
+Shape letters:  P pictures   B captions   T tokens   K regions   D channels
 """
 
 import numpy as np
 import torch
+from torch.nn import functional
 
+from captioning.objectives import CrossEntropy
+from data_loader import Rows
 from system.files import BadInput
+from system.processor import to_device
 
 SIDES = ("left", "right")   # words that are exchanged
+BEFORE = 4                  # tokens before such a word, for what it is said of to be among them
+AT_ONCE = 64                # captions with such a word, in each step besides its batch
 
 
 def box_source(settings, split):
@@ -46,3 +53,45 @@ def mirrored(batch, vocab, seed):
     captions[mine & (batch.captions == one)] = other
     captions[mine & (batch.captions == other)] = one
     return batch._replace(images=images, captions=captions)
+
+
+class SidesToo(CrossEntropy):
+    """Cross-entropy, and in each step the choice between left and right in captions that have one.
+
+    In a batch these words are too few to be learned from, and half of them begin a sentence, where
+    nothing determines them. So each step draws captions in which what lies left or right has been
+    named before, mirrors half, and adds the mean cross-entropy between the two words alone, as if
+    it were that of every word. Neither word becomes likelier by it, only the right one of the two.
+
+    data: the `CaptionData` of train.
+    """
+
+    def __init__(self, encoder, decoder, smoothing, data, vocab):
+        super().__init__(encoder, decoder, smoothing)
+        self.data, self.vocab = data, vocab
+        self.sides = [vocab(word) for word in SIDES]
+        said = torch.isin(data.captions, torch.tensor(self.sides))
+        said &= (said.sum(dim=1) == 1)[:, None]         # a second one might be said of another
+        said[:, :BEFORE] = False
+        self.captions, self.places = (one.numpy() for one in torch.nonzero(said, as_tuple=True))
+
+    def forward(self, batch):
+        """Return the objective, the batch's cross-entropy in it, and the batch's words."""
+        objective, loss, count = super().forward(batch)
+        if self.training and len(self.places):
+            objective = objective + count * self.side_loss(batch.captions.device)
+        return objective, loss, count
+
+    def side_loss(self, device):
+        """Return the mean cross-entropy of the choice in captions drawn at random."""
+        # by torch's generator, whose state a run keeps
+        drawn = torch.randint(len(self.places), (AT_ONCE,)).numpy()
+        seed = int(torch.randint(2**31, ()))
+        captions, places = self.captions[drawn], torch.from_numpy(self.places[drawn])
+        rows = Rows(captions, self.data.picture[captions], True)
+        batch = mirrored(self.data.batch(rows, seed), self.vocab, seed)
+        read = to_device(batch.captions[:, :int(places.max()) + 1], device)
+        hidden = self.decoder.hidden(self.encoder(to_device(batch.images, device)), read)
+        chosen = torch.arange(AT_ONCE), places
+        scores = self.decoder.score(hidden[chosen])[:, self.sides].float()     # (B, 2)
+        return functional.cross_entropy(scores, (read[chosen] == self.sides[1]).long())

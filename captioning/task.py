@@ -17,7 +17,7 @@ from captioning.checkpoint import load_captioner, save_captioner
 from captioning.complaints import complaints_about, warn_of_shared
 from captioning.evaluation import score, tokenized_references
 from captioning.objectives import CrossEntropy, caption_loss
-from captioning.regions import box_source, mirrored
+from captioning.regions import SidesToo, box_source, mirrored
 from captioning.self_critical import Rewards, SelfCritical
 from captioning.words import length_of, longest_read, vocabulary_of, warn_of_words
 from coco.dataset import read_split
@@ -151,6 +151,9 @@ class Captioning(Task):
         if settings.samples:
             return SelfCritical(encoder, captioner.decoder, Rewards(self.train_split, self.vocab),
                                 settings.samples, self.max_length + MORE)
+        if settings.mirror:
+            return SidesToo(encoder, captioner.decoder, settings.label_smoothing, self.train,
+                            self.vocab)
         return CrossEntropy(encoder, captioner.decoder, settings.label_smoothing)
 
     def groups(self):

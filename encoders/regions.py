@@ -86,20 +86,41 @@ class RegionBackbone(Maps):
 
 
 class RegionEmbedding(nn.Module):
-    """A linear layer of the features and one of the box: rows (B, K, D + 5) to (B, K, E + 5)."""
+    """Linear layers of a region's features and of its place: rows (B, K, D + 5) to (B, K, E + 5).
+
+    The place is the box, and how it lies to the others of its picture: left of the others or not
+    is a number of its own. Both are made as large as the normalised features, beside which they
+    would drown, and the decoder not learn left from right.
+    """
 
     def __init__(self, channels, embed_size):
         super().__init__()
-        self.features = nn.Linear(channels, embed_size)
-        self.box = nn.Linear(6, embed_size)
+        self.features = nn.Sequential(nn.Linear(channels, embed_size), nn.LayerNorm(embed_size))
+        self.box, self.apart = nn.Linear(6, embed_size), nn.Linear(4, embed_size, bias=False)
+        for layer in (self.box, self.apart):
+            nn.init.normal_(layer.weight, std=0.5)
 
     def forward(self, rows):
         """Return rows (B, K, E + 5), the last five numbers as they were."""
         features, beside = rows.split([rows.shape[2] - BESIDE, BESIDE], dim=2)
-        corners = beside[..., :4]
+        corners, apart = beside[..., :4], from_others(beside)
         size = corners[..., 2:] - corners[..., :2]
-        cells = self.features(features) + self.box(torch.cat([corners, size], dim=2))
+        cells = (self.features(features) + self.box(torch.cat([corners, size], dim=2))
+                 + self.apart(torch.cat([4 * apart, apart.sign()], dim=2)))
         return torch.cat([cells, beside], dim=2)
+
+
+def from_others(boxes):
+    """Return how boxes (B, K, 5) lie to the mean middle of the others of their picture, (B, K, 2).
+
+    It is 0 for row 0, which is the whole picture, for rows that only fill up and for a box alone.
+    """
+    there = boxes[..., 4:].clone()
+    there[:, 0] = 0
+    middle = (boxes[..., :2] + boxes[..., 2:4]) / 2 * there
+    others = there.sum(dim=1, keepdim=True) - 1
+    mean = (middle.sum(dim=1, keepdim=True) - middle) / others.clamp(min=1)
+    return (middle - mean) * there * (others > 0)
 
 
 def truth(split):

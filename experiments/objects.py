@@ -7,7 +7,8 @@
     python -m experiments.objects --table              # from the files alone
 
 Claims are those of the likeliest captions. Beams seldom say how things lie, so relations are also
-judged in sampled captions: of 20 samples of a picture the likeliest that states one. Each row with
+judged in sampled captions, of 20 samples of a picture the likeliest that states one, and on
+request, where a caption goes on from "a red ball to the", see prompts.py. Each row with
 boxes is judged a second time with the boxes of a picture dealt out to its regions at random:
 what then remains of the relations is said without looking where things are. The rows *blind* have
 never seen where a region lies. Rows with the true boxes are an oracle's.
@@ -30,6 +31,7 @@ from detection.task import Detection
 from encoders.features import cached_features
 from encoders.regions import BESIDE, load_detector
 from experiments.harness import graphs_of, markdown, on_scenes
+from experiments.prompts import prompted
 from experiments.truth import BEAM, SPLITS, cell, decoder_settings
 from scenes.claims import KINDS, LOCATED, tally
 from scenes.grammar import readings
@@ -39,8 +41,9 @@ from training.loop import train
 
 SAMPLES = Search(method="sample", captions=20)
 DETECTOR = "detector"
+EPOCHS = 6                  # over regions, where a step reads twice as many captions
 JUDGED = {"CIDEr": float, "claims": dict.fromkeys(KINDS, (int, int)), "relations": (int, int),
-          "pointing": {"right": float}}
+          "prompted": (int, int), "pointing": {"right": float}}
 REMEDY = "move it away and run experiments.objects again"
 
 
@@ -113,12 +116,13 @@ def judge(captioner, data, name, features_of):
 
 
 def figures(captioner, features, split, graphs):
-    """Return {"CIDEr", "distinct", "claims", "relations"} of the captions of some features."""
+    """Return {"CIDEr", "distinct", "claims", "relations", "prompted"} of captions of features."""
     sentences = [best for best, *_ in captioner.sentences(features, BEAM)]
     scores, _, _ = report_of(sentences, split, str(BEAM))
     return {"CIDEr": scores["CIDEr"], "distinct": scores["distinct"],
             "claims": tally(sentences, graphs),
-            "relations": relations(captioner, features, graphs)}
+            "relations": relations(captioner, features, graphs),
+            "prompted": prompted(captioner, features, graphs)}
 
 
 def climb(experiment, row, seed):
@@ -126,7 +130,8 @@ def climb(experiment, row, seed):
     settings = decoder_settings(row.decoder, experiment.data, seed)
     if row.boxes:
         boxes = "truth" if row.boxes == "truth" else experiment.run(DETECTOR).as_posix()
-        settings = replace(settings, boxes=boxes)
+        # the features alone may not tell where a region lies, nor can its box if it is not seen
+        settings = replace(settings, boxes=boxes, mirror=not row.blind, epochs=EPOCHS)
     features = without_boxes if row.blind else cached_features
     about = experiment.trained(row.name, settings, features)
     captioner = load_captioner(experiment.run(row.name), experiment.device)
@@ -152,8 +157,8 @@ def table(results):
              if (file := results / f"{row.name}.json").exists()}
     if not found:
         raise BadInput(f"{results} holds no result: run experiments.objects with --data first")
-    heading = ["row", "split", "CIDEr", *KINDS, "sampled relations", "points at it",
-               "shuffled: relations"]
+    heading = ["row", "split", "CIDEr", *KINDS, "sampled relations", "prompted",
+               "points at it", "shuffled: sampled", "shuffled: prompted"]
     lines = markdown(heading, [cells(name, split, result[split])
                                for name, result in found.items() for split in SPLITS])
     return "\n\n".join([lines, *detector_lines(results)])
@@ -161,10 +166,11 @@ def table(results):
 
 def cells(name, split, judged):
     """Return the cells of a row's captions of one split."""
-    mixed = judged.get("shuffled", {"relations": (0, 0)})
+    mixed = judged.get("shuffled", {"relations": (0, 0), "prompted": (0, 0)})
     return [name, split, f"{100 * judged['CIDEr']:.0f}",
             *(cell(*judged["claims"][kind]) for kind in KINDS), counted(judged["relations"]),
-            f"{100 * judged['pointing']['right']:.1f}", counted(mixed["relations"])]
+            counted(judged["prompted"]), f"{100 * judged['pointing']['right']:.1f}",
+            counted(mixed["relations"]), counted(mixed["prompted"])]
 
 
 def counted(claims):

@@ -2,14 +2,17 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from captioning.settings import CaptioningSettings
-from experiments import harness, objects
+from experiments import harness, objects, prompts
 from scenes.dataset import draw
 from system.files import BadInput, read_json, write_json
+from vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +46,7 @@ def test_rows_are_trained_and_judged_once(drawn, tmp_path, monkeypatch, capsys, 
     assert "shuffled" not in found["updown-grid"]["test"]
     for name in names[1:]:
         assert found[name]["novel"]["shuffled"].keys() == {"CIDEr", "distinct", "claims",
-                                                           "relations"}
+                                                           "relations", "prompted"}
         assert found[name]["settings"]["boxes"] == "runs/objects/detector"
     for module in (harness, objects):
         monkeypatch.setattr(module, "train", None)          # so it would fail
@@ -90,17 +93,47 @@ def test_the_likeliest_sample_that_states_a_relation_is_judged(monkeypatch):
     assert objects.relations(Captioner(), None, [graph] * 3) == (1, 2)
 
 
+def test_a_caption_goes_on_from_its_beginning():
+    thing = {"colour": "red", "shape": "ball"}, {"colour": "blue", "shape": "ball"}
+    lies = [{"subject": 0, "relation": "left of", "object": 1},
+            {"subject": 1, "relation": "right of", "object": 0},
+            {"subject": 1, "relation": "next to", "object": 0}]
+    graph = {"objects": list(thing), "relations": lies}
+    assert prompts.prompts(graph) == ["a blue ball to the", "a red ball to the"]
+    twice = {"objects": [*thing, thing[1]], "relations": lies}
+    assert prompts.prompts(twice) == [] == prompts.prompts({**graph, "relations": lies[2:]})
+    vocab = Vocabulary(words=["a", "red", "ball", "to", "the", "left", "of"])
+    told = vocab.encode("left of the ball")[1:]
+
+    class Decoder:
+        """Says `told` after the words it is given, which it keeps."""
+
+        def begin(self, features):
+            return []
+
+        def step(self, words, read):
+            read = [*read, int(words)]
+            scores = torch.zeros(1, len(vocab))
+            scores[0, told[min(max(0, len(read) - 6), len(told) - 1)]] = 1
+            return scores, read
+
+    captioner = SimpleNamespace(vocab=vocab, decoder=Decoder(), max_length=20)
+    assert (prompts.continued(captioner, None, "a red ball to the")
+            == "a red ball to the left of the ball")
+
+
 def test_the_table_is_that_of_the_files(tmp_path):
     with pytest.raises(BadInput, match="no result"):
         objects.table(tmp_path)
     claims = {kind: [0, 0] for kind in objects.KINDS} | {"object": [90, 120]}
-    one = {"CIDEr": 2.346, "claims": claims, "relations": [60, 80], "pointing": {"right": 0.5}}
+    one = {"CIDEr": 2.346, "claims": claims, "relations": [60, 80], "prompted": [9, 10],
+           "pointing": {"right": 0.5}}
     write_json(tmp_path / "objects-oracle.json", {
-        "test": {**one, "shuffled": {"relations": [30, 60]}}, "novel": one})
+        "test": {**one, "shuffled": {"relations": [30, 60], "prompted": [5, 10]}}, "novel": one})
     _, _, test, novel = objects.table(tmp_path).splitlines()
     assert test == ("| objects-oracle | test | 235 | 75.0 | none | none | none | none | none | "
-                    "75.0 of 80 | 50.0 | 50.0 of 60 |")
-    assert novel.endswith("| 75.0 of 80 | 50.0 | none |")
+                    "75.0 of 80 | 90.0 of 10 | 50.0 | 50.0 of 60 | 50.0 of 10 |")
+    assert novel.endswith("| 90.0 of 10 | 50.0 | none | none |")
 
 
 def test_the_page_quotes_the_table_of_the_committed_results():

@@ -5,14 +5,17 @@ Shape letters:  P pictures   K regions   D channels   E embedding   H hidden   V
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from captioning.captioner import Captioner
 from captioning.checkpoint import load_captioner, save_captioner
-from captioning.regions import mirrored
+from captioning.objectives import CrossEntropy
+from captioning.regions import SidesToo, mirrored
 from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
 from coco.dataset import read_split
@@ -28,6 +31,7 @@ from encoders.features import cached_features
 from encoders.regions import (
     RegionBackbone,
     RegionEmbedding,
+    from_others,
     load_detector,
     padded,
     pool,
@@ -169,6 +173,18 @@ def test_only_the_relation_transformer_reads_boxes_itself_and_all_read_them_embe
     assert not torch.allclose(embed(features)[..., :E], embed(moved)[..., :E], atol=1e-3)
 
 
+def test_a_box_lies_to_the_mean_middle_of_the_others():
+    boxes = torch.zeros(2, 5, 5)
+    boxes[:, 0] = torch.tensor([0, 0, 1, 1, 1])
+    boxes[0, 1:4] = torch.tensor([[0.0, 0, 0.2, 0.2, 1], [0.4, 0, 0.6, 0.4, 1],
+                                  [0.8, 0.2, 1, 0.4, 1]])
+    boxes[1, 1] = torch.tensor([0.0, 0, 0.2, 0.2, 1])       # alone, so it lies to no other
+    found = from_others(boxes)
+    torch.testing.assert_close(found[0, 1:4], torch.tensor([
+        [0.1 - 0.7, 0.1 - 0.25], [0.5 - 0.5, 0.2 - 0.2], [0.9 - 0.3, 0.3 - 0.15]]))
+    assert not found[1].any() and not found[0, [0, 4]].any()
+
+
 def test_the_true_boxes_of_a_dataset_are_those_of_its_file(boxed_root):
     split = read_split(boxed_root, "val")
     first, second = (boxes_of(picture) for picture in split.pictures[:2])
@@ -302,6 +318,53 @@ def test_half_of_the_pictures_are_mirrored_with_their_words():
     assert (said[turned] == torch.tensor([[0, ball, right, 1], [0, left, ball, 1]])).all()
     assert torch.equal(mirrored(batch, vocab, [0, 1, 2]).images, found.images)
     assert not torch.equal(mirrored(batch, vocab, [0, 1, 3]).images, found.images)
+
+
+def two_things(pictures=64):
+    """Captions of pictures of a ball and a mug, whose features do not tell which is left."""
+    vocab = Vocabulary(words=["a", "ball", "mug", "left", "right", "of", "is"])
+    random = torch.Generator().manual_seed(0)
+    rows = torch.zeros(pictures, 3, E + 5)
+    rows[:, :, -5:] = torch.tensor([0.0, 0, 1, 1, 1])
+    rows[:, 1, 0], rows[:, 2, 1] = 3, 3                     # what a ball and what a mug looks like
+    first = torch.rand(pictures, generator=random) < 0.5    # the ball is left
+    for row, place in ((1, first), (2, ~first)):
+        rows[:, row, -5] = torch.where(place, 0.1, 0.6)
+        rows[:, row, -3] = rows[:, row, -5] + 0.3
+    said = [["left of a mug a ball is", "a ball is left of a mug"] if left
+            else ["right of a mug a ball is", "a ball is right of a mug"] for left in first]
+    captions = torch.tensor([vocab.encode(one) for both in said for one in both])
+    data = SimpleNamespace(captions=captions, picture=np.arange(2 * pictures) // 2,
+                           batch=lambda rows_, seed: Batch(
+                               rows[rows_.pictures], captions[rows_.captions],
+                               torch.full((len(rows_.captions),), captions.shape[1]),
+                               torch.from_numpy(rows_.pictures)))
+    return vocab, data, rows
+
+
+def test_left_and_right_are_learned_where_they_are_determined():
+    vocab, data, rows = two_things()
+    torch.manual_seed(0)
+    embed = RegionEmbedding(E, E)
+    decoder = build_decoder("updown", len(vocab), embed_size=E, hidden_size=H, num_layers=1,
+                            dropout=0.0)
+    objective = SidesToo(embed, decoder, 0.0, data, vocab)
+    assert objective.captions.tolist() == [*range(1, 128, 2)] and set(objective.places) == {4}
+    batch = Batch(rows[:8], data.captions[:16], torch.full((16,), 8), torch.arange(8))
+    objective.eval()
+    plain = CrossEntropy(embed, decoder)(batch)
+    torch.testing.assert_close(objective(batch), plain)
+    objective.train()
+    more = objective(batch)
+    assert more[0] > plain[0] and torch.equal(more[1], plain[1]) and more[2] == plain[2]
+    optimizer = torch.optim.Adam(objective.parameters(), 0.01)
+    for _ in range(40):
+        optimizer.zero_grad()
+        objective.side_loss("cpu").backward()
+        optimizer.step()
+    scores = decoder(embed(rows), data.captions[1::2])[:, 4, objective.sides]
+    right = scores.argmax(1) == (data.captions[1::2, 4] == objective.sides[1]).long()
+    assert right.float().mean() > 0.95
 
 
 def test_a_run_does_not_go_on_with_other_true_boxes(tmp_path, write_root, no_curves):
