@@ -11,6 +11,8 @@ import argparse
 import sys
 from dataclasses import fields
 
+from captioning.mirroring import RECIPES as MIRRORED
+from captioning.mirroring import Mirrored, MirroredSettings
 from captioning.settings import RECIPES as CAPTIONING
 from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
@@ -33,6 +35,7 @@ from vqa.task import VQA
 
 # Of every task its class, the class of its settings, and its recipes, the first without a dial.
 TASKS = {"captioning": (Captioning, CaptioningSettings, CAPTIONING),
+         "mirrored captioning": (Mirrored, MirroredSettings, MIRRORED),
          "detection": (Detection, DetectionSettings, DETECTION),
          "vqa": (VQA, VQASettings, QUESTIONS)}
 RECIPES = {recipe: name for name, (_, _, recipes) in TASKS.items() for recipe in recipes}

@@ -19,8 +19,6 @@ class CaptioningSettings(Settings):
                              "recipe detector, truth for those of the instances file, a detector "
                              "of torchvision as fasterrcnn_resnet50_fpn_v2, or a file or folder "
                              "of bottom-up features")
-    mirror: bool = dial(False, "mirror the boxes of half of the pictures of a batch, and "
-                        "exchange left and right in their captions")
     fit: str = dial("squash", "picture to square: squash it, or crop the middle")
     tune_from: int | None = dial(None, "first encoder stage that trains; none is frozen")
     encoder_rate: float = dial(1e-5, "peak rate of tuned encoder stages")
@@ -60,7 +58,6 @@ class CaptioningSettings(Settings):
             f"decoder must be one of {', '.join(DECODERS)}": self.decoder in DECODERS,
             "boxes need a decoder that attends, and an encoder that does not train":
                 self.boxes is None or wants_grid(self.decoder) and self.tune_from is None,
-            "mirror needs boxes": not self.mirror or self.boxes is not None,
             "boxes of truth need views 1 and fit squash, since a crop would move them":
                 self.boxes != "truth" or self.views == 1 and self.fit == "squash",
             "fit must be squash or crop": self.fit in ("squash", "crop"),

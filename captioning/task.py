@@ -17,7 +17,6 @@ from captioning.checkpoint import load_captioner, save_captioner
 from captioning.complaints import complaints_about, warn_of_shared
 from captioning.evaluation import score, tokenized_references
 from captioning.objectives import CrossEntropy, caption_loss
-from captioning.regions import SidesToo, box_source, mirrored
 from captioning.self_critical import Rewards, SelfCritical
 from captioning.words import length_of, longest_read, vocabulary_of, warn_of_words
 from coco.dataset import read_split
@@ -128,7 +127,11 @@ class Captioning(Task):
         torch.manual_seed(settings.seed)
         built, backbone = architecture(settings), None
         if settings.boxes:
-            built["encoder"]["boxes"], backbone = box_source(settings, self.train_split)
+            from encoders.boxes import chosen  # imports torchvision
+            built["encoder"]["boxes"], backbone = chosen(settings, self.train_split)
+            if backbone and not backbone.reads_images and settings.views > 1:
+                raise BadInput(f"{settings.boxes} has features of each picture as it is, and of "
+                               "no other view: give --views 1")
         transform = transform_of(settings.encoder, settings.fit)
         if backbone:
             built["encoder"]["backbone"] = backbone.name
@@ -151,9 +154,6 @@ class Captioning(Task):
         if settings.samples:
             return SelfCritical(encoder, captioner.decoder, Rewards(self.train_split, self.vocab),
                                 settings.samples, self.max_length + MORE)
-        if settings.mirror:
-            return SidesToo(encoder, captioner.decoder, settings.label_smoothing, self.train,
-                            self.vocab)
         return CrossEntropy(encoder, captioner.decoder, settings.label_smoothing)
 
     def groups(self):
@@ -175,11 +175,8 @@ class Captioning(Task):
         """Yield this process's part of the batches of an epoch, from batch `start` on."""
         for number in range(epoch * self.passes, (epoch + 1) * self.passes):
             order = self.order(number)
-            read = self.train.read(order[start:], self.settings.seed, number,
-                                   self.settings.workers)
-            for place, batch in enumerate(read, start):
-                yield (mirrored(batch, self.vocab, [self.settings.seed, number, place])
-                       if self.settings.mirror else batch)
+            yield from self.train.read(order[start:], self.settings.seed, number,
+                                       self.settings.workers)
             start = max(0, start - len(order))
 
     def measure(self):

@@ -81,6 +81,18 @@ def choose(boxes, weights, split):
     return backbone.source, backbone
 
 
+def chosen(settings, split):
+    """Return what `choose` does for the settings of a task, whose dials name boxes and encoder.
+
+    Raises `BadInput` if a detector has another encoder.
+    """
+    source, backbone = choose(settings.boxes, settings.weights, split)
+    if backbone and backbone.carried and backbone.name != settings.encoder:
+        raise BadInput(f"{settings.boxes} finds boxes by {backbone.name}, and this model has "
+                       f"{settings.encoder}: give --encoder {backbone.name}")
+    return source, backbone
+
+
 def complete(backbone, where):
     """Return the backbone for which an `Absent` one stands, or that one if it cannot be known.
 

@@ -48,13 +48,13 @@ class Experiment:
             raise BadInput(f"{file} is not of {self.data}: give another --name for other data")
         return True
 
-    def trained(self, name, settings, features=cached_features):
+    def trained(self, name, settings, features=cached_features, task=Captioning):
         """Train, or go on with a training, and return what a result says of it.
 
         {"settings": ..., "minutes": ..., "curve": [minutes, CIDEr] after each epoch}.
-        features: see `Captioning`.
+        features: see `Captioning`.  task: its class.
         """
-        history = train(Captioning(settings, features), self.run(name), self.device)
+        history = train(task(settings, features), self.run(name), self.device)
         status = read_json(self.run(name) / "status.json",
                            "give another --name, to train again",
                            {"seconds": float, "at_epoch": {

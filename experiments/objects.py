@@ -22,7 +22,9 @@ import torch
 
 from captioning.checkpoint import load_captioner
 from captioning.evaluation import report_of
+from captioning.mirroring import Mirrored
 from captioning.pointing import caption_with_weights, mentions, read_boxes, report
+from captioning.task import Captioning
 from coco.dataset import read_split
 from decoders.search import Search
 from detection.evaluation import evaluate
@@ -131,9 +133,10 @@ def climb(experiment, row, seed):
     if row.boxes:
         boxes = "truth" if row.boxes == "truth" else experiment.run(DETECTOR).as_posix()
         # the features alone may not tell where a region lies, nor can its box if it is not seen
-        settings = replace(settings, boxes=boxes, mirror=not row.blind, epochs=EPOCHS)
+        settings = replace(settings, boxes=boxes, epochs=EPOCHS)
     features = without_boxes if row.blind else cached_features
-    about = experiment.trained(row.name, settings, features)
+    task = Mirrored if row.boxes and not row.blind else Captioning
+    about = experiment.trained(row.name, settings, features, task)
     captioner = load_captioner(experiment.run(row.name), experiment.device)
     return about | {name: judge(captioner, experiment.data, name, features) for name in SPLITS}
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from captioning.captioner import Captioner
 from captioning.checkpoint import load_captioner, save_captioner
+from captioning.mirroring import Mirrored, MirroredSettings, SidesToo, mirrored
 from captioning.objectives import CrossEntropy
-from captioning.regions import SidesToo, mirrored
 from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
 from coco.dataset import read_split
@@ -285,9 +285,8 @@ def test_a_captioner_of_regions_trains(source, boxed_root, tmp_path, no_curves):
         save_detector(tmp_path / "detector.safetensors", detector())
     boxes = "truth" if source == "truth" else str(tmp_path / "detector.safetensors")
     settings = CaptioningSettings(str(boxed_root), encoder="tiny", decoder="updown", boxes=boxes,
-                                  embed_size=8, hidden_size=8, views=1, epochs=1, vocab_threshold=1,
-                                  mirror=source == "truth")
-    train(Captioning(settings), tmp_path / "run")
+                                  embed_size=8, hidden_size=8, views=1, epochs=1, vocab_threshold=1)
+    train((Mirrored if source == "truth" else Captioning)(settings), tmp_path / "run")
     found = load_captioner(tmp_path / "run")
     assert found.architecture["encoder"]["boxes"]["boxes"] == source
     if source == "detector":            # its CNN and head are those of the detector, to the bit
@@ -379,7 +378,6 @@ def test_a_run_does_not_go_on_with_other_true_boxes(tmp_path, write_root, no_cur
 
 
 @pytest.mark.parametrize("changes, words", [
-    ({"boxes": None, "mirror": True}, "mirror needs boxes"),
     ({"decoder": "lstm_every"}, "boxes need a decoder that attends"),
     ({"tune_from": 1}, "an encoder that does not train"),
     ({"views": 2}, "boxes of truth need views 1"),
@@ -388,6 +386,11 @@ def test_settings_that_do_not_go_with_boxes_are_refused(changes, words):
     settings = CaptioningSettings("data", decoder="updown", boxes="truth", views=1)
     with pytest.raises(BadInput, match=words):
         replace(settings, **changes)
+
+
+def test_mirroring_without_boxes_is_refused():
+    with pytest.raises(BadInput, match="mirrored needs boxes: give --boxes"):
+        MirroredSettings("data", decoder="updown")
 
 
 def test_a_detector_of_another_encoder_is_refused(boxed_root, tmp_path):

@@ -97,7 +97,8 @@ class VQA(Task):
                                 for one in (train, self.val_questions))
         built, backbone = architecture(settings), None
         if settings.boxes:
-            built["encoder"]["boxes"], backbone = box_source(settings, train)
+            from encoders.boxes import chosen  # imports torchvision
+            built["encoder"]["boxes"], backbone = chosen(settings, train)
         transform = transform_of(settings.encoder, settings.fit)
         if backbone:
             built["encoder"]["backbone"] = backbone.name
@@ -194,16 +195,6 @@ def readable_only(questions):
     kept = {picture.id for picture in kept}
     there = np.array([picture.id in kept for picture in questions.pictures])
     return questions.only(np.flatnonzero(there[questions.picture]))
-
-
-def box_source(settings, questions):
-    """Return the source of the regions' boxes and its backbone or None, see encoders/boxes.py."""
-    from encoders.boxes import choose  # imports torchvision
-    source, backbone = choose(settings.boxes, settings.weights, questions)
-    if backbone and backbone.carried and backbone.name != settings.encoder:
-        raise BadInput(f"{settings.boxes} finds boxes by {backbone.name}, and this model has "
-                       f"{settings.encoder}: give --encoder {backbone.name}")
-    return source, backbone
 
 
 def content_of(settings, *splits):

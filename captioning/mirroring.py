@@ -1,40 +1,53 @@
-"""What the training of a captioner of regions needs besides: its source of boxes, left and right.
+"""Captions of regions with left and right: pictures are mirrored, so that boxes have to be read.
 
-    settings, train --box_source--> source, backbone        Batch --mirrored--> Batch
-    Batch --SidesToo--> objective, loss, words
+    MirroredSettings --Mirrored--> captioner, as Captioning does
+        Batch --mirrored--> Batch       Batch --SidesToo--> objective, loss, words
 
 Shape letters:  P pictures   B captions   T tokens   K regions   D channels
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from captioning.objectives import CrossEntropy
+from captioning.settings import CaptioningSettings
+from captioning.task import Captioning
 from data_loader import Rows
-from system.files import BadInput
 from system.processor import to_device
 
 SIDES = ("left", "right")   # words that are exchanged
 BEFORE = 4                  # tokens before such a word, for what it is said of to be among them
 AT_ONCE = 64                # captions with such a word, in each step besides its batch
+# the relation Transformer, over regions: the boxes are to be given
+RECIPES = {"mirrored": {"decoder": "objects", "views": 1}}
 
 
-def box_source(settings, split):
-    """Return the source of a captioner's boxes and its backbone or None, see encoders/boxes.py.
+@dataclass(frozen=True)
+class MirroredSettings(CaptioningSettings):
+    """The same dials, of which boxes must be given."""
 
-    Raises `BadInput` if a detector has another encoder, or if views of a picture are asked for
-    whose features are in a file.
-    """
-    from encoders.boxes import choose  # imports torchvision
-    source, backbone = choose(settings.boxes, settings.weights, split)
-    if backbone and backbone.carried and backbone.name != settings.encoder:
-        raise BadInput(f"{settings.boxes} finds boxes by {backbone.name}, and this captioner has "
-                       f"{settings.encoder}: give --encoder {backbone.name}")
-    if backbone and not backbone.reads_images and settings.views > 1:
-        raise BadInput(f"{settings.boxes} has features of each picture as it is, and of no other "
-                       "view: give --views 1")
-    return source, backbone
+    def rules(self):
+        """Return the rules of captioning, and that there are boxes."""
+        return {**super().rules(), "mirrored needs boxes: give --boxes": bool(self.boxes)}
+
+
+class Mirrored(Captioning):
+    """Captioning with half of the pictures of a batch mirrored, and `SidesToo`."""
+
+    name = "mirrored captioning"
+
+    def build_objective(self):
+        """Return cross-entropy with the choice between left and right."""
+        return SidesToo(self.captioner.encoder.embed, self.captioner.decoder,
+                        self.settings.label_smoothing, self.train, self.vocab)
+
+    def batches(self, epoch, start):
+        """Yield the batches of an epoch from `start` on, half of their pictures mirrored."""
+        for place, batch in enumerate(super().batches(epoch, start), start):
+            yield mirrored(batch, self.vocab, [self.settings.seed, epoch, place])
 
 
 def mirrored(batch, vocab, seed):
