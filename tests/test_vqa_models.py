@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from decoders.base import grid_boxes
-from vqa.parts import Classifier, GatedTanh, QuestionReader, Sizes, cells_of, mean_cell
+from vqa.families.parts import Classifier, GatedTanh, QuestionReader, Sizes, cells_of, mean_cell
+from vqa.families.tips import Tips
 from vqa.settings import MODELS
-from vqa.tips import Tips
 
 SIZES = Sizes(channels=6, words=11, answers=5, embed_size=4, hidden_size=7, dropout=0.0,
               gated=True, streams=1, places=True)

@@ -22,8 +22,8 @@ from training.folders import read_history
 from vqa.accuracy import RULES
 from vqa.baselines import counted
 from vqa.checkpoint import FORMAT, KIND, LARGEST, load_answerer
+from vqa.families.parts import Answered
 from vqa.files import read_questions
-from vqa.parts import Answered
 from vqa.settings import RECIPES, VQASettings
 from vqa.task import VQA, Objective
 from vqa.words import Batch

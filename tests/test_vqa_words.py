@@ -10,7 +10,7 @@ from system.files import BadInput
 from vocabulary import END_ID, UNK_ID, Vocabulary
 from vqa.accuracy import accuracy
 from vqa.beginning import begin, picture_rows, put_words, read_glove
-from vqa.parts import Sizes
+from vqa.families.parts import Sizes
 from vqa.settings import MODELS, VQASettings
 from vqa.words import Answers, Part, Targets, encode, question_words, vocabulary_of
 

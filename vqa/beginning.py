@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from system.files import BadInput, refuse_web_address
 from vqa import words
-from vqa.parts import cells_of, mean_cell
+from vqa.families.parts import cells_of, mean_cell
 
 CHUNK = 4096                # entries, or pictures, at once
 

@@ -26,7 +26,7 @@ from system.processor import refuse_device
 from system.shapes import misfit
 from vocabulary import UNK_ID, Vocabulary
 from vqa import words
-from vqa.parts import Sizes
+from vqa.families.parts import Sizes
 from vqa.settings import MODELS
 
 KIND, FORMAT = "question answerer", 1

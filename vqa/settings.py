@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from encoders.backbones import NAMES as ENCODERS
 from training.settings import Settings, at_least_one, dial
-from vqa.joint import Joint, Picture, Question
-from vqa.stacked import Stacked
-from vqa.tips import Tips
+from vqa.families.joint import Joint, Picture, Question
+from vqa.families.stacked import Stacked
+from vqa.families.tips import Tips
 
 # The model families, a page each; all are built and called as parts.py says.
 MODELS = {"tips": Tips, "joint": Joint, "stacked": Stacked,

@@ -19,7 +19,15 @@ Shape letters are those of parts.py.
 
 from torch import nn
 
-from vqa.parts import Answered, Classifier, QuestionReader, activation, layer, per_picture, weigh
+from vqa.families.parts import (
+    Answered,
+    Classifier,
+    QuestionReader,
+    activation,
+    layer,
+    per_picture,
+    weigh,
+)
 
 
 class Tips(nn.Module):

@@ -13,7 +13,7 @@ Shape letters are those of parts.py.
 
 from torch import nn
 
-from vqa.parts import Answered, Classifier, QuestionReader, layer, mean_cell, per_picture
+from vqa.families.parts import Answered, Classifier, QuestionReader, layer, mean_cell, per_picture
 
 
 class Question(nn.Module):

@@ -11,7 +11,7 @@ Shape letters are those of parts.py.
 
 from torch import nn
 
-from vqa.parts import Answered, Classifier, QuestionReader, per_picture, weigh
+from vqa.families.parts import Answered, Classifier, QuestionReader, per_picture, weigh
 
 GLIMPSES = 2
 
