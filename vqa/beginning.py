@@ -15,6 +15,7 @@ from torch.nn import functional
 from system.files import BadInput, refuse_web_address
 from vqa import words
 from vqa.families.parts import cells_of, mean_cell
+from vqa.grounding import ground
 
 CHUNK = 4096                # entries, or pictures, at once
 
@@ -35,6 +36,8 @@ def begin(answerer, settings, train):
             model.classify.begin("text", torch.stack([
                 mean_of([found[word] for word in one if word in found], settings.embed_size)
                 for one in by_text]))
+    if settings.model == "grounded":
+        ground(model, train, answerer.answers)
     if settings.streams == 2 and settings.answer_pictures:
         model.classify.begin("image", picture_rows(answerer, train))
 
