@@ -13,7 +13,7 @@ from vqa.settings import MODELS
 
 SIZES = Sizes(channels=6, words=11, answers=5, embed_size=4, hidden_size=7, dropout=0.0,
               gated=True, streams=1, places=True)
-ATTEND = ["tips", "stacked"]
+ATTEND = ["tips", "stacked", "grounded"]
 FAMILIES = pytest.mark.parametrize("name", MODELS)
 
 

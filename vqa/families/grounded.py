@@ -107,7 +107,7 @@ class Grounded(nn.Module):
 
     def __init__(self, sizes):
         super().__init__()
-        hidden = sizes.hidden_size
+        hidden = sizes.hidden_size + sizes.hidden_size % 2      # half of it each way
         self.sizes = sizes
         self.words = nn.Embedding(sizes.words, sizes.embed_size)
         nn.init.normal_(self.words.weight, std=0.4)
