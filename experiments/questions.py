@@ -24,10 +24,10 @@ import torch
 from experiments.bench.machine import processor
 from experiments.harness import Experiment, add_options, folders
 from experiments.objects import DETECTOR, detect
-from experiments.pointing import read_programs, report
+from experiments.pointing import REMEDY, read_programs, report
 from experiments.questions_table import SPLITS, tables
 from scenes.facts import OBJECTS, read_facts
-from scenes.programs import answer
+from scenes.programs import Undecided, answer
 from scenes.programs import run as execute
 from scenes.questions.dataset import read_scenes
 from system.files import BadInput, run_command
@@ -128,12 +128,19 @@ def settings_of(row, data, seed, boxes=None, epochs=None, **changes):
 
 
 def executed(questions):
-    """Return the answers of the programs, which are executed on the scene graphs."""
+    """Return the answers of the programs, which are executed on the scene graphs.
+
+    Raises `BadInput` if these are not the graphs that the questions are about.
+    """
     table = read_facts(questions.root, questions.split)
     scenes = read_scenes(questions.root, questions.split, table)
     pictures = [questions.pictures[row].id for row in questions.picture.tolist()]
-    return [answer(execute(one["program"], scenes[picture])[-1])
-            for one, picture in zip(read_programs(questions), pictures, strict=True)]
+    try:
+        return [answer(execute(one["program"], scenes[picture])[-1])
+                for one, picture in zip(read_programs(questions), pictures, strict=True)]
+    except (KeyError, Undecided):
+        raise BadInput(f"{questions.root} has other scene graphs of {questions.split} than its "
+                       f"questions are about: {REMEDY}") from None
 
 
 def baselines(data):

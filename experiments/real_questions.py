@@ -69,8 +69,11 @@ def scores_of(experiment, row, seeds, epochs, questions):
 
 
 def compare(experiment, seeds, epochs=None):
-    """Train all rows and return the RESULT."""
+    """Train all rows and return the RESULT; raise `BadInput` if val has no answers to judge by."""
     questions = read_questions(experiment.data, "val")
+    if not questions.answers:
+        raise BadInput(f"{experiment.data} has no annotations of {questions.split} to judge by: "
+                       "add them, or give another --data")
     said = counted(read_questions(experiment.data, "train"), questions)
     found = {name: accuracies(one, questions.answers)[None] for name, one in said.items()}
     for row in ROWS:

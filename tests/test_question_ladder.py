@@ -114,6 +114,9 @@ def test_rows_are_trained_and_judged_once(tmp_path, monkeypatch, capsys, no_curv
     assert "| ReLU | 1 |" in printed and "| tips-boxes | novel | 1 |" in printed
     with pytest.raises(BadInput, match="give --data"):
         climb(monkeypatch, tmp_path)
+    write_json(root / "annotations/scene_graphs_test.json", {})
+    with pytest.raises(BadInput, match="other scene graphs of test"):
+        questions.executed(read_questions(root, "test"))
 
 
 # The tables.
