@@ -1,4 +1,4 @@
-"""Train a captioner: one run in one folder, by a recipe and the options that win over it.
+"""Train a model of any task: one run in one folder, by a recipe and the options that win over it.
 
     python train.py --data data/scenes --run runs/scenes --recipe small
     python train.py --status runs/scenes
@@ -75,8 +75,9 @@ def arguments(words=None):
     known, _ = first.parse_known_args(words)
     parser = argparse.ArgumentParser(
         parents=[first],
-        description="Train a captioner. Started again with the same options, an interrupted run "
-        "goes on where it stopped. Defaults in brackets.")
+        description="Train a captioner, a detector or a model that answers questions, by --recipe. "
+        "Started again with the same options, an interrupted run goes on where it stopped. "
+        "Defaults in brackets.")
     parser.add_argument("--run", required=True, help="folder of the run, new or to be resumed")
     parser.add_argument("--status", metavar="DIR", action=Status, default=argparse.SUPPRESS,
                         help="say where the run in this folder stands, and do nothing else")

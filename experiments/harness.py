@@ -51,7 +51,7 @@ class Experiment:
     def trained(self, name, settings, features=cached_features, task=Captioning):
         """Train, or go on with a training, and return what a result says of it.
 
-        {"settings": ..., "minutes": ..., "curve": [minutes, CIDEr] after each epoch}.
+        {"settings": ..., "minutes": ..., "curve": [minutes, the task's key] after each epoch}.
         features: see `Captioning`.  task: its class.
         """
         history = train(task(settings, features), self.run(name), self.device)
@@ -59,7 +59,7 @@ class Experiment:
                            "give another --name, to train again",
                            {"seconds": float, "at_epoch": {
                                str(row["epoch"]): float for row in history}})
-        curve = [[round(status["at_epoch"][str(row["epoch"])] / 60, 3), round(row["CIDEr"], 4)]
+        curve = [[round(status["at_epoch"][str(row["epoch"])] / 60, 3), round(row[task.key], 4)]
                  for row in history]
         # a result is published: it names the dataset, not the folder of the machine it lay in
         return {"settings": {**asdict(settings), "data": Path(settings.data).name},

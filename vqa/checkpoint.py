@@ -80,8 +80,8 @@ class Answerer:
         return cached_features(self.backbone, self.transform, split)[0]
 
     @torch.no_grad()
-    def probabilities(self, features, picture, texts):
-        """Yield (B, A), for some questions after others, how sure each answer is.
+    def answered(self, features, picture, texts):
+        """Yield `Answered`, scores (B, A) and weights, of some questions after others.
 
         features: (P, ...).  picture: (N,), the row that each of the N questions is about.
         """
@@ -91,8 +91,13 @@ class Answerer:
         for start in range(0, len(texts), BATCH_SIZE):
             part = slice(start, start + BATCH_SIZE)
             seen = torch.from_numpy(features[picture[part]]).float().to(device)
-            scores = self.model(seen, questions[part].to(device), lengths[part].to(device)).scores
-            yield (scores.sigmoid() if self.output == "sigmoid" else scores.softmax(dim=1)).cpu()
+            yield self.model(seen, questions[part].to(device), lengths[part].to(device))
+
+    def probabilities(self, features, picture, texts):
+        """Yield (B, A), how sure each answer to some questions is; see `answered`."""
+        for found in self.answered(features, picture, texts):
+            yield (found.scores.sigmoid() if self.output == "sigmoid"
+                   else found.scores.softmax(dim=1)).cpu()
 
     def predicted(self, features, picture, texts):
         """Return the likeliest answer to each of N questions; see `probabilities`."""
