@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from encoders.backbones import NAMES as ENCODERS
 from training.settings import Settings, at_least_one, dial
 from vqa.families.joint import Joint, Picture, Question
+from vqa.families.knowledge import Knowledge
 from vqa.families.stacked import Stacked
 from vqa.families.tips import Tips
 
 # The model families, a page each; all are built and called as parts.py says.
-MODELS = {"tips": Tips, "joint": Joint, "stacked": Stacked,
+MODELS = {"tips": Tips, "joint": Joint, "stacked": Stacked, "knowledge": Knowledge,
           "question": Question, "picture": Picture}      # the last two have one eye shut
 
 
@@ -96,4 +97,6 @@ RECIPES = {
     "vqa_joint": {"model": "joint", "grid": False},
     # stacked attention networks, two glimpses (arXiv:1511.02274)
     "vqa_stacked": {"model": "stacked"},
+    # Tips and Tricks beside a table of facts (arXiv:1606.05433)
+    "vqa_knowledge": {"model": "knowledge"},
 }
