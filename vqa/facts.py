@@ -40,7 +40,7 @@ def table_of(questions):
 
 def file_of(questions, name):
     """Return the path of a file of a split; what train has lent is in train's."""
-    return questions.root / name.format(questions.split.split()[-1])
+    return questions.root / name.format(questions.split.removeprefix("val, lent by "))
 
 
 def in_words(facts):
