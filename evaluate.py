@@ -46,6 +46,8 @@ def arguments():
                         help="of VQA accuracy, for a question answerer (%(default)s)")
     parser.add_argument("--val", action="store_true", help="for a question answerer: of the "
                         "split only the questions that are kept aside where a root has no val")
+    parser.add_argument("--no-facts", action="store_true", help="for a question answerer with a "
+                        "table of facts: withhold the split's table, facts_<split>.json")
     parser.add_argument("--json", help="write the report to this file")
     parser.add_argument("--results", help="write the captions as a COCO result file, or the "
                         "answers as EvalAI takes them")
@@ -89,6 +91,7 @@ def evaluate_answerer(options):
     """Answer the questions of a split; see `evaluate_captioners` for what is returned."""
     from vqa.baselines import beside
     from vqa.checkpoint import load_answerer
+    from vqa.facts import fact_accuracy, know, reads_facts, reasoned, table_of
     from vqa.files import read_questions
     from vqa.task import first, readable_only
     if len(options.checkpoints) > 1:
@@ -99,10 +102,16 @@ def evaluate_answerer(options):
     if not questions.answers and not options.results:
         raise BadInput(f"{options.data} has no annotations of {questions.split}, so answers have "
                        "no score: give another --split, or --results to write the answers")
-    said = answerer.predicted(answerer.features(questions), questions.picture, questions.texts)
+    facts = []
+    if reads_facts(answerer) and not options.no_facts:
+        know(answerer, facts := table_of(questions))
+    said, used = reasoned(answerer, answerer.features(questions), questions.picture,
+                          questions.texts)
     report = {"split": questions.split, "questions": len(said)}
     if questions.answers:
         report = answer_report(questions, said, options.rules)
+    if facts and (found := fact_accuracy(questions, said, used, facts)):
+        report["fact_accuracy"] = found
     results = [{"question_id": id, "answer": answer}
                for id, answer in zip(questions.ids.tolist(), said, strict=True)]
 
@@ -157,7 +166,8 @@ EVALUATORS = {"captioner": (evaluate_captioners, table), "detector": (evaluate_d
               "question answerer": (evaluate_answerer, answer_table)}
 # the keys of a report on answers
 ANSWERED = {"split", "questions", "rules", "accuracy", "by_answer_type", "by_question_type",
-            "arithmetic", "harmonic", "pair_accuracy", "wups", "baselines"}
+            "arithmetic", "harmonic", "pair_accuracy", "wups", "fact_accuracy",
+            "baselines"}
 
 
 def main():

@@ -5,6 +5,8 @@
 Imported, it lets an epoch of a tiny run be one pass, as tests/tiny.py does for captions.
 """
 
+import json
+
 from system.files import write_json
 from tests.conftest import COLOURS, write_root
 from vqa import task
@@ -51,4 +53,28 @@ def write_questions(root, sizes, pairs=True):
         asked = [pair for pair in asked if held.issuperset(pair)]
         if pairs and asked:
             write_json(root / f"v2_mscoco_{split}_complementary_pairs.json", asked)
+    return root
+
+
+def write_facts(root, split, objects, redrawn=False):
+    """Ask what a picture is made of in place of whether it is red, which the fact of its colour
+    says: objects, of each of NAMES.  redrawn: the table says of itself that it is another one.
+    """
+    questions, annotations = (root / f"v2_{part}_{split}_{end}.json" for part, end in (
+        ("OpenEnded_mscoco", "questions"), ("mscoco", "annotations")))
+    asked, answered = (json.loads(path.read_text()) for path in (questions, annotations))
+    programs = {}
+    for one, known in zip(asked["questions"], answered["annotations"], strict=True):
+        fact = one["image_id"] % 3 if one["question_id"] % 10 == 1 else None
+        programs[one["question_id"]] = {"family": "made of", "fact": fact}
+        if fact is not None:
+            one["question"] = "What is it made of?"
+            known |= {"answers": ten(objects[fact]), "answer_type": "other",
+                      "question_type": "made of"}
+    write_json(questions, asked)
+    write_json(annotations, answered)
+    write_json(root / f"v2_mscoco_{split}_programs.json", programs)
+    write_json(root / f"facts_{split}.json", {"facts": [
+        {"id": number, "subject": NAMES[number], "relation": "made of", "object": one,
+         "redrawn": redrawn} for number, one in enumerate(objects)]})
     return root

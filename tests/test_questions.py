@@ -11,7 +11,7 @@ import prepare
 from scenes import dataset as pictures
 from scenes import world
 from scenes.dataset import HELD_OUT, SEEN
-from scenes.facts import OBJECTS, facts, lookup, read_facts
+from scenes.facts import FILE, OBJECTS, facts, lookup, read_facts
 from scenes.graph import describe
 from scenes.programs import Scene, Undecided, answer, box, run, step, then
 from scenes.questions import annotators
@@ -272,7 +272,7 @@ def test_ten_people_disagree_in_known_ways_and_most_say_what_is_true(asked):
 def test_the_files_are_those_of_vqa_v2_with_programs_beside(root, split):
     questions, annotations = read(root, split, "questions"), read(root, split, "annotations")
     programs, pairs = read(root, split, "programs"), read(root, split, "complementary_pairs")
-    table = read_facts(root, split)
+    table = read_facts(root / FILE.format(split))
     scenes = read_scenes(root, split, table)
     ids = [one["question_id"] for one in questions["questions"]]
     assert ids == sorted(set(ids)) == [one["question_id"] for one in annotations["annotations"]]

@@ -7,19 +7,23 @@ import torch
 from torch import nn
 
 from decoders.base import grid_boxes
+from vqa.families.knowledge import Table
 from vqa.families.parts import Classifier, GatedTanh, QuestionReader, Sizes, cells_of, mean_cell
 from vqa.families.tips import Tips
 from vqa.settings import MODELS
 
 SIZES = Sizes(channels=6, words=11, answers=5, embed_size=4, hidden_size=7, dropout=0.0,
               gated=True, streams=1, places=True)
-ATTEND = ["tips", "stacked", "grounded"]
+ATTEND = ["tips", "stacked", "grounded", "knowledge"]
+TABLE = Table(({}, {}), *torch.eye(11)[3:7].unflatten(0, (2, 2)), torch.tensor([0, 4]))
 FAMILIES = pytest.mark.parametrize("name", MODELS)
 
 
 def built(name="tips", **changes):
     torch.manual_seed(0)
-    return MODELS[name](replace(SIZES, **changes)).eval()
+    model = MODELS[name](replace(SIZES, **changes)).eval()
+    model.table = TABLE         # of which only one family knows
+    return model
 
 
 def asked(count=3):

@@ -13,7 +13,7 @@ import answer
 import evaluate
 import train as train_command
 from system import kept, tensor_file
-from system.files import BadInput
+from system.files import BadInput, write_json
 from tests.asking import ten, write_questions
 from tests.test_regions import write_boxes
 from training import loop
@@ -21,6 +21,7 @@ from training import run as runs
 from training.folders import read_history
 from vqa.accuracy import RULES
 from vqa.baselines import counted
+from vqa.card import pack
 from vqa.checkpoint import FORMAT, KIND, LARGEST, load_answerer
 from vqa.families.parts import Answered
 from vqa.files import read_questions
@@ -289,6 +290,26 @@ def test_what_cannot_be_asked_is_refused(run, tmp_path, monkeypatch, words, said
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match=said):
         command(monkeypatch, answer.main, *words, "--checkpoint", run)
+
+
+def test_a_run_is_packed_with_a_card_that_holds_its_scores_beside_the_baselines(
+        run, root, tmp_path):
+    report, file = tmp_path / "report.json", tmp_path / "packed.safetensors"
+    scores = {"accuracy": 0.97, "by_answer_type": {"other": 1, "yes/no": 0.95},
+              "pair_accuracy": None}
+    blind = {"accuracy": 0.5, "by_answer_type": {"yes/no": 0.6}, "pair_accuracy": 0}
+    write_json(report, {"split": "val", "questions": 18, "rules": "official", **scores,
+                        "baselines": {"question only": blind}})
+    for _ in range(2):                  # the second time over its own files
+        said = pack(run, file, report, "Plain colours.").read_text()
+    assert "| this model | 97.0 | 100.0 | 95.0 |  |" in said and "36 questions" in said
+    assert "| question only | 50.0 |  | 60.0 | 0.0 |" in said and "Plain colours." in said
+    assert "--run runs/whole --recipe vqa " in said and str(root.parent) not in said
+    assert "a coarse grid of cells" in said and "facts" not in said
+    assert load_answerer(file).about["settings"]["data"] == f"data/{root.name}"
+    file.write_bytes(b"mine")
+    with pytest.raises(BadInput, match="is not an answerer packed before"):
+        pack(run, file, report, "")
 
 
 @pytest.mark.parametrize("changes, said", [

@@ -125,6 +125,9 @@ def table(found):
                  ("pairs", shown(found["pair_accuracy"])),
                  *((f"WUPS at {threshold}", shown(score))
                    for threshold, score in found["wups"].items() if threshold != "hypernyms")]
+    if "fact_accuracy" in found:
+        rows += [(f"right with the right fact, {name}", shown(score))
+                 for name, score in found["fact_accuracy"].items() if name != "questions"]
     for name, one in found.get("baselines", {}).items():
         pairs = "" if one["pair_accuracy"] is None else f", pairs {shown(one['pair_accuracy'])}"
         rows += [(f"baseline: {name}", shown(one["accuracy"]) + pairs)]

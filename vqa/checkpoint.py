@@ -1,7 +1,7 @@
 """An answerer: a picture and a question to answers; and the one file that holds it whole.
 
     split --features--> (P, D), (P, L, D) or (P, K, D + 5)     encoded once, then read from disk
-    features, texts --probabilities--> (N, A)      picture, question --answer--> likeliest answers
+    features, texts --answered--> scores (N, A)    picture, question --answer--> likeliest answers
     answerer --save_answerer--> best.safetensors --load_answerer--> answerer
 
 In the file kernels and matrices are float16 and the encoder is included, so loading needs no other
@@ -26,6 +26,7 @@ from system.processor import refuse_device
 from system.shapes import misfit
 from vocabulary import UNK_ID, Vocabulary
 from vqa import words
+from vqa.facts import behind
 from vqa.families.parts import Sizes
 from vqa.settings import MODELS
 
@@ -93,27 +94,27 @@ class Answerer:
             seen = torch.from_numpy(features[picture[part]]).float().to(device)
             yield self.model(seen, questions[part].to(device), lengths[part].to(device))
 
-    def probabilities(self, features, picture, texts):
-        """Yield (B, A), how sure each answer to some questions is; see `answered`."""
-        for found in self.answered(features, picture, texts):
-            yield (found.scores.sigmoid() if self.output == "sigmoid"
-                   else found.scores.softmax(dim=1)).cpu()
+    def sure(self, scores):
+        """Return how sure each answer is, (B, A) on the CPU, of scores (B, A)."""
+        return (scores.sigmoid() if self.output == "sigmoid" else scores.softmax(dim=1)).cpu()
 
     def predicted(self, features, picture, texts):
-        """Return the likeliest answer to each of N questions; see `probabilities`."""
+        """Return the likeliest answer to each of N questions; see `answered`."""
         return [self.answers.spelled[place]
-                for batch in self.probabilities(features, picture, texts)
-                for place in batch.argmax(dim=1).tolist()]
+                for one in self.answered(features, picture, texts)
+                for place in self.sure(one.scores).argmax(dim=1).tolist()]
 
     def answer(self, picture, question, top=5):
-        """Return (answer, probability) of the likeliest answers about a PIL picture, best first."""
+        """Return (answer, probability, the fact that it is from or None) of the likeliest answers
+        about a PIL picture, best first."""
         image = self.transform(picture.convert("RGB"))
         features = encode(fast(self.backbone), image[None])
-        (found,), = self.probabilities(features, torch.zeros(1, dtype=torch.long).numpy(),
-                                       [question])
-        values, places = found.topk(min(top, len(found)))
-        return [(self.answers.spelled[place], value)
-                for place, value in zip(places.tolist(), values.tolist(), strict=True)]
+        one, = self.answered(features, torch.zeros(1, dtype=torch.long).numpy(), [question])
+        found, = self.sure(one.scores)
+        values, places = (part.tolist() for part in found.topk(min(top, len(found))))
+        facts = [None] * len(places) if one.facts is None else behind(
+            self.model.table, one.facts[0].tolist(), places)
+        return list(zip(map(self.answers.spelled.__getitem__, places), values, facts, strict=True))
 
     def unknown(self, question):
         """Return the words of a question that were in none of those it was trained on."""

@@ -6,11 +6,13 @@ from encoders.backbones import NAMES as ENCODERS
 from training.settings import Settings, at_least_one, dial
 from vqa.families.grounded import Grounded
 from vqa.families.joint import Joint, Picture, Question
+from vqa.families.knowledge import Knowledge
 from vqa.families.stacked import Stacked
 from vqa.families.tips import Tips
 
 # The model families, a page each; all are built and called as parts.py says.
 MODELS = {"tips": Tips, "joint": Joint, "stacked": Stacked, "grounded": Grounded,
+          "knowledge": Knowledge,
           "question": Question, "picture": Picture}      # the last two have one eye shut
 
 
@@ -100,4 +102,6 @@ RECIPES = {
     # words looked up in the picture by a regression, three heads, two glimpses
     "vqa_grounded": {"model": "grounded", "output": "softmax", "batch_size": 64, "embed_size": 128,
                      "hidden_size": 128, "dropout": 0.1, "epochs": 14, "warmup": 100},
+    # Tips and Tricks beside a table of facts (arXiv:1606.05433)
+    "vqa_knowledge": {"model": "knowledge"},
 }

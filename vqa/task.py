@@ -28,6 +28,7 @@ from training.task import Task
 from vqa.accuracy import accuracies, by_type
 from vqa.beginning import begin
 from vqa.checkpoint import Answerer, save_answerer
+from vqa.facts import in_words, know, table_of
 from vqa.files import read_questions
 from vqa.words import Answers, Part, vocabulary_of
 
@@ -87,11 +88,16 @@ class VQA(Task):
                                    "is nothing to learn or to judge by: add them, or give another "
                                    "--data")
             self.content = content_of(settings, self.train_questions, self.val_questions)
+            # of train and of val, empty where the family reads none
+            self.tables = [table_of(one) if settings.model == "knowledge" else []
+                           for one in (self.train_questions, self.val_questions)]
+            if any(self.tables):
+                self.content["the facts"] = cache_name(self.tables)
 
     def prepare(self, device):
         """Build words, answers and model by train and the seed, and encode train."""
         settings, self.device, train = self.settings, device, self.train_questions
-        vocab = vocabulary_of(train.texts, settings.vocab_threshold)
+        vocab = vocabulary_of(train.texts + in_words(self.tables[0]), settings.vocab_threshold)
         answers = Answers.build(train.answers, settings.answer_threshold)
         self.train, self.val = (Part(one, vocab, answers, settings)
                                 for one in (train, self.val_questions))
@@ -109,6 +115,9 @@ class VQA(Task):
         self.answerer.backbone.to(device)
         self.train.features = self.encoded(train)
         begin(self.answerer, settings, self.train)
+        if self.tables[0]:
+            know(self.answerer, self.tables[0])
+            self.answerer.model.told[self.answerer.model.table.objects] = True
         self.answerer.model.to(device)
         self.objective = Objective(self.answerer.model, settings.output)
         steps = len(self.order(0))
@@ -148,12 +157,16 @@ class VQA(Task):
         self.val.features = self.encoded(self.val_questions)
         if not is_main():           # the others have helped to encode val
             return None
+        if self.tables[0]:
+            know(self.answerer, self.tables[1])
         total, places = 0.0, []
         for start in range(0, len(self.val), VAL_BATCH):
             rows = np.arange(start, min(start + VAL_BATCH, len(self.val)))
             batch = self.val.batch(rows[:, None]).to(self.device)
             total += self.objective(batch)[1].item()
             places += self.answerer.model(*batch[:3]).scores.argmax(dim=1).tolist()
+        if self.tables[0]:
+            know(self.answerer, self.tables[0])
         said = [self.answerer.answers.spelled[place] for place in places]
         scores = accuracies(said, self.val_questions.answers)
         return {"val_loss": total / len(said), "accuracy": float(scores.mean()),

@@ -60,10 +60,14 @@ class Sizes:
 
 
 class Answered(NamedTuple):
-    """Scores (B, A) before sigmoid or softmax, and how much each cell was looked at (B, L)."""
+    """Scores (B, A) before sigmoid or softmax, and how much each cell was looked at (B, L).
+
+    facts: (B, F), how well each fact of a table fits, of a family that has one.
+    """
 
     scores: torch.Tensor
     weights: torch.Tensor | None = None
+    facts: torch.Tensor | None = None
 
 
 class GatedTanh(nn.Module):

@@ -47,12 +47,17 @@ class Tips(nn.Module):
 
     def forward(self, features, questions, lengths):
         """Return `Answered` for features (P, D), (P, L, D) or (P, L, D + 5)."""
+        question, seen, weights = self.look(features, questions, lengths)
+        hidden = self.from_question(question) * self.from_picture(seen)     # h, (B, H)
+        return Answered(self.classify(hidden), weights)
+
+    def look(self, features, questions, lengths):
+        """Return the question (B, H), what it looks at (B, C), and the weights of cells (B, L)."""
         question = self.read(questions, lengths)                        # q, (B, H)
         cells, absent = self.sizes.cells(features)                      # v_i, (P, L, C)
         weights = self.attend(cells, absent, question)                  # alpha, (P, k, L)
         seen = (weights @ cells).flatten(0, 1)                          # v = sum_i alpha_i v_i
-        hidden = self.from_question(question) * self.from_picture(seen)     # h, (B, H)
-        return Answered(self.classify(hidden), weights.flatten(0, 1))
+        return question, seen, weights.flatten(0, 1)
 
     def attend(self, cells, absent, question):
         """Return how much a question looks at each of cells (P, L, C), (P, k, L)."""
