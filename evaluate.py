@@ -46,6 +46,9 @@ def arguments():
                         help="of VQA accuracy, for a question answerer (%(default)s)")
     parser.add_argument("--val", action="store_true", help="for a question answerer: of the "
                         "split only the questions that are kept aside where a root has no val")
+    parser.add_argument("--layouts", default="predicted", choices=("predicted", "gold"),
+                        help="of a network of modules: as it reads the question, or by the "
+                        "program of each (%(default)s)")
     parser.add_argument("--json", help="write the report to this file")
     parser.add_argument("--results", help="write the captions as a COCO result file, or the "
                         "answers as EvalAI takes them")
@@ -99,10 +102,14 @@ def evaluate_answerer(options):
     if not questions.answers and not options.results:
         raise BadInput(f"{options.data} has no annotations of {questions.split}, so answers have "
                        "no score: give another --split, or --results to write the answers")
-    said = answerer.predicted(answerer.features(questions), questions.picture, questions.texts)
+    given = answerer.model.given(questions) if options.layouts == "gold" else None
+    said = answerer.predicted(answerer.features(questions), questions.picture, questions.texts,
+                              given)
     report = {"split": questions.split, "questions": len(said)}
     if questions.answers:
         report = answer_report(questions, said, options.rules)
+    if options.layouts == "gold":
+        report["layouts"] = "gold"
     results = [{"question_id": id, "answer": answer}
                for id, answer in zip(questions.ids.tolist(), said, strict=True)]
 
@@ -157,7 +164,7 @@ EVALUATORS = {"captioner": (evaluate_captioners, table), "detector": (evaluate_d
               "question answerer": (evaluate_answerer, answer_table)}
 # the keys of a report on answers
 ANSWERED = {"split", "questions", "rules", "accuracy", "by_answer_type", "by_question_type",
-            "arithmetic", "harmonic", "pair_accuracy", "wups", "baselines"}
+            "arithmetic", "harmonic", "pair_accuracy", "wups", "baselines", "layouts"}
 
 
 def main():

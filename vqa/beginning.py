@@ -25,6 +25,7 @@ def begin(answerer, settings, train):
     train: the `Part` of the training questions, with features.
     """
     model, spelled = answerer.model, answerer.answers.spelled
+    model.begin(answerer.answers)
     by_text = [words.question_words(text) for text in spelled]
     if settings.glove:
         asked = set(answerer.vocab.words).union(*by_text)

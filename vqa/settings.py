@@ -7,9 +7,10 @@ from training.settings import Settings, at_least_one, dial
 from vqa.families.joint import Joint, Picture, Question
 from vqa.families.stacked import Stacked
 from vqa.families.tips import Tips
+from vqa.modules.network import Modules
 
 # The model families, a page each; all are built and called as parts.py says.
-MODELS = {"tips": Tips, "joint": Joint, "stacked": Stacked,
+MODELS = {"tips": Tips, "joint": Joint, "stacked": Stacked, "modules": Modules,
           "question": Question, "picture": Picture}      # the last two have one eye shut
 
 
@@ -77,6 +78,8 @@ class VQASettings(Settings):
             "fit must be squash or crop": self.fit in ("squash", "crop"),
             "output must be sigmoid or softmax": self.output in ("sigmoid", "softmax"),
             "streams must be 1 or 2": self.streams in (1, 2),
+            "streams must be 1 for modules, which have no classifier":
+                self.model != "modules" or self.streams == 1,
             "dropout must be at least 0 and below 1": 0 <= self.dropout < 1,
             "pairs_together needs a batch_size of 2 or more":
                 not self.pairs_together or self.batch_size > 1,
@@ -96,4 +99,7 @@ RECIPES = {
     "vqa_joint": {"model": "joint", "grid": False},
     # stacked attention networks, two glimpses (arXiv:1511.02274)
     "vqa_stacked": {"model": "stacked"},
+    # a network of modules (arXiv:1511.02799), on regions by --boxes; needs the questions' programs
+    "vqa_modules": {"model": "modules", "embed_size": 64, "hidden_size": 128,
+                    "learning_rate": 3e-3},
 }

@@ -22,6 +22,7 @@ from torch import nn
 from vqa.families.parts import (
     Answered,
     Classifier,
+    Family,
     QuestionReader,
     activation,
     layer,
@@ -30,7 +31,7 @@ from vqa.families.parts import (
 )
 
 
-class Tips(nn.Module):
+class Tips(Family):
     """Weigh the picture's cells by the question, once, and answer from both."""
 
     def __init__(self, sizes):
@@ -45,7 +46,7 @@ class Tips(nn.Module):
         self.from_picture = layer(sizes.cell, hidden, gated)            # f_v
         self.classify = Classifier(sizes)                               # w_o f_o
 
-    def forward(self, features, questions, lengths):
+    def forward(self, features, questions, lengths, beside=None):
         """Return `Answered` for features (P, D), (P, L, D) or (P, L, D + 5)."""
         question = self.read(questions, lengths)                        # q, (B, H)
         cells, absent = self.sizes.cells(features)                      # v_i, (P, L, C)
