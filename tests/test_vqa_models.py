@@ -12,8 +12,9 @@ from vqa.families.tips import Tips
 from vqa.settings import MODELS
 
 SIZES = Sizes(channels=6, words=11, answers=5, embed_size=4, hidden_size=7, dropout=0.0,
-              gated=True, streams=1, places=True)
-ATTEND = ["tips", "stacked"]
+              gated=True, streams=1, places=True,
+              tokens=("scene", "filter_colour red", "filter_colour blue", "unique", "count"))
+ATTEND = ["tips", "stacked", "modules"]
 FAMILIES = pytest.mark.parametrize("name", MODELS)
 
 
@@ -132,8 +133,11 @@ def test_one_eye_shut_sees_nothing():
 @FAMILIES
 @pytest.mark.parametrize("streams", [1, 2])
 def test_every_weight_gets_a_gradient(name, streams):
-    model = built(name, streams=streams)
-    model(torch.rand(3, 9, 6), *asked()).scores.square().sum().backward()
+    model, beside = built(name, streams=streams), None
+    if name == "modules":
+        beside = model.grammar.encode([("scene", "filter_colour red", "count")] * 3)
+    found = model(torch.rand(3, 9, 6), *asked(), beside)
+    (found.scores.square().sum() + (found.loss.sum() if beside is not None else 0)).backward()
     assert all(one.grad is not None for one in model.parameters())      # which torchrun asks for
 
 

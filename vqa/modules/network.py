@@ -78,7 +78,7 @@ class Modules(Family):
         values = self.execute(seen, layouts)                            # (S, B, W)
         right = self.right(values[-1], layouts)
         # a batch may ask for nothing of some weights, and torchrun wants a gradient of each
-        right = right + 0 * sum(one.sum() for one in seen)
+        right = right.float() + 0 * sum(one.sum() for one in seen)
         scores = (LEAST + (1 - 2 * LEAST) * right.clamp(0, 1)).logit()
         maps = np.array([gives == OBJECTS for _, gives in self.grammar.signatures])
         last = last_of(maps[layouts.numpy()])
@@ -108,7 +108,7 @@ class Modules(Family):
                     continue
                 taken = [earlier[inputs[rows, step, number], rows]
                          for number in range(len(SIGNATURES[kind][0]))]
-                at = At(seen, rows.div(each, rounding_mode="floor"), places[rows, step], members)
+                at = At(seen, rows // each, places[rows, step], members)
                 found.append(self.apply(kind, at, taken))
             values.append(torch.cat(found)[torch.cat(groups).argsort()])
         return torch.stack(values)

@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 
 MOST = 10                   # the largest number that is counted: more are as many
-TINY = 1e-6                 # less is nothing
+TINY = 1e-12                # less is nothing
 
 
 class Seen(NamedTuple):
