@@ -100,6 +100,6 @@ RECIPES = {
     # stacked attention networks, two glimpses (arXiv:1511.02274)
     "vqa_stacked": {"model": "stacked"},
     # a network of modules (arXiv:1511.02799), on regions by --boxes; needs the questions' programs
-    "vqa_modules": {"model": "modules", "embed_size": 64, "hidden_size": 128,
+    "vqa_modules": {"model": "modules", "embed_size": 64, "hidden_size": 128, "epochs": 12,
                     "learning_rate": 3e-3},
 }

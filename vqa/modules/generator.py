@@ -31,8 +31,9 @@ class Generator(nn.Module):
         nn.init.normal_(self.words.weight, std=0.4)     # about as GloVe's numbers
         self.words.weight.data[:UNK_ID + 1] = 0
         self.drop = nn.Dropout(sizes.dropout)
-        self.reader = nn.LSTM(sizes.embed_size, hidden, batch_first=True, bidirectional=True)
-        self.join = nn.Linear(2 * hidden, hidden)
+        half = (hidden + 1) // 2                        # of a state: one way of reading
+        self.reader = nn.LSTM(sizes.embed_size, half, batch_first=True, bidirectional=True)
+        self.join = nn.Linear(2 * half, hidden)
         self.tokens = nn.Embedding(count, hidden)       # END also begins a layout
         self.writer = nn.LSTM(hidden, hidden, batch_first=True)
         self.out = nn.Linear(2 * hidden, count)

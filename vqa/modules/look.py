@@ -20,8 +20,10 @@ from vqa.modules.layouts import kind_of
 from vqa.modules.steps import Seen
 
 SUBJECT = "shape"           # the attribute that facts are about
-PAIR = 32                   # numbers that a pair of boxes becomes
+PAIR = 64                   # numbers that a pair of boxes becomes
 FAR = 4.0                   # what a picture's side measures: fractions of it would drown
+STRIDE = 2.5                # how sharply a step to the right begins
+SHARP = 8.0                 # how fast relations, which have sharp borders, are learned
 THING = 2.0                 # before the sigmoid: at first a cell counts as a thing
 
 
@@ -116,13 +118,14 @@ class Look(nn.Module):
     def related(self, place, there):
         """Return relations (P, L, L, R) of places (P, L, 6).
 
-        What is next to a thing has nothing between: `step` is a relation of its own, and whatever
-        is two such steps away has something between.
+        What is next to a thing has nothing between: `step` is a relation of its own, which begins
+        as a step to the right, and whatever is two such steps away has something between.
         """
         pairs = (self.one(place).unsqueeze(2) + self.other(place).unsqueeze(1)).relu()
-        found = self.relation(pairs)                                    # (P, L, L, R + 1)
-        step = found[..., -1].sigmoid()
+        found = SHARP * self.relation(pairs)                            # (P, L, L, R + 1)
+        middle = place[..., 0] + place[..., 2]
+        step = (found[..., -1] + STRIDE * (middle.unsqueeze(1) - middle.unsqueeze(2))).sigmoid()
         between = (step * there.unsqueeze(1)) @ step                    # (P, L, L)
-        found = found[..., :-1] + self.between(torch.stack([between, between.mT], dim=3))
+        found = found[..., :-1] + SHARP * self.between(torch.stack([between, between.mT], dim=3))
         itself = torch.eye(there.shape[1], device=there.device).unsqueeze(2)
         return found.sigmoid() * (1 - itself)
