@@ -264,7 +264,7 @@ def test_a_run_trains_is_saved_judged_and_asked(tmp_path, monkeypatch, capsys):
                            warmup=3, model="modules", embed_size=12, hidden_size=24,
                            answer_threshold=1)
     history = loop.train(VQA(settings), tmp_path / "run")
-    assert history[-1]["val_loss"] < history[0]["val_loss"]
+    assert history[-1]["accuracy"] > 0.6
     found, questions = load_answerer(tmp_path / "run"), read_questions(root, "val")
     features = found.features(questions)
     given = found.model.given(questions)
