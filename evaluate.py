@@ -48,6 +48,9 @@ def arguments():
                         "split only the questions that are kept aside where a root has no val")
     parser.add_argument("--no-facts", action="store_true", help="for a question answerer with a "
                         "table of facts: withhold the split's table, facts_<split>.json")
+    parser.add_argument("--layouts", default="predicted", choices=("predicted", "gold"),
+                        help="of a network of modules: as it reads the question, or by the "
+                        "program of each (%(default)s)")
     parser.add_argument("--json", help="write the report to this file")
     parser.add_argument("--results", help="write the captions as a COCO result file, or the "
                         "answers as EvalAI takes them")
@@ -105,11 +108,14 @@ def evaluate_answerer(options):
     facts = []
     if reads_facts(answerer) and not options.no_facts:
         know(answerer, facts := table_of(questions))
+    given = answerer.model.given(questions) if options.layouts == "gold" else None
     said, used = reasoned(answerer, answerer.features(questions), questions.picture,
-                          questions.texts)
+                          questions.texts, given)
     report = {"split": questions.split, "questions": len(said)}
     if questions.answers:
         report = answer_report(questions, said, options.rules)
+    if options.layouts == "gold":
+        report["layouts"] = "gold"
     if facts and (found := fact_accuracy(questions, said, used, facts)):
         report["fact_accuracy"] = found
     results = [{"question_id": id, "answer": answer}
@@ -167,7 +173,7 @@ EVALUATORS = {"captioner": (evaluate_captioners, table), "detector": (evaluate_d
 # the keys of a report on answers
 ANSWERED = {"split", "questions", "rules", "accuracy", "by_answer_type", "by_question_type",
             "arithmetic", "harmonic", "pair_accuracy", "wups", "fact_accuracy",
-            "baselines"}
+            "baselines", "layouts"}
 
 
 def main():

@@ -26,7 +26,7 @@ from experiments.harness import Experiment, add_options, folders
 from experiments.objects import DETECTOR, detect
 from experiments.pointing import REMEDY, read_programs, report
 from experiments.questions_table import SPLITS, tables
-from scenes.facts import OBJECTS, read_facts
+from scenes.facts import OBJECTS
 from scenes.programs import Undecided, answer
 from scenes.programs import run as execute
 from scenes.questions.dataset import read_scenes
@@ -35,6 +35,7 @@ from system.processor import line_about
 from vqa.accuracy import accuracies, by_type, pair_accuracy
 from vqa.baselines import counted
 from vqa.checkpoint import load_answerer
+from vqa.facts import table_of
 from vqa.files import read_questions
 from vqa.settings import RECIPES, VQASettings
 from vqa.task import VQA
@@ -132,7 +133,7 @@ def executed(questions):
 
     Raises `BadInput` if these are not the graphs that the questions are about.
     """
-    table = read_facts(questions.root, questions.split)
+    table = table_of(questions)
     scenes = read_scenes(questions.root, questions.split, table)
     pictures = [questions.pictures[row].id for row in questions.picture.tolist()]
     try:

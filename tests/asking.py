@@ -7,6 +7,7 @@ Imported, it lets an epoch of a tiny run be one pass, as tests/tiny.py does for 
 
 import json
 
+from scenes.programs import step, then
 from system.files import write_json
 from tests.conftest import COLOURS, write_root
 from vqa import task
@@ -22,7 +23,12 @@ def ten(answer, other="grey"):
             for number, one in enumerate(given, 1)]
 
 
-def write_questions(root, sizes, pairs=True):
+RED, BLUE = ([step("scene"), step("filter_colour", [0], [name]), step("exist", [1])]
+             for name in ("red", "blue"))
+PROGRAMS = then(then([step("scene")], "unique"), "query_colour"), RED, BLUE
+
+
+def write_questions(root, sizes, pairs=True, programs=False):
     """Write pictures and three questions about each: its colour, and whether it is red or blue.
 
     Whether two pictures, one after the other, are red is a complementary pair where it differs.
@@ -49,6 +55,10 @@ def write_questions(root, sizes, pairs=True):
                    {"info": {}, "questions": questions})
         write_json(root / f"v2_mscoco_{split}_annotations.json",
                    {"info": {}, "annotations": annotations})
+        if programs:
+            write_json(root / f"v2_mscoco_{split}_programs.json",
+                       {one["question_id"]: {"program": PROGRAMS[one["question_id"] % 10]}
+                        for one in questions})
         held = {one["question_id"] for one in questions}
         asked = [pair for pair in asked if held.issuperset(pair)]
         if pairs and asked:

@@ -116,7 +116,8 @@ def trained(model, task, device):
 
 def table(found):
     """Return a report, or what is added to one later, as lines of text; scores x 100."""
-    rows = [(name, str(found[name])) for name in ("split", "questions", "rules") if name in found]
+    rows = [(name, str(found[name])) for name in ("split", "questions", "rules", "layouts")
+            if name in found]
     if "accuracy" in found:
         rows += [("accuracy", shown(found["accuracy"])),
                  *((kind, shown(score)) for kind, score in found["by_answer_type"].items()),

@@ -37,7 +37,8 @@ MOST = 1000                 # regions of a picture
 SHAPE = {
     "architecture": {"encoder": {"backbone": str, "grid": bool},
                      "model": {"name": str, "embed_size": int, "hidden_size": int,
-                               "dropout": float, "gated": bool, "streams": int, "places": bool}},
+                               "dropout": float, "gated": bool, "streams": int, "places": bool,
+                               "tokens": list | None}},
     "words": [str], "answers": [str], "longest": int, "output": str, "about": dict,
     "transform": {"size": int, "mean": (float,) * 3, "std": (float,) * 3, "fit": str},
 }
@@ -81,10 +82,11 @@ class Answerer:
         return cached_features(self.backbone, self.transform, split)[0]
 
     @torch.no_grad()
-    def answered(self, features, picture, texts):
+    def answered(self, features, picture, texts, beside=None):
         """Yield `Answered`, scores (B, A) and weights, of some questions after others.
 
         features: (P, ...).  picture: (N,), the row that each of the N questions is about.
+        beside: what the model is given beside the words, (N, ...), if not what it makes of them.
         """
         self.model.eval()
         device = next(self.model.parameters()).device
@@ -92,16 +94,17 @@ class Answerer:
         for start in range(0, len(texts), BATCH_SIZE):
             part = slice(start, start + BATCH_SIZE)
             seen = torch.from_numpy(features[picture[part]]).float().to(device)
-            yield self.model(seen, questions[part].to(device), lengths[part].to(device))
+            more = None if beside is None else beside[part].to(device)
+            yield self.model(seen, questions[part].to(device), lengths[part].to(device), more)
 
     def sure(self, scores):
         """Return how sure each answer is, (B, A) on the CPU, of scores (B, A)."""
         return (scores.sigmoid() if self.output == "sigmoid" else scores.softmax(dim=1)).cpu()
 
-    def predicted(self, features, picture, texts):
+    def predicted(self, features, picture, texts, beside=None):
         """Return the likeliest answer to each of N questions; see `answered`."""
         return [self.answers.spelled[place]
-                for one in self.answered(features, picture, texts)
+                for one in self.answered(features, picture, texts, beside)
                 for place in self.sure(one.scores).argmax(dim=1).tolist()]
 
     def answer(self, picture, question, top=5):
@@ -219,6 +222,7 @@ def refuse_unsound(header):
         f"its backbone is unknown ({encoder['backbone']!r:.40})":
             encoder["backbone"] in NAMES or bool((boxes or {}).get("channels")),
         f"its model is unknown ({model['name']!r:.40})": model["name"] in MODELS,
+        "its tokens are no texts": all(isinstance(one, str) for one in model.get("tokens") or []),
         "its sizes are absurd": all(1 <= size <= LARGEST for size in sizes),
         "its dropout is no probability": 0 <= model["dropout"] < 1,
         "its classifier has neither one nor two streams": model["streams"] in (1, 2),

@@ -96,13 +96,13 @@ def behind(table, weights, places):
     return [None if number is None else table.facts[number] for number in best]
 
 
-def reasoned(answerer, features, picture, texts):
+def reasoned(answerer, features, picture, texts, beside=None):
     """Return the likeliest answers to N questions, and the fact that each is from, or None.
 
-    features, picture: see `Answerer.answered`.
+    features, picture, beside: see `Answerer.answered`.
     """
     said, used = [], []
-    for one in answerer.answered(features, picture, texts):
+    for one in answerer.answered(features, picture, texts, beside):
         places = answerer.sure(one.scores).argmax(dim=1).tolist()
         said += [answerer.answers.spelled[place] for place in places]
         used += [None] * len(places) if one.facts is None else [

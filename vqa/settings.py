@@ -9,10 +9,11 @@ from vqa.families.joint import Joint, Picture, Question
 from vqa.families.knowledge import Knowledge
 from vqa.families.stacked import Stacked
 from vqa.families.tips import Tips
+from vqa.modules.network import Modules
 
 # The model families, a page each; all are built and called as parts.py says.
 MODELS = {"tips": Tips, "joint": Joint, "stacked": Stacked, "grounded": Grounded,
-          "knowledge": Knowledge,
+          "modules": Modules, "knowledge": Knowledge,
           "question": Question, "picture": Picture}      # the last two have one eye shut
 
 
@@ -80,6 +81,8 @@ class VQASettings(Settings):
             "fit must be squash or crop": self.fit in ("squash", "crop"),
             "output must be sigmoid or softmax": self.output in ("sigmoid", "softmax"),
             "streams must be 1 or 2": self.streams in (1, 2),
+            "streams must be 1 for modules, which have no classifier":
+                self.model != "modules" or self.streams == 1,
             "dropout must be at least 0 and below 1": 0 <= self.dropout < 1,
             "pairs_together needs a batch_size of 2 or more":
                 not self.pairs_together or self.batch_size > 1,
@@ -91,6 +94,8 @@ class VQASettings(Settings):
         }
 
 
+GROUNDED = {"output": "softmax", "batch_size": 64, "embed_size": 128, "hidden_size": 128,
+            "dropout": 0.1, "epochs": 14, "warmup": 100}
 # A recipe's name keeps its meaning for good: scores are quoted with it.
 RECIPES = {
     # Tips and Tricks (arXiv:1708.02711) on a grid, or on regions by --boxes
@@ -100,8 +105,10 @@ RECIPES = {
     # stacked attention networks, two glimpses (arXiv:1511.02274)
     "vqa_stacked": {"model": "stacked"},
     # words looked up in the picture by a regression, three heads, two glimpses
-    "vqa_grounded": {"model": "grounded", "output": "softmax", "batch_size": 64, "embed_size": 128,
-                     "hidden_size": 128, "dropout": 0.1, "epochs": 14, "warmup": 100},
-    # Tips and Tricks beside a table of facts (arXiv:1606.05433)
-    "vqa_knowledge": {"model": "knowledge"},
+    "vqa_grounded": {"model": "grounded", **GROUNDED},
+    # the same beside a table of facts (arXiv:1606.05433)
+    "vqa_knowledge": {"model": "knowledge", **GROUNDED},
+    # a network of modules (arXiv:1511.02799), on regions by --boxes; needs the questions' programs
+    "vqa_modules": {"model": "modules", "embed_size": 64, "hidden_size": 128, "epochs": 12,
+                    "learning_rate": 3e-3},
 }

@@ -30,6 +30,7 @@ from vqa.beginning import begin
 from vqa.checkpoint import Answerer, save_answerer
 from vqa.facts import in_words, know, table_of
 from vqa.files import read_questions
+from vqa.settings import MODELS
 from vqa.words import Answers, Part, vocabulary_of
 
 VAL_BATCH = 512             # questions of val in one forward pass
@@ -49,12 +50,15 @@ class Objective(nn.Module):
 
     def forward(self, batch):
         """Return the objective, the same as a loss, and the number of questions."""
-        scores = self.model(batch.features, batch.questions, batch.lengths).scores.float()
+        found = self.model(batch.features, batch.questions, batch.lengths, batch.beside)
+        scores = found.scores.float()
         if self.output == "sigmoid":
             each = functional.binary_cross_entropy_with_logits(scores, batch.targets,
                                                                reduction="none").sum(dim=1)
         else:
             each = -(batch.targets * scores.log_softmax(dim=1)).sum(dim=1)
+        if found.loss is not None:
+            each = each + found.loss
         loss = (each * batch.counted).sum()
         return loss, loss.detach(), batch.counted.sum()
 
@@ -87,21 +91,27 @@ class VQA(Task):
                     raise BadInput(f"{settings.data} has no annotations of {one.split}, so there "
                                    "is nothing to learn or to judge by: add them, or give another "
                                    "--data")
+            self.dials, self.beside = MODELS[settings.model].beside(self.train_questions,
+                                                                    self.val_questions)
             self.content = content_of(settings, self.train_questions, self.val_questions)
             # of train and of val, empty where the family reads none
             self.tables = [table_of(one) if settings.model == "knowledge" else []
                            for one in (self.train_questions, self.val_questions)]
             if any(self.tables):
                 self.content["the facts"] = cache_name(self.tables)
+            if self.beside[0] is not None:
+                self.content["what stands beside the questions"] = cache_name(
+                    [self.dials, *(one.tolist() for one in self.beside)])
 
     def prepare(self, device):
         """Build words, answers and model by train and the seed, and encode train."""
         settings, self.device, train = self.settings, device, self.train_questions
         vocab = vocabulary_of(train.texts + in_words(self.tables[0]), settings.vocab_threshold)
         answers = Answers.build(train.answers, settings.answer_threshold)
-        self.train, self.val = (Part(one, vocab, answers, settings)
-                                for one in (train, self.val_questions))
+        self.train, self.val = (Part(one, vocab, answers, settings, beside) for one, beside in
+                                zip((train, self.val_questions), self.beside, strict=True))
         built, backbone = architecture(settings), None
+        built["model"] |= self.dials
         if settings.boxes:
             from encoders.boxes import chosen  # imports torchvision
             built["encoder"]["boxes"], backbone = chosen(settings, train)
@@ -133,7 +143,7 @@ class VQA(Task):
 
     def groups(self):
         """Return the parameters of the model; the encoder is frozen."""
-        return [{"params": [*self.answerer.model.parameters()],
+        return [{"params": [one for one in self.answerer.model.parameters() if one.requires_grad],
                  "peak": self.settings.learning_rate}]
 
     def order(self, number):

@@ -136,7 +136,7 @@ class Batch(NamedTuple):
 
     Picture p owns the questions p * k to p * k + k - 1, k = B / P, so that what depends on the
     picture only is computed once for all of them.  counted: (B,), 0 for a question that only fills
-    up.
+    up.  beside: what a family reads beside the words, (B, ...), or None.
     """
 
     features: torch.Tensor
@@ -144,20 +144,24 @@ class Batch(NamedTuple):
     lengths: torch.Tensor
     targets: torch.Tensor
     counted: torch.Tensor
+    beside: torch.Tensor | None = None
 
     def to(self, device):
         """Return the batch on `device`."""
-        return Batch(*(to_device(tensor, device) for tensor in self))
+        return Batch(*(tensor if tensor is None else to_device(tensor, device) for tensor in self))
 
 
 class Part:
-    """The questions of a split as integers: questions (N, T), lengths (N,), targets, features."""
+    """The questions of a split as integers: questions (N, T), lengths (N,), targets, features.
 
-    def __init__(self, questions, vocab, answers, settings):
+    beside: what a family reads beside the words, (N, ...), or None.
+    """
+
+    def __init__(self, questions, vocab, answers, settings, beside=None):
         self.pairs, self.picture = questions.pairs, questions.picture
         self.questions, self.lengths = encode(questions.texts, vocab, settings.longest)
         self.targets = answers.targets(questions.answers, settings.soft)
-        self.answers, self.features = len(answers), None
+        self.answers, self.features, self.beside = len(answers), None, beside
 
     def __len__(self):
         return len(self.lengths)
@@ -202,4 +206,5 @@ class Part:
         pictures, rows = self.picture[rows[:, 0]], rows.flatten()
         return Batch(torch.from_numpy(self.features[pictures]).float(), self.questions[rows],
                      self.lengths[rows], self.targets.dense(rows, self.answers),
-                     torch.from_numpy(there & counted).float())
+                     torch.from_numpy(there & counted).float(),
+                     None if self.beside is None else self.beside[rows])

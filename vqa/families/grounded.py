@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from vqa.families.parts import PLACE, Answered, cells_of
+from vqa.families.parts import PLACE, Answered, Family, cells_of
 
 HEADS, LOOKS = 3, 2
 COUNTS = 6                  # 0 to 5 things are told apart
@@ -102,22 +102,39 @@ class Look(nn.Module):
         return [about.flatten(1), number, (2 * apart).tanh(), (1 - apart.abs()).relu()]
 
 
-class Grounded(nn.Module):
+class BothWays(nn.Module):
+    """Read the words of a question in both directions."""
+
+    def __init__(self, sizes, hidden):
+        super().__init__()
+        self.words = nn.Embedding(sizes.words, sizes.embed_size)
+        nn.init.normal_(self.words.weight, std=0.4)     # about as GloVe's numbers
+        self.network = nn.GRU(sizes.embed_size, hidden // 2, batch_first=True, bidirectional=True)
+        self.drop = nn.Dropout(sizes.dropout)
+
+    def forward(self, questions, lengths):
+        """Return the states (B, T, H) of questions (B, T), zeros where they have no word."""
+        words = self.drop(self.words(questions))
+        packed = nn.utils.rnn.pack_padded_sequence(words, lengths.cpu(), batch_first=True,
+                                                   enforce_sorted=False)
+        return nn.utils.rnn.pad_packed_sequence(self.network(packed)[0], batch_first=True,
+                                                total_length=questions.shape[1])[0]
+
+
+class Grounded(Family):
     """Look words up in the picture, twice, and answer from what was found."""
 
     def __init__(self, sizes):
         super().__init__()
-        hidden = sizes.hidden_size + sizes.hidden_size % 2      # half of it each way
         self.sizes = sizes
-        self.words = nn.Embedding(sizes.words, sizes.embed_size)
-        nn.init.normal_(self.words.weight, std=0.4)
-        self.states = nn.GRU(sizes.embed_size, hidden // 2, batch_first=True, bidirectional=True)
-        self.affinity = nn.Linear(sizes.channels, sizes.words + sizes.answers).requires_grad_(False)
+        self.hidden = hidden = sizes.hidden_size + sizes.hidden_size % 2    # half of it each way
+        self.read = BothWays(sizes, hidden)
+        known = sizes.words + sizes.answers
+        self.affinity = nn.Linear(sizes.channels, known).requires_grad_(False)
         self.importance = nn.Parameter(torch.zeros(sizes.words))
         self.sharp = nn.Parameter(torch.full((sizes.words,), 2.0))
         self.least = nn.Parameter(torch.full((sizes.words,), -1.0))
-        self.features = nn.Sequential(nn.Linear(sizes.words + sizes.answers, hidden),
-                                      nn.LayerNorm(hidden))
+        self.features = nn.Sequential(nn.Linear(known, hidden), nn.LayerNorm(hidden))
         self.place = nn.Linear(PLACE, hidden)
         nn.init.normal_(self.place.weight, std=0.5)
         self.cell = nn.Sequential(nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU())
@@ -128,8 +145,13 @@ class Grounded(nn.Module):
                                       nn.Dropout(sizes.dropout), nn.Linear(hidden, sizes.answers))
         nn.init.constant_(self.classify[-1].bias, -math.log(sizes.answers))
 
-    def forward(self, features, questions, lengths):
+    def forward(self, features, questions, lengths, beside=None):
         """Return `Answered`, the weights those of the last look, the mean of its heads."""
+        scores, weights, *_ = self.look(features, questions, lengths)
+        return Answered(scores, weights)
+
+    def look(self, features, questions, lengths):
+        """Return scores (B, A), weights (B, L), and the first and the last summary (B, H)."""
         first, seen = self.see(features, questions, lengths)
         summary = first
         for look in self.looks:
@@ -137,7 +159,7 @@ class Grounded(nn.Module):
         weights = weights.mean(dim=1)                                   # (B, L)
         found = (weights[:, None] @ seen.answers).squeeze(1)            # (B, A)
         scores = self.classify(self.drop(summary)) + self.named(first) * found
-        return Answered(scores, weights)
+        return scores, weights, first, summary
 
     def see(self, features, questions, lengths):
         """Return the first summary (B, H) of questions, and what is `Seen`."""
@@ -148,23 +170,15 @@ class Grounded(nn.Module):
         things[:, :regions] = 0                                         # row 0 is the whole picture
         alike = self.affinity(cells)                                    # (P, L, V + A)
         cells = self.cell(self.features(self.drop(alike)) + self.place(places))
+        words, answers = alike.split([self.sizes.words, self.sizes.answers], dim=2)
         row = torch.arange(len(features), device=features.device).repeat_interleave(
             len(questions) // len(features))
-        words = (alike[..., :self.sizes.words] * self.sharp + self.least)[row]      # (B, L, V)
-        asked = questions[:, None].expand(-1, words.shape[1], -1)
+        asked = questions[:, None].expand(-1, words.shape[1], -1)       # (B, L, T)
         silent = torch.arange(questions.shape[1], device=lengths.device) >= lengths[:, None]
         states = self.read(questions, lengths)
-        first = states.masked_fill(silent[..., None], 0).sum(dim=1) / lengths[:, None]
-        return first, Seen(
+        return states.sum(dim=1) / lengths[:, None], Seen(
             states=states, silent=silent, importance=self.importance[questions],
             cells=cells[row], places=places[row], absent=absent[row], things=things[row],
-            likeness=functional.logsigmoid(words.gather(2, asked)),
-            answers=alike[row][..., self.sizes.words:], spread=not regions)
-
-    def read(self, questions, lengths):
-        """Return the states (B, T, H) of questions (B, T), in both directions."""
-        packed = nn.utils.rnn.pack_padded_sequence(self.drop(self.words(questions)), lengths.cpu(),
-                                                   batch_first=True, enforce_sorted=False)
-        states, _ = nn.utils.rnn.pad_packed_sequence(self.states(packed)[0], batch_first=True,
-                                                     total_length=questions.shape[1])
-        return states
+            likeness=functional.logsigmoid(
+                (words * self.sharp + self.least)[row].gather(2, asked)),
+            answers=answers[row], spread=not regions)

@@ -13,10 +13,18 @@ Shape letters are those of parts.py.
 
 from torch import nn
 
-from vqa.families.parts import Answered, Classifier, QuestionReader, layer, mean_cell, per_picture
+from vqa.families.parts import (
+    Answered,
+    Classifier,
+    Family,
+    QuestionReader,
+    layer,
+    mean_cell,
+    per_picture,
+)
 
 
-class Question(nn.Module):
+class Question(Family):
     """Answer a question without the picture: an LSTM over its words."""
 
     def __init__(self, sizes):
@@ -25,12 +33,12 @@ class Question(nn.Module):
         self.from_question = layer(sizes.hidden_size, sizes.hidden_size, sizes.gated)
         self.classify = Classifier(sizes)
 
-    def forward(self, features, questions, lengths):
+    def forward(self, features, questions, lengths, beside=None):
         """Return `Answered`, without weights; the features are not looked at."""
         return Answered(self.classify(self.from_question(self.read(questions, lengths))))
 
 
-class Picture(nn.Module):
+class Picture(Family):
     """Answer without the question: what is mostly asked of such a picture, and answered."""
 
     def __init__(self, sizes):
@@ -39,13 +47,13 @@ class Picture(nn.Module):
         self.from_picture = layer(sizes.cell, sizes.hidden_size, sizes.gated)
         self.classify = Classifier(sizes)
 
-    def forward(self, features, questions, lengths):
+    def forward(self, features, questions, lengths, beside=None):
         """Return `Answered`, without weights; the questions are not read."""
         scores = self.classify(self.from_picture(mean_cell(*self.sizes.cells(features))))
         return Answered(scores.repeat_interleave(len(questions) // len(features), 0))
 
 
-class Joint(nn.Module):
+class Joint(Family):
     """Question and pooled picture, each as a vector, multiplied."""
 
     def __init__(self, sizes):
@@ -55,7 +63,7 @@ class Joint(nn.Module):
         self.from_picture = layer(sizes.cell, sizes.hidden_size, sizes.gated)
         self.classify = Classifier(sizes)
 
-    def forward(self, features, questions, lengths):
+    def forward(self, features, questions, lengths, beside=None):
         """Return `Answered`, without weights, for features (P, D), (P, L, D) or (P, L, D + 5)."""
         question = self.from_question(self.read(questions, lengths))            # (B, H)
         picture = self.from_picture(mean_cell(*self.sizes.cells(features)))     # (P, H)

@@ -8,7 +8,7 @@ They are those of "Tips and Tricks for Visual Question Answering", Teney et al. 
 (arXiv:1708.02711), whose page is tips.py. Every family is built with the same arguments and called
 in the same way:
 
-    model(features, questions, lengths) -> Answered(scores (B, A), weights (B, L) or None)
+    model(features, questions, lengths, beside) -> Answered(scores (B, A), weights (B, L) or None)
 
 Features may be of fewer pictures, P: picture p then owns the questions p * k to p * k + k - 1,
 k = B / P.
@@ -26,6 +26,7 @@ from torch import nn
 from torch.nn import functional
 
 from decoders.base import grid_boxes
+from system.files import BadInput
 from vocabulary import UNK_ID
 
 PLACE = 6                   # numbers that say where a cell lies: four edges, width and height
@@ -36,7 +37,7 @@ class Sizes:
     """What a model is built with: numbers of channels, words and answers, and its dials.
 
     gated: layers are gated tanh, else ReLU.  streams: of the classifier, 1 or 2.  places: cells
-    carry where they lie.  hidden_size: H.  embed_size: E.
+    carry where they lie.  hidden_size: H.  embed_size: E.  tokens: of layouts, see vqa/modules.
     """
 
     channels: int
@@ -48,6 +49,7 @@ class Sizes:
     gated: bool
     streams: int
     places: bool
+    tokens: tuple = ()
 
     @property
     def cell(self):
@@ -63,11 +65,33 @@ class Answered(NamedTuple):
     """Scores (B, A) before sigmoid or softmax, and how much each cell was looked at (B, L).
 
     facts: (B, F), how well each fact of a table fits, of a family that has one.
+    loss: (B,), what a family adds to the objective.
     """
 
     scores: torch.Tensor
     weights: torch.Tensor | None = None
     facts: torch.Tensor | None = None
+    loss: torch.Tensor | None = None
+
+
+class Family(nn.Module):
+    """A model family; most read nothing of a question beside its words, and need only `forward`."""
+
+    @staticmethod
+    def beside(*splits):
+        """Return (arguments of `Sizes` besides the dials, what `forward` takes beside the words).
+
+        splits: `Questions`, train first.  The latter is a tensor (N, ...) or None for each split.
+        It is there in training and in validation; elsewhere only if `given` is asked.
+        """
+        return {}, [None] * len(splits)
+
+    def given(self, questions):
+        """Return what `forward` takes beside the words of questions, as they are known for sure."""
+        raise BadInput("this checkpoint's family reads no layouts: leave --layouts out")
+
+    def begin(self, answers):
+        """Put what the names of answers, a `words.Answers`, say in place of first weights."""
 
 
 class GatedTanh(nn.Module):

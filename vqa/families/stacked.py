@@ -11,7 +11,7 @@ Shape letters are those of parts.py.
 
 from torch import nn
 
-from vqa.families.parts import Answered, Classifier, QuestionReader, per_picture, weigh
+from vqa.families.parts import Answered, Classifier, Family, QuestionReader, per_picture, weigh
 
 GLIMPSES = 2
 
@@ -35,7 +35,7 @@ class Glimpse(nn.Module):
         return query + seen, weights                                    # u = v~ + v_Q
 
 
-class Stacked(nn.Module):
+class Stacked(Family):
     """Look at the picture twice, the second time knowing what was seen the first time."""
 
     def __init__(self, sizes):
@@ -46,7 +46,7 @@ class Stacked(nn.Module):
         self.glimpses = nn.ModuleList(Glimpse(hidden, sizes.dropout) for _ in range(GLIMPSES))
         self.classify = Classifier(sizes)
 
-    def forward(self, features, questions, lengths):
+    def forward(self, features, questions, lengths, beside=None):
         """Return `Answered`, with the weights of the last glimpse."""
         query = self.read(questions, lengths)                           # v_Q = u_0
         cells, absent = self.sizes.cells(features)

@@ -22,6 +22,7 @@ from torch import nn
 from vqa.families.parts import (
     Answered,
     Classifier,
+    Family,
     QuestionReader,
     activation,
     layer,
@@ -30,7 +31,7 @@ from vqa.families.parts import (
 )
 
 
-class Tips(nn.Module):
+class Tips(Family):
     """Weigh the picture's cells by the question, once, and answer from both."""
 
     def __init__(self, sizes):
@@ -45,19 +46,14 @@ class Tips(nn.Module):
         self.from_picture = layer(sizes.cell, hidden, gated)            # f_v
         self.classify = Classifier(sizes)                               # w_o f_o
 
-    def forward(self, features, questions, lengths):
+    def forward(self, features, questions, lengths, beside=None):
         """Return `Answered` for features (P, D), (P, L, D) or (P, L, D + 5)."""
-        question, seen, weights = self.look(features, questions, lengths)
-        hidden = self.from_question(question) * self.from_picture(seen)     # h, (B, H)
-        return Answered(self.classify(hidden), weights)
-
-    def look(self, features, questions, lengths):
-        """Return the question (B, H), what it looks at (B, C), and the weights of cells (B, L)."""
         question = self.read(questions, lengths)                        # q, (B, H)
         cells, absent = self.sizes.cells(features)                      # v_i, (P, L, C)
         weights = self.attend(cells, absent, question)                  # alpha, (P, k, L)
         seen = (weights @ cells).flatten(0, 1)                          # v = sum_i alpha_i v_i
-        return question, seen, weights.flatten(0, 1)
+        hidden = self.from_question(question) * self.from_picture(seen)     # h, (B, H)
+        return Answered(self.classify(hidden), weights.flatten(0, 1))
 
     def attend(self, cells, absent, question):
         """Return how much a question looks at each of cells (P, L, C), (P, k, L)."""
