@@ -35,7 +35,7 @@ from system.processor import line_about
 from vqa.accuracy import accuracies, by_type, pair_accuracy
 from vqa.baselines import counted
 from vqa.checkpoint import load_answerer
-from vqa.facts import table_of
+from vqa.facts import fact_accuracy, know, reasoned, table_of
 from vqa.files import read_questions
 from vqa.settings import RECIPES, VQASettings
 from vqa.task import VQA
@@ -72,6 +72,26 @@ def judge(answerer, questions, **given):
         "pointing": report(answerer, questions, features, weights)}
 
 
+def judge_gold(answerer, questions):
+    """Judge a network of modules by the true layouts."""
+    return judge(answerer, questions, beside=answerer.model.given(questions))
+
+
+def judge_facts(answerer, questions):
+    """Judge with the split's table of facts, and count right answers with the right fact.
+
+    withheld: the figures of the families about facts without a table.
+    """
+    know(answerer, [])
+    families = judge(answerer, questions)["families"]
+    know(answerer, facts := table_of(questions))
+    said, used = reasoned(answerer, answerer.features(questions), questions.picture,
+                          questions.texts)
+    return judge(answerer, questions) | {
+        "facts": fact_accuracy(questions, said, used, facts),
+        "withheld": {name: families[name] for name in OBJECTS if name in families}}
+
+
 @dataclass(frozen=True)
 class Row:
     """A model: a recipe of train.py with `changes`, over found boxes if `boxes`.
@@ -105,6 +125,11 @@ ROWS = (
     Row("tips-boxes"),                      # the default of the tricks
     Row("stacked-grid", "vqa_stacked", boxes=False),
     Row("stacked-boxes", "vqa_stacked"),
+    Row("grounded-grid", "vqa_grounded", boxes=False),
+    Row("grounded-boxes", "vqa_grounded"),
+    Row("modules-boxes", "vqa_modules"),
+    Row("modules-gold", "vqa_modules", judge=judge_gold, trained="modules-boxes"),
+    Row("knowledge-boxes", "vqa_knowledge", judge=judge_facts),
     trick("tips-pooled", "pooled picture in place of boxes", boxes=False, **POOLED),
     trick("tips-no-places", "places off", places=False),
     trick("tips-relu", "ReLU in place of gated tanh", gated=False),
