@@ -109,6 +109,6 @@ RECIPES = {
     # the same beside a table of facts (arXiv:1606.05433)
     "vqa_knowledge": {"model": "knowledge", **GROUNDED},
     # a network of modules (arXiv:1511.02799), on regions by --boxes; needs the questions' programs
-    "vqa_modules": {"model": "modules", "embed_size": 64, "hidden_size": 128, "epochs": 12,
+    "vqa_modules": {"model": "modules", "embed_size": 64, "hidden_size": 128, "epochs": 4,
                     "learning_rate": 3e-3},
 }
