@@ -39,6 +39,12 @@ class Mirrored(Captioning):
 
     name = "mirrored captioning"
 
+    def prepare_captioner(self):
+        """Build the captioner, whose places begin large: a decoder has to learn left from right."""
+        super().prepare_captioner()
+        if not self.start:
+            self.captioner.encoder.embed.weigh_places(0.5)
+
     def build_objective(self):
         """Return cross-entropy with the choice between left and right."""
         return SidesToo(self.captioner.encoder.embed, self.captioner.decoder,

@@ -89,16 +89,19 @@ class RegionEmbedding(nn.Module):
     """Linear layers of a region's features and of its place: rows (B, K, D + 5) to (B, K, E + 5).
 
     The place is the box, and how it lies to the others of its picture: left of the others or not
-    is a number of its own. Both are made as large as the normalised features, beside which they
-    would drown, and the decoder not learn left from right.
+    is a number of its own. Beside the features it begins small, which is learned from soonest.
     """
 
     def __init__(self, channels, embed_size):
         super().__init__()
         self.features = nn.Sequential(nn.Linear(channels, embed_size), nn.LayerNorm(embed_size))
         self.box, self.apart = nn.Linear(6, embed_size), nn.Linear(4, embed_size, bias=False)
+        self.weigh_places(0.1)
+
+    def weigh_places(self, std):
+        """Draw the weights of the place anew; the normalised features have a deviation of 1."""
         for layer in (self.box, self.apart):
-            nn.init.normal_(layer.weight, std=0.5)
+            nn.init.normal_(layer.weight, std=std)
 
     def forward(self, rows):
         """Return rows (B, K, E + 5), the last five numbers as they were."""
