@@ -81,6 +81,7 @@ def test_questions_about_a_picture_stand_side_by_side_and_fillers_do_not_count()
     part = part_of(23)
     part.picture = np.random.default_rng(1).permutation(np.arange(23) % 5)      # 4 or 5 each
     part.features, part.questions = np.arange(5.0)[:, None], torch.arange(23)
+    part.beside = None
     part.lengths = torch.ones(23)
     part.targets = Targets(np.zeros(24, int), np.zeros(0, int), np.zeros(0, np.float32))
     batches = part.order(8, 0, 0, each=4)
