@@ -60,6 +60,14 @@ def test_what_is_denied_is_not_said():
     torch.testing.assert_close(said[there, vocab("the")], torch.full((int(there.sum()),), 2 / 3))
 
 
+def test_a_question_whose_answer_is_unknown_says_its_words_and_no_answer():
+    features, _, vocab, _, _ = world(2)
+    train = part(features, ["where is the red thing"] * 2, ["nowhere", "here"], [0, 1], vocab,
+                 known := Answers(["here", "no"]))
+    said = grounding.words_said(train, known, len(vocab))
+    assert (said[:, vocab("red")] == 1).all() and said[:, len(vocab)].tolist() == [0, 1]
+
+
 def test_the_error_without_a_picture_is_that_of_a_regression_without_it(monkeypatch):
     torch.manual_seed(0)
     pictures, said = torch.randn(12, 3).double(), torch.randn(12, 2).double()

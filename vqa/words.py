@@ -68,6 +68,12 @@ class Targets:
         """Return of each entry the question it belongs to."""
         return np.repeat(np.arange(len(self.begin) - 1), np.diff(self.begin))
 
+    def best(self, row):
+        """Return the answer of highest score of a question, the first of equals, None without any.
+        """
+        part = slice(self.begin[row], self.begin[row + 1])
+        return min(zip(-self.scores[part], self.ids[part], strict=True), default=(0, None))[1]
+
     def dense(self, rows, answers):
         """Return the scores (B, answers) of the questions in `rows`."""
         found = torch.zeros(len(rows), answers)

@@ -67,14 +67,15 @@ def cell_statistics(features, channels):
 def words_said(train, answers, words):
     """Return how often each word and answer is said of a picture, (P, V + A), a question."""
     said = torch.zeros(len(train.features), words + len(answers.spelled))
-    best = train.targets.dense(range(len(train)), len(answers.spelled)).argmax(dim=1)
     asked = torch.zeros(len(train.features), 1)
-    for row, (picture, answer) in enumerate(zip(train.picture.tolist(), best.tolist(),
-                                                strict=True)):
-        if answers.spelled[answer] not in DENIALS:
-            asked[picture] += 1
+    for row, picture in enumerate(train.picture.tolist()):
+        answer = train.targets.best(row)
+        if answer is not None and answers.spelled[answer] in DENIALS:
+            continue
+        asked[picture] += 1
+        said[picture, train.questions[row, :train.lengths[row]].unique()] += 1
+        if answer is not None:
             said[picture, words + answer] += 1
-            said[picture, train.questions[row, :train.lengths[row]].unique()] += 1
     return said / asked.clamp(min=1)
 
 
