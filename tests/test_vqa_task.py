@@ -314,6 +314,7 @@ def test_a_run_is_packed_with_a_card_that_holds_its_scores_beside_the_baselines(
 
 @pytest.mark.parametrize("changes, said", [
     ({"model": "magic"}, "model must be one of"), ({"streams": 3}, "streams must be 1 or 2"),
+    ({"streams": 2, "model": "grounded"}, "streams must be 1 for modules, grounded"),
     ({"batch_size": 1}, "pairs_together needs"), ({"output": "x"}, "output must be"),
     ({"boxes": "truth", "fit": "crop"}, "boxes of truth need"), ({"longest": 0}, "longest must")])
 def test_settings_that_make_no_sense_are_refused(settings, changes, said):

@@ -81,8 +81,8 @@ class VQASettings(Settings):
             "fit must be squash or crop": self.fit in ("squash", "crop"),
             "output must be sigmoid or softmax": self.output in ("sigmoid", "softmax"),
             "streams must be 1 or 2": self.streams in (1, 2),
-            "streams must be 1 for modules, which have no classifier":
-                self.model != "modules" or self.streams == 1,
+            "streams must be 1 for modules, grounded and knowledge, which have no such classifier":
+                self.streams == 1 or self.model not in ("modules", "grounded", "knowledge"),
             "dropout must be at least 0 and below 1": 0 <= self.dropout < 1,
             "pairs_together needs a batch_size of 2 or more":
                 not self.pairs_together or self.batch_size > 1,
