@@ -9,19 +9,18 @@ Everything that a card says is in the checkpoint's header, so a card can be writ
 checkpoint, and no number in it is typed by hand.
 """
 
-import argparse
-import shlex
 from dataclasses import fields
 from pathlib import Path
 
 from captioning.checkpoint import load_captioner, save_captioner
+from captioning.mirroring import RECIPES as MIRRORED
+from captioning.mirroring import Mirrored
 from captioning.settings import RECIPES, CaptioningSettings
 from coco.dataset import read_split
 from scoring.metrics import METRICS
-from system.files import BadInput, read_json, run_command, whole_file
-from system.outputs import output_file
+from system.files import BadInput, read_json, run_command
 from system.shapes import misfit
-from training.settings import options_of
+from training.cards import card_files, pack_by_options, training_command, write_card
 
 PACKED = {"settings", "commands", "train", "val", "report", "note"}    # of what a card tells
 SEES = {False: "one vector a picture", True: "a coarse grid of cells"}      # by grid or not
@@ -79,10 +78,7 @@ def pack(run, file, report, note):
     report: a file that `evaluate.py --json` wrote.  note: what the training data is and may be
     used for.  Raises `BadInput` if a file would be replaced that this function did not write.
     """
-    if Path(file).suffix != ".safetensors":
-        raise BadInput(f"{file} is no name of a checkpoint: give one that ends in .safetensors")
-    file = output_file(file, "a captioner packed before", is_packed)
-    path = output_file(file.with_suffix(".md"), "a card", is_card)
+    file, path = card_files(file, "a captioner packed before", is_packed)
     captioner = load_captioner(run)
     settings = settings_in(captioner, run)
     train = read_split(settings["data"], "train")
@@ -91,8 +87,7 @@ def pack(run, file, report, note):
              "report": read_json(report, "make it with evaluate.py --json", REPORT),
              "note": note}
     save_captioner(file, captioner, **about)
-    with whole_file(path) as beside:
-        beside.write_text(card(file), encoding="utf-8")
+    write_card(path, card(file))
     return path
 
 
@@ -114,23 +109,23 @@ def is_packed(file):
         return False
 
 
-def is_card(file):
-    """Return whether a file is a card."""
-    return b"\n## What it cannot do" in file.read_bytes()
-
-
 def elsewhere(settings):
-    """Return settings, a dict, with the dataset in data/ and the starting run in runs/."""
-    start = settings["start"] and f"runs/{Path(settings['start']).name}"
-    return {**settings, "data": f"data/{Path(settings['data']).name}", "start": start}
+    """Return settings, a dict, with the dataset in data/ and runs it was built on in runs/."""
+    start, boxes = settings["start"], settings["boxes"]
+    if boxes and Path(boxes).name != boxes:         # not truth, nor a detector's name
+        boxes = f"runs/{Path(boxes).name}"
+    return {**settings, "data": f"data/{Path(settings['data']).name}", "boxes": boxes,
+            "start": start and f"runs/{Path(start).name}"}
 
 
 def commands(run):
     """Return the commands that train a run, those of the runs it was built on first."""
-    settings = settings_in(load_captioner(run), run)
+    captioner = load_captioner(run)
+    settings = settings_in(captioner, run)
     before = commands(settings["start"]) if settings["start"] else []
     settings = CaptioningSettings(**elsewhere(settings))
-    return [*before, training_command(settings, f"runs/{Path(run).name}")]
+    recipes = MIRRORED if captioner.about.get("task") == Mirrored.name else RECIPES
+    return [*before, training_command(settings, f"runs/{Path(run).name}", recipes)]
 
 
 def card(file):
@@ -159,26 +154,8 @@ def card(file):
         scores=" | ".join(f"{value:.1f}" for value in scores.values()))
 
 
-def training_command(settings, run):
-    """Return the command that trains `run` with these settings, by the recipe that is nearest.
-
-    settings: an instance of `CaptioningSettings`.  run: the folder's name in the command.
-    """
-    recipe = min(RECIPES, key=lambda name: len(options_of(settings, RECIPES[name])))
-    return shlex.join(["python", "train.py", "--run", run, "--recipe", recipe,
-                       *options_of(settings, RECIPES[recipe])])
-
-
 def main():
-    parser = argparse.ArgumentParser(description="Pack the best captioner of a run into one file "
-                                     "with a card beside it.")
-    parser.add_argument("run", help="a run's folder")
-    parser.add_argument("file", help="NAME.safetensors, to be written with NAME.md beside it")
-    parser.add_argument("--report", required=True, help="what evaluate.py --json wrote")
-    parser.add_argument("--note", required=True,
-                        help="what the training data is and may be used for, as Markdown")
-    options = parser.parse_args()
-    print(pack(options.run, options.file, options.report, options.note))
+    pack_by_options(pack, "captioner")
 
 
 if __name__ == "__main__":

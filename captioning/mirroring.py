@@ -42,6 +42,7 @@ class Mirrored(Captioning):
     def prepare_captioner(self):
         """Build the captioner, whose places begin large: a decoder has to learn left from right."""
         super().prepare_captioner()
+        self.captioner.about["task"] = self.name        # which no dial tells
         if not self.start:
             self.captioner.encoder.embed.weigh_places(0.5)
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from captioning import card
-from captioning.card import pack, training_command
+from captioning.card import pack
 from captioning.checkpoint import load_captioner, save_captioner
 from captioning.settings import RECIPES, CaptioningSettings
 from system.files import BadInput, run_command, write_json
 from tests.running import train_run
 from train import arguments as train_arguments
+from training.cards import is_card, training_command
 
 SHIPPED = sorted(Path(__file__).parents[1].glob("checkpoints/*.safetensors"))
 
@@ -62,7 +63,7 @@ def test_the_command_on_a_card_gives_the_settings_of_the_run(monkeypatch):
                      for dials in ({}, RECIPES["small"], changes,
                                    {**RECIPES["tuned"], "tune_from": None,
                                     "start": "runs/z"})):
-        command = training_command(settings, "runs/y")
+        command = training_command(settings, "runs/y", RECIPES)
         commands.append(command)
         monkeypatch.setattr(sys, "argv", command.split()[1:])
         given = train_arguments()
@@ -96,7 +97,7 @@ def test_what_was_not_packed_before_is_not_replaced(run, tmp_path, name, there, 
 
 
 def test_a_captioner_packed_before_is_replaced_and_the_best_one_of_a_run_never(run, tmp_path):
-    assert card.is_packed(packed(run, tmp_path)) and card.is_card(tmp_path / "box" / "tiny.md")
+    assert card.is_packed(packed(run, tmp_path)) and is_card(tmp_path / "box" / "tiny.md")
     before = (run / "best.safetensors").read_bytes()
     with pytest.raises(BadInput, match="best.safetensors is there and is not a captioner packed"):
         pack(run, run / "best.safetensors", run / "report.json", "Drawn.")

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from captioning.captioner import Captioner
+from captioning.card import commands
 from captioning.checkpoint import load_captioner, save_captioner
 from captioning.mirroring import Mirrored, MirroredSettings, SidesToo, mirrored
 from captioning.objectives import CrossEntropy
@@ -289,6 +290,8 @@ def test_a_captioner_of_regions_trains(source, boxed_root, tmp_path, no_curves):
     train((Mirrored if source == "truth" else Captioning)(settings), tmp_path / "run")
     found = load_captioner(tmp_path / "run")
     assert found.architecture["encoder"]["boxes"]["boxes"] == source
+    assert ("--recipe mirrored" in commands(tmp_path / "run")[0]) == (source == "truth")
+    assert str(tmp_path) not in commands(tmp_path / "run")[0]
     if source == "detector":            # its CNN and head are those of the detector, to the bit
         given = load_detector(boxes).state_dict()
         kept = found.encoder.backbone.state_dict()

@@ -8,15 +8,12 @@
 As in captioning/card.py everything that a card says is in the checkpoint's header.
 """
 
-import argparse
-import shlex
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from system.files import BadInput, read_json, run_command, whole_file
-from system.outputs import output_file
+from system.files import BadInput, read_json, run_command
 from system.shapes import misfit
-from training.settings import options_of
+from training.cards import card_files, pack_by_options, training_command, write_card
 from vqa.baselines import task_of
 from vqa.checkpoint import load_answerer, save_answerer
 from vqa.facts import reads_facts
@@ -77,20 +74,16 @@ def pack(run, file, report, note):
     report: a file that `evaluate.py --json` wrote.  note: what the training data is and may be
     used for.  Raises `BadInput` if a file would be replaced that this function did not write.
     """
-    if Path(file).suffix != ".safetensors":
-        raise BadInput(f"{file} is no name of a checkpoint: give one that ends in .safetensors")
-    file = output_file(file, "an answerer packed before", is_packed)
-    path = output_file(file.with_suffix(".md"), "a card", is_card)
+    file, path = card_files(file, "an answerer packed before", is_packed)
     answerer = load_answerer(run)
     task = task_of(answerer, "the data that it was trained on")
     settings, train = elsewhere(task.settings), task.train_questions
     about = {**answerer.about, "settings": asdict(settings), "note": note,
-             "command": training_command(settings, f"runs/{Path(run).name}"),
+             "command": training_command(settings, f"runs/{Path(run).name}", RECIPES),
              "train": {"pictures": len(train.pictures), "questions": len(train.ids)},
              "report": read_json(report, "make it with evaluate.py --json", ABOUT["report"])}
     save_answerer(file, answerer, **about)
-    with whole_file(path) as beside:
-        beside.write_text(card(file), encoding="utf-8")
+    write_card(path, card(file))
     return path
 
 
@@ -102,24 +95,12 @@ def is_packed(file):
         return False
 
 
-def is_card(file):
-    """Return whether a file is a card."""
-    return b"\n## What it cannot do" in file.read_bytes()
-
-
 def elsewhere(settings):
     """Return settings whose files are named as in a folder of this program, not as on this disk."""
     folders = {"data": "data", "boxes": "runs", "weights": "data", "glove": "data"}
     moved = {name: f"{folder}/{Path(value).name}" for name, folder in folders.items()
              if (value := getattr(settings, name)) and Path(value).name != value}
     return replace(settings, **moved)
-
-
-def training_command(settings, run):
-    """Return the command that trains `run` with these settings, by the recipe that is nearest."""
-    recipe = min(RECIPES, key=lambda name: len(options_of(settings, RECIPES[name])))
-    return shlex.join(["python", "train.py", "--run", run, "--recipe", recipe,
-                       *options_of(settings, RECIPES[recipe])])
 
 
 def card(file):
@@ -161,15 +142,7 @@ def sees(encoder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Pack the best answerer of a run into one file "
-                                     "with a card beside it.")
-    parser.add_argument("run", help="a run's folder")
-    parser.add_argument("file", help="NAME.safetensors, to be written with NAME.md beside it")
-    parser.add_argument("--report", required=True, help="what evaluate.py --json wrote")
-    parser.add_argument("--note", required=True,
-                        help="what the training data is and may be used for, as Markdown")
-    options = parser.parse_args()
-    print(pack(options.run, options.file, options.report, options.note))
+    pack_by_options(pack, "answerer")
 
 
 if __name__ == "__main__":
