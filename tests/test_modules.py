@@ -63,7 +63,7 @@ def model(asked):
     tokens = sorted({token for _, one, _ in asked[1] for token in layout(one)})
     torch.manual_seed(0)
     found = Modules(replace(SIZES, answers=len(spelled), tokens=tokens)).eval()
-    found.begin(spelled)
+    found.begin(spelled, None)
     with torch.no_grad():
         for table, relation in enumerate(found.words.facts, 1):
             for row, name in enumerate(found.names):

@@ -14,8 +14,6 @@ from torch.nn import functional
 
 from system.files import BadInput, refuse_web_address
 from vqa import words
-from vqa.families.grounded import Grounded
-from vqa.families.grounding import ground
 from vqa.families.parts import cells_of, mean_cell
 
 CHUNK = 4096                # entries, or pictures, at once
@@ -27,7 +25,7 @@ def begin(answerer, settings, train):
     train: the `Part` of the training questions, with features.
     """
     model, spelled = answerer.model, answerer.answers.spelled
-    model.begin(answerer.answers)
+    model.begin(answerer.answers, train)
     by_text = [words.question_words(text) for text in spelled]
     if settings.glove:
         asked = set(answerer.vocab.words).union(*by_text)
@@ -38,8 +36,6 @@ def begin(answerer, settings, train):
             model.classify.begin("text", torch.stack([
                 mean_of([found[word] for word in one if word in found], settings.embed_size)
                 for one in by_text]))
-    if isinstance(model, Grounded):
-        ground(model, train, answerer.answers)
     if settings.streams == 2 and settings.answer_pictures:
         model.classify.begin("image", picture_rows(answerer, train))
 

@@ -21,6 +21,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from vqa.families.grounding import ground
 from vqa.families.parts import PLACE, Answered, Family, cells_of
 
 HEADS, LOOKS = 3, 2
@@ -144,6 +145,10 @@ class Grounded(Family):
         self.classify = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(),
                                       nn.Dropout(sizes.dropout), nn.Linear(hidden, sizes.answers))
         nn.init.constant_(self.classify[-1].bias, -math.log(sizes.answers))
+
+    def begin(self, answers, train):
+        """Compute the affinities by train, and how much a word tells of looks."""
+        ground(self, train, answers)
 
     def forward(self, features, questions, lengths, beside=None):
         """Return `Answered`, the weights those of the last look, the mean of its heads."""

@@ -90,8 +90,11 @@ class Family(nn.Module):
         """Return what `forward` takes beside the words of questions, as they are known for sure."""
         raise BadInput("this checkpoint's family reads no layouts: leave --layouts out")
 
-    def begin(self, answers):
-        """Put what the names of answers, a `words.Answers`, say in place of first weights."""
+    def begin(self, answers, train):
+        """Put what is known before the training in place of first weights.
+
+        answers: a `words.Answers`.  train: the `Part` of the training questions, with features.
+        """
 
 
 class GatedTanh(nn.Module):

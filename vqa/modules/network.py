@@ -61,7 +61,7 @@ class Modules(Family):
         return self.grammar.encode(read_layouts(questions))
 
     @torch.no_grad()
-    def begin(self, answers):
+    def begin(self, answers, train):
         """Let every answer begin as what it names."""
         for row, name in enumerate(self.names):
             if (place := answers.places.get(official(name))) is not None:
