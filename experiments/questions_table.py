@@ -18,7 +18,7 @@ from scenes.questions.families import FAMILIES
 from system.files import BadInput, read_json
 
 SPLITS = ("test", "novel")
-DEFAULT = "tips-boxes"      # from which each trick is turned
+DEFAULT = "tips"            # from which each trick is turned
 UNTRAINED = ("most frequent", "per question type", "question lookup", "program executor")
 OVERALL = {"accuracy": float, "without facts": float, "pairs": float | None}
 JUDGED = {**OVERALL, "families": {str: float}}

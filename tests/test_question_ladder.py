@@ -78,12 +78,13 @@ def test_a_row_is_a_recipe_with_its_changes():
         settings = questions.settings_of(row, "drawn", 2, "truth", epochs=3)
         assert (settings.seed, settings.epochs) == (2, 3)
         assert settings.boxes == ("truth" if row.boxes else None)
-    default = VQASettings("drawn", boxes="truth")
+    default, = (row for row in ROWS if row.name == questions_table.DEFAULT)
+    default = questions.settings_of(default, "drawn", 0, "truth")
     for row in ROWS:        # a trick is one dial; without boxes, where it looks is another
         settings = questions.settings_of(row, "drawn", 0, "truth")
         turned = {key for key, value in vars(settings).items() if value != getattr(default, key)}
-        if row.trick and row.boxes:
-            assert turned == row.changes.keys()
+        if row.trick:
+            assert 1 <= len(turned - {"boxes"} or turned) <= 1 + (row.name.endswith("random"))
 
 
 def climb(monkeypatch, folder, *options):
@@ -95,15 +96,15 @@ def climb(monkeypatch, folder, *options):
 def test_rows_are_trained_and_judged_once(tmp_path, monkeypatch, capsys, no_curves):
     root = draw(tmp_path / "drawn", {"train": 8, "val": 4, "test": 6, "novel": 4}, progress=False)
     monkeypatch.setattr(questions, "ROWS", (
-        Row("joint", "vqa_joint", TINY, boxes=False), Row("tips-boxes", changes=TINY),
+        Row("joint", "vqa_joint", TINY, boxes=False), Row("tips", changes=TINY),
         trick("tips-relu", "ReLU", **TINY, gated=False)))
     climb(monkeypatch, tmp_path, "--data", root, "--boxes", "truth", "--seeds", "1")
     results = tmp_path / "results/questions"
     found = {file.stem: read_json(file, "") for file in results.iterdir()}
-    assert found.keys() == {"baselines", "joint-0", "tips-boxes-0", "tips-relu-0"}
+    assert found.keys() == {"baselines", "joint-0", "tips-0", "tips-relu-0"}
     assert found["baselines"]["novel"]["program executor"]["accuracy"] == 1
     assert found["joint-0"]["test"]["pointing"] is None
-    boxes = found["tips-boxes-0"]
+    boxes = found["tips-0"]
     assert boxes["settings"]["boxes"] == "truth" and boxes["settings"]["data"] == "drawn"
     assert boxes["novel"]["pointing"]["questions"] > 0 and boxes["processor"]
     monkeypatch.setattr(harness, "train", None)             # so it would fail
@@ -111,7 +112,7 @@ def test_rows_are_trained_and_judged_once(tmp_path, monkeypatch, capsys, no_curv
     capsys.readouterr()
     climb(monkeypatch, tmp_path, "--table")
     assert "| joint | test | 1 |" in (printed := capsys.readouterr().out)
-    assert "| ReLU | 1 |" in printed and "| tips-boxes | novel | 1 |" in printed
+    assert "| ReLU | 1 |" in printed and "| tips | novel | 1 |" in printed
     with pytest.raises(BadInput, match="give --data"):
         climb(monkeypatch, tmp_path)
     write_json(root / "annotations/scene_graphs_test.json", {})
@@ -143,6 +144,7 @@ def test_the_tables_are_those_of_the_files(tmp_path):
     with pytest.raises(BadInput, match="no result"):
         questions_table.tables(tmp_path, ROWS)
     write_results(tmp_path, "tips-boxes", 0.8, 0.9)
+    write_results(tmp_path, "tips", 0.8, 0.9)
     write_results(tmp_path, "tips-relu", 0.7, 0.7, gated=False)
     write_results(tmp_path, "tips-grid", 0.75, boxes=None)
     write_json(tmp_path / "baselines.json", {"data": "drawn", **dict.fromkeys(
@@ -159,14 +161,14 @@ def test_the_tables_are_those_of_the_files(tmp_path):
     # -10 and -20: the mean -15, t for one degree of freedom 12.7, times 7.07 / sqrt(2)
     assert relu.startswith("| ReLU in place of gated tanh | 2 | 70.0 ± 0.0 | "
                            "-15.0 [-78.5, +48.5] |")
-    assert looks.splitlines()[2].startswith("| tips-grid | test | 1 | 9 | 50.0 | 10.0 | 20.0 | "
-                                            "75.0 |  |")
+    grid, = (line for line in looks.splitlines() if line.startswith("| tips-grid"))
+    assert grid.startswith("| tips-grid | test | 1 | 9 | 50.0 | 10.0 | 20.0 | 75.0 |  |")
 
 
 def test_results_that_do_not_compare_are_refused(tmp_path):
-    write_results(tmp_path, "tips-boxes", 0.8)
+    write_results(tmp_path, "tips", 0.8)
     write_results(tmp_path, "tips-relu", 0.7, gated=False, epochs=9)
-    with pytest.raises(BadInput, match="tips-relu-0.json and tips-boxes-0.json differ in epochs"):
+    with pytest.raises(BadInput, match="tips-relu-0.json and tips-0.json differ in epochs"):
         questions_table.tables(tmp_path, ROWS)
     write_results(tmp_path, "tips-relu", 0.7, data="other")
     with pytest.raises(BadInput, match="mixes results of different data"):
