@@ -104,6 +104,7 @@ def tricks(rows, found, results):
     turned = [row for row in rows if row.trick and row.name in found]
     if not default or not turned:
         return ""
+    base = next(row.changes for row in rows if row.name == DEFAULT)
     heading = ["trick", "seeds"]
     for split, key in COMPARED:
         heading += [f"{split}, {key}", "difference"]
@@ -111,7 +112,9 @@ def tricks(rows, found, results):
     lines[0] += [cell for split, key in COMPARED
                  for cell in (shown([one[split][key] for one in default.values()]), "")]
     for row in turned:
-        refuse_other_training(row, found[row.name], default, results)
+        may = {key for key, value in row.changes.items() if base.get(key, value) != value}
+        may |= row.changes.keys() - base.keys() | (set() if row.boxes else {"boxes"})
+        refuse_other_training(row.name, may, found[row.name], default, results)
         lines.append([row.trick, len(found[row.name])])
         for split, key in COMPARED:
             first, second = ({seed: one[split][key] for seed, one in seeds.items()}
@@ -120,14 +123,13 @@ def tricks(rows, found, results):
     return markdown(heading, lines)
 
 
-def refuse_other_training(row, seeds, default, results):
-    """Raise `BadInput` if a trick's training differs from the default in more than the trick."""
-    may = row.changes.keys() | (set() if row.boxes else {"boxes"})
+def refuse_other_training(name, may, seeds, default, results):
+    """Raise `BadInput` if a trick's training differs from the default in more than it `may`."""
     for seed in seeds.keys() & default.keys():
         one, other = seeds[seed]["settings"], default[seed]["settings"]
         if differ := {key for key in one.keys() | other.keys()
                       if one.get(key) != other.get(key)} - may:
-            raise BadInput(f"{results / row.name}-{seed}.json and {DEFAULT}-{seed}.json differ in "
+            raise BadInput(f"{results / name}-{seed}.json and {DEFAULT}-{seed}.json differ in "
                            f"{', '.join(sorted(differ))}, so what the trick does is not seen: move "
                            "one away and run experiments.questions again")
 
