@@ -1,4 +1,4 @@
-# make notebooks   set up, draw the embedded dataset, run the five notebooks in order
+# make notebooks   set up, draw the embedded dataset, run the six notebooks in order
 # make test        set up, run the tests
 # make check       what is slower: lint, README, kills, memory; the notebooks' style, all of them
 #                  small with exercises unsolved and solved, each by itself as on Colab, all of
@@ -15,13 +15,13 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 export PYTHONOPTIMIZE :=            # the checks need assert
-NOTEBOOKS := 0_Dataset 1_Preliminaries 2_Training 3_Inference 4_Attention
+NOTEBOOKS := 0_Dataset 1_Preliminaries 2_Training 3_Inference 4_Attention 5_Questions
 FOLDER ?= .
 
 .PHONY: notebooks test check student handin gpu-check figures clean
 
 notebooks: .venv/installed
-	$(PY) prepare.py scenes
+	$(PY) prepare.py questions --root data/scenes
 	$(PY) -m course.notebooks $(NOTEBOOKS:=.ipynb)
 
 test: .venv/installed-dev

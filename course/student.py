@@ -33,7 +33,7 @@ README = """# Image captioning: exercises
     python -m pip install -r requirements.txt
     jupyter lab 0_Dataset.ipynb
 
-Go through the five notebooks in order. 2 and 4 train for a minute or two each, the first time a
+Go through the six notebooks in order. 2, 4 and 5 train for a minute or two each, the first time a
 little longer, since every picture is encoded once. An exercise is a question, a cell in
 which you replace each line `...     # TODO: your code here`, and a check that says what is wrong.
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from course.kernels import NAMES, choose_event_loop, kernel, read_notebook
 from course.notebooks import shrink
-from scenes.dataset import draw
+from scenes.questions.dataset import draw
 from system.files import BadInput, run_command
 from tests.check_exercises import PASSES, SIZES
 

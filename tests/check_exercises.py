@@ -14,14 +14,15 @@ from course.exercises import read_exercises
 from course.kernels import NAMES, choose_event_loop, kernel, read_notebook
 from course.notebooks import shrink
 from course.student import solved_version, student_version
-from scenes.dataset import draw
+from scenes.questions.dataset import draw
 from system.files import BadInput, run_command
 
 FOLDER = Path("cache/exercises")
 SIZES = {"train": 96, "val": 24, "test": 24, "novel": 12}      # pictures to be drawn
 VALUES = {"EPOCHS": "2", "DATA": repr(f"{FOLDER}/scenes"), "RUN": repr(f"{FOLDER}/run"),
           "POOLED": repr(f"{FOLDER}/run")}      # notebook 2's, whatever else is under runs/
-PASSES = "from captioning import task\ntask.LEAST_STEPS = 1"      # an epoch of few is one pass here
+PASSES = ("from captioning import task\ntask.LEAST_STEPS = 1\n"
+          "from vqa import task\ntask.LEAST_STEPS = 1")      # an epoch of few is one pass here
 FEWEST = 4                                      # words of a message, fewer explain nothing
 
 

@@ -20,7 +20,7 @@ import torchvision
 
 from course.kernels import NAMES, choose_event_loop, kernel, read_notebook
 from course.notebooks import shrink
-from scenes.dataset import draw
+from scenes.questions.dataset import draw
 from system.files import BadInput, run_command
 from tests.check_exercises import PASSES, SIZES, succeed
 from tests.server import Server
@@ -33,7 +33,8 @@ SHAPES = {                  # what must hold at the end of a notebook, by the na
     "2_Training": f"task.train.features.shape == (1, {SIZES['train']}, {CHANNELS})",
     "3_Inference": f"captioner.features(split).shape == (1, {SIZES['test']}, {CHANNELS})",
     "4_Attention": f"read['cells'].shape == ({SIZES['test']}, {CELLS}, {CHANNELS}) and "
-                   f"backbone.name == {ENCODER!r}"}
+                   f"backbone.name == {ENCODER!r}",
+    "5_Questions": f"grids.shape == ({SIZES['train']}, {CELLS}, {CHANNELS})"}
 
 
 def random_weights():

@@ -47,6 +47,14 @@ def draw(root, sizes=None, seed=0, progress=True):
     return root
 
 
+def find_root(data):
+    """Return the folder of questions: a path, or "scenes" for those about the drawn pictures."""
+    root = pictures.find_root(data)
+    if data == "scenes":
+        draw(root, progress=not (root / QUESTIONS.format("train")).exists())
+    return root
+
+
 def read_scenes(root, split, table):
     """Return {image id: Scene} of a split that has been drawn."""
     graphs = read_json(root / "annotations" / f"scene_graphs_{split}.json", "draw the scenes again",
