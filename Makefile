@@ -27,17 +27,12 @@ notebooks: .venv/installed
 test: .venv/installed-dev
 	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
-check: .venv/installed-dev
-	$(PY) -m ruff check
-	$(PY) tests/check_readme.py
-	$(PY) -m tests.check_style
-	$(PY) -m tests.check_exercises
-	$(PY) -m tests.check_colab
-	$(PY) -m tests.check_resnet
-	$(PY) -m tests.check_kills
-	$(PY) -m tests.check_kills_training
-	$(PY) tests/check_memory.py
-	$(PY) tests/check_caption_memory.py --pictures 1000
+check: .venv/installed-dev           # each a process, so many at a time as there are cores
+	$(PY) -m tests.check \
+	    "-m tests.check_colab" "-m tests.check_exercises" "-m tests.check_resnet" \
+	    "-m tests.check_kills_training" "-m tests.check_kills" "tests/check_memory.py" \
+	    "tests/check_caption_memory.py --pictures 1000" "tests/check_readme.py" \
+	    "-m tests.check_style" "-m ruff check"
 
 student: .venv/installed
 	$(PY) -m course.student
