@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 os.environ["CAPTION_CACHE"] = tempfile.mkdtemp(prefix="captions-")     # read at import
+os.environ["OMP_NUM_THREADS"] = "1"     # of processes that tests start, too: others run beside them
 
 import numpy as np
 import pytest
