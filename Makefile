@@ -25,7 +25,8 @@ notebooks: .venv/installed
 	$(PY) -m course.notebooks $(NOTEBOOKS:=.ipynb)
 
 test: .venv/installed-dev
-	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile \
+	    --no-loadscope-reorder
 
 check: .venv/installed-dev           # each a process, so many at a time as there are cores
 	$(PY) -m tests.check \
