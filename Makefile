@@ -1,8 +1,8 @@
 # make notebooks   set up, draw the embedded dataset, run the five notebooks in order
 # make test        set up, run the tests
-# make check       what is slower: lint, README, kills, memory; the notebooks' style, all of them
-#                  small with exercises unsolved and solved, each by itself as on Colab, all of
-#                  them on a ResNet that a server on this machine publishes
+# make check       what is slower, side by side: lint, README, kills, memory; the notebooks' style,
+#                  all of them small with exercises unsolved and solved, each by itself as on
+#                  Colab, those with an encoder on a ResNet that a server on this machine publishes
 # make student     student/, to hand out: the notebooks without their solutions, the modules that
 #                  they import, a Makefile for handing in
 # make handin      run the notebooks and say which exercises pass, also in handin.txt; with
@@ -28,7 +28,7 @@ test: .venv/installed-dev
 	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile \
 	    --no-loadscope-reorder
 
-check: .venv/installed-dev           # each a process, so many at a time as there are cores
+check: .venv/installed-dev           # the longest first; so many at a time as there are cores
 	$(PY) -m tests.check \
 	    "-m tests.check_colab" "-m tests.check_exercises" "-m tests.check_resnet" \
 	    "-m tests.check_kills_training" "-m tests.check_kills" "tests/check_memory.py" \
