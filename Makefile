@@ -1,8 +1,8 @@
 # make notebooks   set up, draw the embedded dataset, run the six notebooks in order
 # make test        set up, run the tests
-# make check       what is slower: lint, README, kills, memory; the notebooks' style, all of them
-#                  small with exercises unsolved and solved, each by itself as on Colab, all of
-#                  them on a ResNet that a server on this machine publishes
+# make check       what is slower, side by side: lint, README, kills, memory; the notebooks' style,
+#                  all of them small with exercises unsolved and solved, each by itself as on
+#                  Colab, those with an encoder on a ResNet that a server on this machine publishes
 # make student     student/, to hand out: the notebooks without their solutions, the modules that
 #                  they import, a Makefile for handing in
 # make handin      run the notebooks and say which exercises pass, also in handin.txt; with
@@ -25,19 +25,15 @@ notebooks: .venv/installed
 	$(PY) -m course.notebooks $(NOTEBOOKS:=.ipynb)
 
 test: .venv/installed-dev
-	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile \
+	    --no-loadscope-reorder
 
-check: .venv/installed-dev
-	$(PY) -m ruff check
-	$(PY) tests/check_readme.py
-	$(PY) -m tests.check_style
-	$(PY) -m tests.check_exercises
-	$(PY) -m tests.check_colab
-	$(PY) -m tests.check_resnet
-	$(PY) -m tests.check_kills
-	$(PY) -m tests.check_kills_training
-	$(PY) tests/check_memory.py
-	$(PY) tests/check_caption_memory.py --pictures 1000
+check: .venv/installed-dev           # the longest first; so many at a time as there are cores
+	$(PY) -m tests.check \
+	    "-m tests.check_colab" "-m tests.check_exercises" "-m tests.check_resnet" \
+	    "-m tests.check_kills_training" "-m tests.check_kills" "tests/check_memory.py" \
+	    "tests/check_caption_memory.py --pictures 1000" "tests/check_readme.py" \
+	    "-m tests.check_style" "-m ruff check"
 
 student: .venv/installed
 	$(PY) -m course.student

@@ -132,7 +132,7 @@ def check(context, job, source, folder, limit, unit):
     log = folder / "log"
     whole, once = finish(context, job, source, folder / "whole", log)
     rng, hits, midway, repeated = random.Random(0), 0, 0, []
-    for trial in range(2 * KILLS):
+    for trial in range(4 * KILLS):
         if hits == KILLS:
             break
         target = folder / str(trial)

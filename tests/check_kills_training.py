@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+import torch._dynamo  # noqa: F401  an optimizer imports it, and that takes longer than an epoch
 from safetensors.torch import load_file
 
 from captioning import task
@@ -95,11 +96,11 @@ class Attempt:
             self.process.join()
 
 
-def strike(attempt, chance, at_save, group):
-    """Wait for a save to begin, or for a sign of life, and then a little; kill."""
+def strike(attempt, chance, epoch, at_save, group):
+    """Wait for a save to begin, or for a sign of life and then up to `epoch` seconds; kill."""
     while (told := attempt.hear()) and at_save and told[0] != "saving":
         pass
-    time.sleep(chance.uniform(0, 0.03 if at_save else 2 * SAVE_EVERY))
+    time.sleep(chance.uniform(0, 0.03 if at_save else epoch))
     attempt.kill(group)
 
 
@@ -112,9 +113,10 @@ def verdict(log, steps):
     return where, last - saved
 
 
-def torture(settings, folder, whole, steps, chance):
+def torture(settings, folder, whole, epoch, steps, chance):
     """Kill often enough, going on each time, until the end; in a new folder if one is finished.
 
+    An epoch takes so many seconds where nobody kills, however fast this machine is now.
     Returns where the kills fell and what each cost. Raises if a run ends unlike the one in `whole`.
     """
     kills, folders = [], (folder / str(number) for number in itertools.count())
@@ -124,7 +126,7 @@ def torture(settings, folder, whole, steps, chance):
         places = [where for where, _ in kills]
         enough = len(kills) >= KILLS and places.count("in mid-epoch") >= MIDWAY
         if not enough:                  # once its workers are left alive, and with them the lock
-            strike(attempt, chance, at_save=len(kills) % 5 == 0, group=len(kills) != 1)
+            strike(attempt, chance, epoch, at_save=len(kills) % 5 == 0, group=len(kills) != 1)
         if attempt.finished():
             compare(here, whole)
             if enough:
@@ -157,9 +159,12 @@ def main():
             encoder_rate=1e-3, learning_rate=1e-2)
         for workers in (0, 2):
             settings, whole = replace(settings, workers=workers), folder / f"whole-{workers}"
-            assert Attempt(settings, whole).finished(), "a run that nobody kills must finish"
+            quiet = Attempt(settings, whole)
+            assert quiet.finished(), "a run that nobody kills must finish"
             compare(whole, folder / "whole-0")
-            kills = torture(settings, folder / f"killed-{workers}", whole, 15, random.Random(0))
+            epoch = (quiet.log[-1][2] - quiet.log[0][2]) / settings.epochs
+            kills = torture(settings, folder / f"killed-{workers}", whole, epoch, 15,
+                            random.Random(0))
             places, worst = Counter(where for where, _ in kills), max(cost for _, cost in kills)
             print(f"{workers} loader workers: the same bits after {len(kills)} kills",
                   ", ".join(f"{count} {where}" for where, count in places.items()),

@@ -22,6 +22,7 @@ from torchvision import transforms
 
 from data_loader import CoCoDataset, get_loader
 from model import DecoderRNN, EncoderCNN
+from system import download
 from system.files import BadInput, write_json
 from vocabulary import Vocabulary
 
@@ -211,11 +212,14 @@ def test_the_encoder_alone_is_resnet_50_and_satisfies_the_notebook_s_asserts(
     assert all(p.requires_grad for p in encoder.embed.parameters())
 
 
-def test_the_encoder_without_network_names_the_way_out_in_one_sentence(monkeypatch):
+def test_the_encoder_without_network_names_the_way_out_in_one_sentence(
+        monkeypatch, tmp_path):
     def no_network(*_, **__):
         raise URLError("no network")
 
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", no_network)
+    monkeypatch.setattr(download, "urlopen", no_network)
+    monkeypatch.setattr(download, "PAUSE", 0.001)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torchvision.models, "resnet50", lambda weights: nn.Identity())
     with pytest.raises(BadInput) as refusal:
         EncoderCNN(256)

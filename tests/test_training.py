@@ -2,10 +2,8 @@
 
 import json
 import math
-import subprocess
 import sys
 from dataclasses import MISSING, fields, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -271,17 +269,14 @@ def test_bfloat16_where_no_lstm_has_it_is_refused(settings, tmp_path, monkeypatc
     assert begin_run(settings, tmp_path, precision="auto").precision == "float32"
 
 
-def command(*options):
-    return subprocess.run([sys.executable, "train.py", *map(str, options)], text=True,
-                          capture_output=True, encoding="utf-8", cwd=Path(__file__).parents[1])
-
-
-def test_the_command_trains_and_says_what_comes_next(write_root, tmp_path):
+def test_the_command_trains_and_says_what_comes_next(write_root, tmp_path, monkeypatch, capsys):
     root = write_root(tmp_path / "data", {"train": 2, "val": 1})
-    done = command("--data", root, "--views", 1, "--run", tmp_path / "run", "--epochs", 1,
-                   "--embed-size", 8, "--hidden-size", 8, "--vocab-threshold", 1)
-    assert done.returncode == 0, done.stderr
-    assert "next: python evaluate.py" in done.stdout
+    sizes = "--views 1 --epochs 1 --embed-size 8 --hidden-size 8 --vocab-threshold 1"
+    monkeypatch.setattr(sys, "argv", ["train.py", "--data", str(root), "--run",
+                                      str(tmp_path / "run"), *sizes.split()])
+    with pytest.raises(SystemExit) as end:
+        run_command(train_main)
+    assert not end.value.code and "next: python evaluate.py" in capsys.readouterr().out
     assert json.loads((tmp_path / "run" / "settings.json").read_text())["embed_size"] == 8
 
 
