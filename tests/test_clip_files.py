@@ -1,6 +1,7 @@
 """mp4, avi, webm and mkv, written here by PyAV with their frames' numbers in the pixels."""
 
 import os
+import re
 import struct
 import subprocess
 from fractions import Fraction
@@ -112,19 +113,26 @@ def test_a_clip_that_was_filmed_on_its_side_is_upright(matrix, turn, tmp_path):
     assert upright == lying.transpose(Image.Transpose[turn])
 
 
-def sound(path):
-    """Write a file of sound alone."""
+@pytest.mark.parametrize("cover", [False, True])
+def test_sound_without_a_video_is_refused_even_with_a_cover(cover, tmp_path):
+    path = tmp_path / "x.mp4"
     with av.open(str(path), "w") as file:
         stream = file.add_stream("aac", rate=44100)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.int16), "s16", "mono")
-        frame.sample_rate = 44100
-        file.mux(stream.encode(frame))
-        file.mux(stream.encode(None))
+        if cover:
+            still = file.add_stream("mjpeg", rate=1)
+            still.width, still.height, still.pix_fmt = *picture(1).size, "yuvj420p"
+            still.disposition = av.stream.Disposition.attached_pic
+            frame = av.VideoFrame.from_image(picture(1)).reformat(format="yuvj420p")
+            file.mux([*still.encode(frame), *still.encode(None)])
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.int16), "s16", "mono")
+        silence.sample_rate = 44100
+        file.mux([*stream.encode(silence), *stream.encode(None)])
+    assert "it holds sound and no picture" in refusal(path)
 
 
-def test_sound_without_pictures_is_refused(tmp_path):
-    sound(tmp_path / "x.mp4")
-    assert "it holds sound and no picture" in refusal(tmp_path / "x.mp4")
+def test_a_video_of_one_frame_has_one(tmp_path):
+    clip = open_clip(write(tmp_path / "x.mp4", "mpeg4", stamps=[400]))
+    assert numbers(clip.frames()) == [0] and clip.times.tolist() == [0] and clip.duration > 0
 
 
 def test_vast_frames_are_refused_before_they_fill_the_memory(tmp_path):
@@ -139,8 +147,7 @@ def test_vast_frames_are_refused_before_they_fill_the_memory(tmp_path):
                                   "#EXTM3U\n#EXTINF:1,\nx.ts\n"], ids=["list", "text", "m3u8"])
 def test_text_is_not_drawn_and_a_list_of_files_not_followed(text, tmp_path):
     (tmp_path / "x.mp4").write_text(text)
-    assert "Invalid data" in refusal(tmp_path / "x.mp4") or "it is text" in refusal(
-        tmp_path / "x.mp4")
+    assert re.search("Invalid data|it is text", refusal(tmp_path / "x.mp4"))
 
 
 def test_a_file_that_is_cut_is_refused_if_more_than_a_tenth_is_missing(file, tmp_path):
