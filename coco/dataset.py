@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PureWindowsPath
 
+from coco.pictures import open_picture
 from system.cache import CACHE
 from system.contents import read_kept
 from system.files import (
@@ -48,6 +49,10 @@ class Picture:
     id: int
     file: Path
     sentences: tuple
+
+    def open(self):
+        """Return it as upright RGB; raise `BadInput` if that cannot be done."""
+        return open_picture(self.file)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,6 @@ import torch
 from tqdm.auto import tqdm
 
 from coco.dataset import PREPARE
-from coco.pictures import open_picture
 from encoders.encoding import BATCH_SIZE, encode, fast, in_order
 from system.cache import CACHE, cache_name
 from system.contents import content_hashes, read_kept
@@ -57,7 +56,7 @@ def view_of(picture, size, view, seed=0):
 
 def load(picture, transform, view=0, seed=0):
     """Return one view of one picture as the network's input, (3, S, S)."""
-    image = open_picture(picture.file)
+    image = picture.open()
     box, flip = view_of(picture, image.size, view, seed)
     return transform(image, box, flip)
 

@@ -14,6 +14,7 @@ from system.locks import is_locked
 
 KINDS = {"captions": "captions files, read and checked", "tokens": "sentences cut into words",
          "readable": "which pictures can be read", "features": "pictures, encoded",
+         "clips": "when the frames of clips are shown",
          "contents": "hashes of files, to see a change",
          "regions": "where in which file a picture's regions are",
          "baselines": "small trainings, to compare answers with"}

@@ -129,7 +129,7 @@ def test_cached_features_are_the_backbone_s_own_in_half_precision(split, tmp_pat
 def test_a_second_call_does_not_ask_the_backbone(backbone, calls, split, tmp_path, monkeypatch):
     first = np.array(cached_features(backbone, SMALL, split, 2, tmp_path))
     assert calls == [1, 8, 8, 8]                        # the first one asks for the shape
-    monkeypatch.setattr(features, "open_picture", lambda file: pytest.fail("opened a picture"))
+    monkeypatch.setattr(Picture, "open", lambda self: pytest.fail("opened a picture"))
     assert np.array_equal(cached_features(backbone, SMALL, split, 2, tmp_path), first)
     assert len(calls) == 4
 
