@@ -1,0 +1,1 @@
+"""Clips: their frames with times, whatever file they are in, and the features of those."""
