@@ -43,7 +43,7 @@ def test_repetition_by_hand():
 
 
 def test_words_are_those_of_the_published_programs():
-    assert letters("The dog's 2 balls.  It CAN'T sit") == ["the", "dog", "s", "balls", "it", "can", "t", "sit"]
+    assert letters("The dog's 2 balls.  It CAN'T") == ["the", "dog", "s", "balls", "it", "can", "t"]
     assert plain_words("  A dog, a cat. ") == ["A", "dog", "a", "cat"]
     assert plain_words("a dog's ball!") == ["a", "dog's", "ball!"] and plain_words(" ") == []
 

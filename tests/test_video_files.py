@@ -119,6 +119,9 @@ def test_odd_spans_are_counted_told_in_one_line_and_kept(tmp_path, capsys):
         f"{tmp_path / 'odd.json'}: of 5 spans, 1 end after their video, 1 have no length, 2 begin "
         "before the end of the one before of the same class; they are kept\n")
     assert faults([Video("v", 9, (Segment(3, 5, "b"), Segment(1, 4, "a")))]) == {"unordered": 1}
+    # what is rounded in a file is no fault, and of an unknown duration nothing is late
+    assert faults([Video("v", 9.996, (Segment(0, 10, "a"),))]) == {}
+    assert faults([Video("v", None, (Segment(0, 10, "a"),))]) == {}
 
 
 def test_a_frame_has_the_labels_of_the_spans_around_its_time():
@@ -182,12 +185,13 @@ def test_a_class_without_its_file_is_told(tmp_path):
         read_multithumos(tmp_path)
 
 
-def test_real_captions_round_trip(shared_video, tmp_path):
+def test_real_captions_round_trip(shared_video, tmp_path, capsys):
     folder = shared_video / "activitynet-captions"
     counts = {"train": (10009, 37421), "val_2": (4885, 17031)}
     for name, expected in counts.items():
         videos = read_activitynet(folder / f"{name}.json")
         assert (len(videos), sum(len(one.spans) for one in videos)) == expected
+    assert "of 37421 spans, 29 end after their video, 4 have no length" in capsys.readouterr().err
     write_activitynet(tmp_path / "again.json", videos)
     assert json.loads((tmp_path / "again.json").read_text(encoding="utf-8")) == json.loads(
         (folder / "val_2.json").read_text(encoding="utf-8"))

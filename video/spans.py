@@ -15,6 +15,7 @@ import numpy as np
 from coco.dataset import tell
 from system.files import BadInput
 
+ROUNDING = 0.005            # seconds, since times are written in hundredths
 FAULTS = {"late": "end after their video", "empty": "have no length",
           "overlapping": "begin before the end of the one before of the same class",
           "unordered": "begin before the one before"}
@@ -53,8 +54,9 @@ def faults(videos):
     found = Counter()
     for video in videos:
         classes = defaultdict(list)
+        last = float("inf") if video.duration is None else video.duration + ROUNDING
         for span in video.spans:
-            found["late"] += video.duration is not None and span.end > video.duration
+            found["late"] += span.end > last
             found["empty"] += span.end <= span.start
             classes[getattr(span, "label", None)].append((span.start, span.end))
         sentences = classes.pop(None, [])
