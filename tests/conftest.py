@@ -88,3 +88,12 @@ def shared_vqa():
     if not root.is_dir():
         pytest.skip(f"needs real data: no {root} (set CAPTION_DATA)")
     return root
+
+
+@pytest.fixture(scope="session")
+def shared_video():
+    """The folder of real clips and annotations that is not part of the project."""
+    root = Path(os.environ.get("CAPTION_DATA", "../shared")) / "video"
+    if not root.is_dir():
+        pytest.skip(f"needs real data: no {root} (set CAPTION_DATA)")
+    return root
