@@ -306,7 +306,8 @@ def test_the_claim_that_is_wrong_is_named(paragraph, kind):
 
 @pytest.mark.parametrize("paragraph", [
     "", "...", "The ball sings.", "The ball moves a zebra.", "Moves. Jumps.", "And then.",
-    "The ball turns to.", "The ball hides behind.", "The mug the ball.", "Left right left."])
+    "The ball turns to.", "The ball hides behind.", "The mug the ball.", "Left right left.",
+    "No ball grows.", "Two balls grow.", "The ball does not grow.", "The ball meets two cars."])
 def test_what_is_no_paragraph_about_a_clip_is_not_understood(paragraph):
     assert check(paragraph, CLIP).verdict == "not understood"
 

@@ -86,7 +86,7 @@ class Clip:
     states: list
     steps: list                 # tuples of events, one fewer than states
     frames: int
-    look: int                   # the seed of what nothing depends on: the backdrop, small shifts
+    look: int                   # the seed of the backdrop
 
     def hidden(self, state, i):
         """Return whether mover `i` is behind the screen."""

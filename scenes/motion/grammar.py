@@ -97,7 +97,10 @@ class Narration(Parser):
         """Return where a subject ends, and the subject."""
         if self.kind(at) == "pronoun":
             return at + 1, IT
-        return next(self.phrase(at, ()), (at, AGAIN))
+        stop, phrase = next(self.phrase(at, ()), (at, None))
+        # who of several does it, or whether nobody does, is not followed
+        one = phrase and phrase.low == 1 and phrase.high in (None, 1) and not phrase.every
+        return (stop, phrase) if one else (at, AGAIN)
 
     def setting(self, at):
         """Return where the background at `at` ends, such as "in the snow,"; store it."""
