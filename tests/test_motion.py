@@ -297,6 +297,7 @@ CLIP = SIXTY["clips"]["1"]      # a ball goes right to a mug; it grows while a c
     ("The ball moves. At the same time the car enters.", "order"),
     ("Finally, the ball moves.", "order"), ("Finally, the car enters.", None),
     ("In the snow the ball grows.", "background"), ("At night the ball grows.", None),
+    ("A car comes in on the left.  \n", None), ("A car comes in on the right.", "action"),
     ("There are two cars at night.", "count"), ("A tiny ball is left of a mug.", None)])
 def test_the_claim_that_is_wrong_is_named(paragraph, kind):
     verdict = check(paragraph, CLIP)

@@ -30,7 +30,7 @@ SAID = {"on": "not before", "then": "after", "earlier": "before", "while": "at t
 def check(paragraph, truth):
     """Return the verdict on a paragraph about the clip with this truth."""
     narration, claims, before = Narration(), [], {}
-    for sentence in re.findall(r"[^.!?]*[^.!?\\s][^.!?]*", paragraph):
+    for sentence in re.findall(r"[^.!?]*[^.!?\s][^.!?]*", paragraph):
         found = tokens(sentence)
         if unknown := [words for kind, _, words, _ in found if kind == "unknown"]:
             return Verdict("not understood", [], "unknown words: " + ", ".join(unknown))

@@ -125,8 +125,8 @@ class Narration(Parser):
                 at, (kind, value, words) = at + 1, self.token(at + 1)
             if kind in ("way", "place", "side") and value in OPPOSITE:
                 # who enters on the left goes right, who leaves on the left goes left
-                comes = kind == "side" or "enter" in told.actions and verb != "go" and (
-                    words.startswith(("on", "at")))
+                arrives = "enter" in told.actions and "move" not in told.actions
+                comes = kind == "side" or arrives and words.startswith(("on", "at"))
                 told.direction, at = OPPOSITE[value] if comes else value, at + 1
             elif kind == "particle" or words == "in":
                 told.actions = ACTIONS["enter" if "in" in (value, words) else "leave"]
