@@ -2,6 +2,7 @@
 
     python prepare.py scenes                                  drawn here, nothing to download
     python prepare.py questions                               the same, and questions about it
+    python prepare.py motion                                  clips in which these things move
     python prepare.py coco --subset 1000                      COCO, a part of it or whole
     python prepare.py karpathy dataset_coco.json              the split on which papers compare
     python prepare.py flickr8k Images captions.txt            Flickr8k as you have it
@@ -25,6 +26,7 @@ from coco.checkup import check
 from coco.karpathy import karpathy
 from coco.official import HOST, download_coco
 from scenes import dataset as scenes
+from scenes.motion import dataset as motion
 from scenes.questions import dataset as questions
 from system.cache import CACHE, cache_name
 from system.files import BadInput, amount, command_line, run_command
@@ -34,7 +36,7 @@ from system.roots import output_folder, sweep_root
 
 # by what was prepared, as the README trains on it; all else by the default
 RECIPES = {"scenes": ("--recipe", "small"), "questions": ("--recipe", "vqa"),
-           "folder": ("--recipe", "own")}
+           "motion": ("--recipe", "paragraphs"), "folder": ("--recipe", "own")}
 
 
 def locked(root):
@@ -105,9 +107,14 @@ def parse(arguments):
     drawn = source("scenes", draw_scenes, "data/scenes", "draw the embedded dataset")
     asked = source("questions", partial(draw_scenes, draw=questions.draw), "data/questions",
                    "draw pictures, and questions about them")
+    moving = source("motion", partial(draw_scenes, draw=motion.draw), "data/motion",
+                    "draw clips, paragraphs about them, and labels of their frames")
     for one, (split, size) in product((drawn, asked), scenes.SIZES.items()):
         one.add_argument(f"--{split}", type=int, default=size, metavar="N",
                          help=f"pictures in {split} (%(default)s)")
+    for split, size in motion.SIZES.items():
+        moving.add_argument(f"--{split}", type=int, default=size, metavar="N",
+                            help=f"clips in {split} (%(default)s)")
     coco = source("coco", get_coco, "data/coco", "fetch COCO, whole (20 GB) or a part of it")
     coco.add_argument("--year", type=int, choices=(2014, 2017), default=2017, help="(%(default)s)")
     coco.add_argument("--subset", type=at_least_one, metavar="N",
@@ -132,7 +139,7 @@ def parse(arguments):
     for one in (split, flickr8k, own):
         one.add_argument("--link", action="store_true", help="make hard links, not copies: they "
                          "take no room, but a picture changed in one place changes in both")
-    for one in (drawn, asked, coco, flickr8k, own):
+    for one in (drawn, asked, moving, coco, flickr8k, own):
         one.add_argument("--seed", type=int, default=0, help="of what is drawn (%(default)s)")
 
     looked_at = commands.add_parser("check", help="look at every picture and caption of a dataset")

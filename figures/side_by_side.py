@@ -10,7 +10,7 @@ from IPython.display import HTML
 from jinja2 import Environment
 
 from captioning.gallery import thumbnail
-from scenes.marking import marked
+from figures.marking import marked
 
 SIDE = 96               # pixels of a picture's longer side: about 2 kB
 # a reader's page may leave the style out: "del" is struck through without it

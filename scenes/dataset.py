@@ -94,16 +94,17 @@ def write_split(root, split, size, first_id, about, bar):
         path.write_text(json.dumps(content), encoding="utf-8")
 
 
-def checked(sizes, seed):
-    """Return all four sizes, the given ones over SIZES; raise `BadInput` for impossible ones."""
+def checked(sizes, seed, usual=SIZES, of="pictures"):
+    """Return all four sizes, the given ones over the usual; raise `BadInput` for impossible ones.
+    """
     for split, size in (sizes or {}).items():
-        if split not in SIZES:
-            raise BadInput(f"there is no split {split!r}; the splits are {', '.join(SIZES)}")
+        if split not in usual:
+            raise BadInput(f"there is no split {split!r}; the splits are {', '.join(usual)}")
         if not isinstance(size, int) or not 1 <= size < APART:
-            raise BadInput(f"{split} needs between 1 and {APART - 1} pictures, not {size}")
+            raise BadInput(f"{split} needs between 1 and {APART - 1} {of}, not {size}")
     if not isinstance(seed, int) or seed < 0:
         raise BadInput(f"the seed must be a whole number from 0 on, not {seed}")
-    return {**SIZES, **(sizes or {})}
+    return {**usual, **(sizes or {})}
 
 
 def drawn(root, about):

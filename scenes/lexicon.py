@@ -154,10 +154,11 @@ LEXICON = lexicon()
 LONGEST = max(len(phrase.split()) for phrase in LEXICON)
 
 
-def tokens(sentence):
+def tokens(sentence, known=LEXICON, longest=LONGEST):
     """Return (part of speech, meaning, words, span) of each token in order, without fillers.
 
-    span: where it begins and ends among the sentence's characters.
+    span: where it begins and ends among the sentence's characters.  known: a lexicon, whose
+    phrases have at most `longest` words.
     """
     # "isn't" is one word and unknown: cut in two it would read "is"
     matches = list(re.finditer(r"\w+n't|[^\W_]+|'s\b|[,.;:!?]|[^\w\s-]",
@@ -166,12 +167,12 @@ def tokens(sentence):
     found, at = [], 0
     while at < len(words):
         # longest first: "beach ball" is no beach, "on the left of" no "on the left"
-        for length in range(min(LONGEST, len(words) - at), 0, -1):
+        for length in range(min(longest, len(words) - at), 0, -1):
             phrase = " ".join(words[at:at + length])
-            if phrase in LEXICON or length == 1:
+            if phrase in known or length == 1:
                 break
-        kind, meaning = LEXICON.get(phrase, ("unknown", phrase))
-        # LEXICON holds words only
+        kind, meaning = known.get(phrase, ("unknown", phrase))
+        # a lexicon holds words only
         kind = {",": "comma", ".": "stop", ";": "stop", ":": "stop", "!": "stop", "?": "stop",
                 '"': "filler"}.get(phrase, kind)
         if kind != "filler":

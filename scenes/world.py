@@ -180,20 +180,33 @@ def soft_spot():
                            .astype(np.uint8))
 
 
+def view(background, rng):
+    """Return a backdrop to paint on."""
+    canvas = backdrop(background, rng.randrange(VARIANTS)).copy()       # the backdrop is cached
+    return canvas.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else canvas
+
+
+def shade(canvas, x, y, width, height):
+    """Paint the shadow of a thing that stands on the ground, given its box."""
+    spot = soft_spot().resize((round(width * 1.15), max(8, round(width * 0.22))))
+    corner = (round(x + width / 2 - spot.width / 2) + 2, round(y + height - spot.height * 0.55))
+    canvas.paste((24, 18, 48), corner, spot)
+
+
+def scaled(image, side, mirrored):
+    """Return the image of a sprite at a size in pixels, perhaps mirrored."""
+    image = image.resize((side, side), Image.Resampling.HAMMING)
+    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else image
+
+
 def paint(things, background, rng):
     """Paint the picture: the backdrop, the shadows, then the things."""
-    canvas = backdrop(background, rng.randrange(VARIANTS)).copy()       # the backdrop is cached
-    if rng.random() < 0.5:
-        canvas = canvas.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    canvas = view(background, rng)
     # all shadows first, or one could fall on a neighbour
-    for x, y, width, height in (thing.box() for thing in things if not thing.in_air):
-        spot = soft_spot().resize((round(width * 1.15), max(8, round(width * 0.22))))
-        corner = (round(x + width / 2 - spot.width / 2) + 2, round(y + height - spot.height * 0.55))
-        canvas.paste((24, 18, 48), corner, spot)
+    for thing in (thing for thing in things if not thing.in_air):
+        shade(canvas, *thing.box())
     for thing in things:
-        image = thing.sprite.image.resize((thing.side, thing.side), Image.Resampling.HAMMING)
-        if thing.mirrored:
-            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        image = scaled(thing.sprite.image, thing.side, thing.mirrored)
         canvas.paste(image, (thing.left, thing.top), image)
     return canvas
 

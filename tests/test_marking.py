@@ -2,7 +2,7 @@
 
 import pytest
 
-from scenes.marking import marked
+from figures.marking import marked
 from tests.test_claims import BEACH, MEADOW, SNOW
 
 # +true+ and -false-
