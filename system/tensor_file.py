@@ -108,8 +108,10 @@ def refuse_outsiders(path, remedy):
 
 def refuse_others(path, header, kind, version, remedy):
     """Raise `BadInput` if the header names another kind of file or another version."""
-    if not isinstance(header, dict) or header.get("kind") != kind:
-        raise BadInput(f"{path} is no {kind} of this program's: {remedy}")
+    other = header.get("kind") if isinstance(header, dict) else None
+    if other != kind:
+        but = f" but a {other!r:.40}" if isinstance(other, str) else ""
+        raise BadInput(f"{path} is no {kind} of this program's{but}: {remedy}")
     found = header.get("version")
     if found != version:
         newer = isinstance(found, int) and found > version
