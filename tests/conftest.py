@@ -72,28 +72,27 @@ def tiny_root(tmp_path_factory):
     return write_root(tmp_path_factory.mktemp("tiny"), {"train": 12, "val": 6})
 
 
+def shared(name):
+    """Return a folder of real data that is not part of the project, or skip the test."""
+    folder = Path(os.environ.get("CAPTION_DATA", "../shared")) / name
+    if not folder.is_dir():
+        pytest.skip(f"needs real data: no {folder} (set CAPTION_DATA)")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def data_root():
-    """The folder of real data that is not part of the project."""
-    root = Path(os.environ.get("CAPTION_DATA", "../shared"))
-    if not (root / "flickr8k").is_dir():
-        pytest.skip(f"needs real data: no flickr8k in {root} (set CAPTION_DATA)")
-    return root
+    """The folder that holds all real data."""
+    return shared("flickr8k").parent
 
 
 @pytest.fixture(scope="session")
 def shared_vqa():
-    """The folder of real questions that is not part of the project."""
-    root = Path(os.environ.get("CAPTION_DATA", "../shared")) / "vqa"
-    if not root.is_dir():
-        pytest.skip(f"needs real data: no {root} (set CAPTION_DATA)")
-    return root
+    """The folder of real questions."""
+    return shared("vqa")
 
 
 @pytest.fixture(scope="session")
 def shared_video():
-    """The folder of real clips and annotations that is not part of the project."""
-    root = Path(os.environ.get("CAPTION_DATA", "../shared")) / "video"
-    if not root.is_dir():
-        pytest.skip(f"needs real data: no {root} (set CAPTION_DATA)")
-    return root
+    """The folder of real clips and annotations."""
+    return shared("video")
