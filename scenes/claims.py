@@ -218,9 +218,14 @@ class Judge:
 
 def tally(sentences, graphs):
     """Return {kind: (true claims, claims)} over sentences, each with its graph."""
-    counts = {kind: [0, 0] for kind in KINDS}
-    for pair in zip(sentences, graphs, strict=True):
-        for claim in check(*pair).claims:
+    return counted((check(*pair) for pair in zip(sentences, graphs, strict=True)), KINDS)
+
+
+def counted(verdicts, kinds):
+    """Return {kind: (true claims, claims)} of verdicts."""
+    counts = {kind: [0, 0] for kind in kinds}
+    for verdict in verdicts:
+        for claim in verdict.claims:
             counts[claim.kind][0] += claim.true
             counts[claim.kind][1] += 1
     return {kind: tuple(count) for kind, count in counts.items()}

@@ -14,7 +14,7 @@ A paragraph is true if in one way to say which events it means all claims are.
 import re
 from itertools import islice, product
 
-from scenes.claims import Claim, Verdict
+from scenes.claims import Claim, Verdict, counted
 from scenes.claims import check as check_still
 from scenes.grammar import readings
 from scenes.meaning import Phrase, mentioned
@@ -208,9 +208,4 @@ class Judge:
 
 def tally(paragraphs, truths):
     """Return {kind: (true claims, claims)} over paragraphs, each with the truth of its clip."""
-    counts = {kind: [0, 0] for kind in KINDS}
-    for pair in zip(paragraphs, truths, strict=True):
-        for claim in check(*pair).claims:
-            counts[claim.kind][0] += claim.true
-            counts[claim.kind][1] += 1
-    return {kind: tuple(count) for kind, count in counts.items()}
+    return counted((check(*pair) for pair in zip(paragraphs, truths, strict=True)), KINDS)
