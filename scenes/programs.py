@@ -98,12 +98,14 @@ def filter_by(attribute):
     return keep
 
 
+def filter_size(scene, objects, value):
+    """Keep what is small or large; in a picture of one size alone nobody could say which."""
+    return tuple(i for i in objects if size(scene, i) == value)
+
+
 def filter_column(scene, objects, value):
     """Keep what stands at the left, in the middle or at the right of the picture."""
-    columns = [scene.objects[i]["column"] for i in objects]
-    if any(value in column and value != column for column in columns):
-        raise Undecided(f"whether it is {value}")
-    return tuple(i for i, column in zip(objects, columns, strict=True) if column == value)
+    return tuple(i for i in objects if column(scene.objects[i]) == value)
 
 
 def unique(scene, objects):
@@ -145,8 +147,23 @@ def query(attribute):
     return ask
 
 
+def query_size(scene, objects):
+    return size(scene, objects[0])
+
+
+def size(scene, i):
+    """Return the size of a thing beside which there is one of the other size."""
+    if len({thing["size"] for thing in scene.objects}) == 1:
+        raise Undecided("how large it is")
+    return scene.objects[i]["size"]
+
+
 def query_column(scene, objects):
-    thing = scene.objects[objects[0]]
+    return column(scene.objects[objects[0]])
+
+
+def column(thing):
+    """Return where in the picture's width a thing stands, if its middle is well within a third."""
     middle = (thing["box"][0] + thing["box"][2] / 2) / SIDE
     if " or " in thing["column"] or any(abs(middle - third) < CLEAR for third in (1 / 3, 2 / 3)):
         raise Undecided("where it is")
@@ -160,9 +177,9 @@ def query_fact(scene, objects, relation):
 
 FUNCTIONS = {
     "scene": everything, "unique": unique, "relate": relate, "is_related": is_related,
-    "filter_column": filter_column,
-    **{f"filter_{name}": filter_by(name) for name in QUERIED},
-    **{f"query_{name}": query(name) for name in QUERIED},
+    "filter_size": filter_size, "filter_column": filter_column,
+    **{f"filter_{name}": filter_by(name) for name in ("shape", "colour")},
+    "query_size": query_size, **{f"query_{name}": query(name) for name in ("shape", "colour")},
     "query_column": query_column, "query_fact": query_fact,
     "query_background": lambda scene, whole: scene.background,
     "exist": lambda scene, objects: len(objects) > 0,

@@ -129,8 +129,20 @@ def test_what_one_could_argue_about_is_not_asked(program, graph):
 @pytest.mark.parametrize("left", [65, 76, 90, 150])
 def test_a_thing_near_the_border_of_two_columns_has_no_place(left):
     graph = describe([thing("small", "red", "ball", left - 20, 40)], "room")
-    with pytest.raises(Undecided):
-        run(then(the(BALL), "query_column"), Scene(graph))
+    for program in (then(the(BALL), "query_column"),
+                    *(then(the(Kind(column=column)), "query_shape")
+                      for column in ("left", "middle", "right"))):
+        with pytest.raises(Undecided):
+            run(program, Scene(graph))
+
+
+def test_nobody_is_asked_for_a_size_where_all_things_have_one():
+    alike = describe([thing("small", "red", "ball", 9, 30), thing("small", "blue", "cat", 99, 30)],
+                     "room")
+    for program in (then(the(BALL), "query_size"), then(program_of(Kind("small")), "count"),
+                    then(program_of(Kind("large", "red")), "exist")):
+        with pytest.raises(Undecided):
+            run(program, Scene(alike))
 
 
 def test_the_box_is_that_of_the_one_thing_asked_about():
@@ -259,7 +271,7 @@ def test_ten_people_disagree_in_known_ways_and_most_say_what_is_true(asked):
         known = {said, *annotators.neighbours(said), *annotators.SYNONYMS.get(said, ())}
         for _ in range(30):
             given = annotators.answers(said, None, rng)
-            assert len(given) == 10 and given.count(said) >= 6 and {*given} <= known
+            assert len(given) == 10 and given.count(said) >= 7 and {*given} <= known
     assert annotators.neighbours("0") == ["1"] and annotators.neighbours("3") == ["2", "4"]
     small, large = ([annotators.answers("red", box, rng).count("red") for _ in range(300)]
                     for box in ([0, 0, 40, 40], [0, 0, 90, 90]))

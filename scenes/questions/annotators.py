@@ -2,15 +2,15 @@
 
     the executor's answer, the box of what is asked --answers--> ten answers
 
-Of ten at least six give the executor's answer, so it stays the most frequent one with an accuracy
-of 1. Each of the others says what a person might: a synonym (cup for mug), a neighbouring number or
-colour (3 for 2, orange for red), what is alike (balloon for ball), for yes or no its contrary or
-"maybe". People agree less about small things and large numbers: soft scores tell what is hard.
+Of ten at least seven give the executor's answer, so it alone has an accuracy of 1. Each of the
+others says what a person might: a synonym (cup for mug), a neighbouring number or colour (3 for 2,
+orange for red), what is alike (balloon for ball), for yes or no its contrary or "maybe". People
+agree less about small things and large numbers: soft scores tell what is hard.
 """
 
 from scenes import facts, words
 
-ANNOTATORS, DEVIANTS = 10, 4            # people, of whom at most so many deviate
+ANNOTATORS, DEVIANTS = 10, 3            # people, of whom at most so many deviate
 SMALL = 2500                            # pixels of a box; below, slips are twice as frequent
 SLIP, SYNONYM = 0.06, 0.15              # chance of a person to err, to choose another word
 NEXT = {"red": ("orange",), "orange": ("red", "yellow"), "yellow": ("orange",),

@@ -145,15 +145,15 @@ def verified(one, relation, other):
 # The wordings: three or more of each form, "{0}" the first slot as Spoken formats it.
 
 COLOUR = ("What colour is the {0}?", "Which colour is the {0}?", "What is the colour of the {0}?")
-SIZE = ("Is the {0} small or large?", "What size is the {0}?", "Which size is the {0}?")
-SHAPE = ("What is the {0}?", "What kind of thing is the {0}?", "What shape is the {0}?")
+SIZE = ("Is the {0} small or large?", "Is the {0} large or small?", "What size is the {0}?")
+SHAPE = ("What is the {0}?", "What kind of thing is the {0}?", "Which thing is the {0}?")
 FACTS = {
     "made of": ("What is the {0} made of?", "Which material is the {0} made of?",
-                "What material is the {0}?"),
-    "meant for": ("What is the {0} meant for?", "What occasion is the {0} for?",
+                "What material is the {0} made of?"),
+    "meant for": ("What occasion is the {0} for?", "Which occasion is the {0} for?",
                   "Which occasion is the {0} meant for?"),
-    "stored in": ("Where is the {0} stored?", "Which place is the {0} stored in?",
-                  "Where do people store the {0}?")}
+    "stored in": ("Where is the {0} stored?", "Where do people store the {0}?",
+                  "In which place is the {0} stored?")}
 COMPARED = {
     "greater_than": ("Are there more {0:s} than {1:s}?", "Can you see more {0:s} than {1:s}?",
                      "Does the picture show more {0:s} than {1:s}?"),
@@ -164,11 +164,15 @@ COMPARED = {
                       "Are there equal numbers of {0:s} and {1:s}?")}
 
 
-def same(attribute):
-    """Return the wordings of whether two things have the same of an attribute."""
-    return (f"Do the {{0}} and the {{1}} have the same {attribute}?",
-            f"Is the {{0}} the same {attribute} as the {{1}}?",
-            f"Are the {{0}} and the {{1}} the same {attribute}?")
+SAME = {
+    "colour": ("Do the {0} and the {1} have the same colour?",
+               "Is the {0} the same colour as the {1}?",
+               "Are the {0} and the {1} the same colour?"),
+    "size": ("Are the {0} and the {1} the same size?", "Is the {0} the same size as the {1}?",
+             "Is the {0} of the same size as the {1}?"),
+    "shape": ("Are the {0} and the {1} the same kind of thing?",
+              "Is the {0} the same kind of thing as the {1}?",
+              "Are the {0} and the {1} things of the same kind?")}
 
 
 FORMS = (
@@ -190,9 +194,10 @@ FORMS = (
     *(Form("compare counts", pairs(("shape",), ("colour",)),
            both(function, "count", start=select), wordings)
       for function, wordings in COMPARED.items()),
-    *(Form("same attribute", pairs(*subsets), both(f"equal_{name}", f"query_{name}"), same(name))
-      for name, subsets in (("colour", [("shape",)]), ("size", [("shape",), ("colour",)]),
-                            ("shape", [("colour",)]))),
+    *(Form("same attribute", pairs(*subsets), both(f"equal_{name}", f"query_{name}"), SAME[name])
+      for name, subsets in (("colour", [("shape",), ("size", "shape")]),
+                            ("size", [("shape",), ("colour",), ("colour", "shape")]),
+                            ("shape", [("colour",), ("size",)]))),
     Form("relation", placed, verified,
          ("Is the {0} {1} the {2}?", "Do you see the {0} {1} the {2}?",
           "Does the picture show the {0} {1} the {2}?")),

@@ -10,8 +10,11 @@ from scenes import words
 from scenes.programs import step, then
 
 SIDES = {"left": "on the left", "middle": "in the middle", "right": "on the right"}
-# "near" could be said of more than neighbours, "higher than" of what is taller
-RELATED = {**words.RELATIONS, "above": ("above", "over"),
+# "near" could be said of more than neighbours, "higher than" of what is taller, and "what is left of
+# the toy" means what remains of it
+RELATED = {**words.RELATIONS,
+           "left of": ("to the left of", "on the left of"),
+           "right of": ("to the right of", "on the right of"), "above": ("above", "over"),
            "next to": ("next to", "right next to", "beside")}
 TOY = "toy"             # what is not named by its shape; no cloud, sun or moon is one
 

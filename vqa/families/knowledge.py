@@ -66,8 +66,9 @@ class Knowledge(Grounded):
         scores, weights, question, found = self.look(features, questions, lengths)
         energies = self.match(question, found)
         objects = self.table.objects.expand(len(scores), -1)
-        scores = scores.masked_fill(self.told, NEVER).scatter_reduce(
-            1, objects, energies, "amax", include_self=False)
+        # of one type, also where a step computes in bfloat16
+        scores = scores.float().masked_fill(self.told, NEVER).scatter_reduce(
+            1, objects, energies.float(), "amax", include_self=False)
         return Answered(scores, weights, energies.softmax(dim=1))
 
     def match(self, question, found):
