@@ -10,8 +10,8 @@ from scenes import words
 from scenes.programs import step, then
 
 SIDES = {"left": "on the left", "middle": "in the middle", "right": "on the right"}
-# "near" could be said of more than neighbours, "higher than" of what is taller, and "what is left of
-# the toy" means what remains of it
+# "near" could be said of more than neighbours, "higher than" of what is taller, and "what is left
+# of the toy" means what remains of it
 RELATED = {**words.RELATIONS,
            "left of": ("to the left of", "on the left of"),
            "right of": ("to the right of", "on the right of"), "above": ("above", "over"),
