@@ -69,15 +69,16 @@ class Status(argparse.Action):
 def arguments(words=None):
     """Return the options of a command line as a dict, those that were not given left out."""
     first = argparse.ArgumentParser(add_help=False)
-    first.add_argument("--recipe", choices=RECIPES, default=DEFAULT,
-                       help="named settings; options given beside it win; tuned and critical need "
-                       "--start (%(default)s)")
+    first.add_argument("--recipe", choices=RECIPES, default=DEFAULT, metavar="NAME",
+                       help="named settings, those of the list below; options given beside it win; "
+                       "tuned and critical need --start (%(default)s)")
     known, _ = first.parse_known_args(words)
     parser = argparse.ArgumentParser(
-        parents=[first],
-        description="Train a captioner, a detector or a model that answers questions, by --recipe. "
-        "Started again with the same options, an interrupted run goes on where it stopped. "
-        "Defaults in brackets.")
+        parents=[first], formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Train a model of the task that --recipe names. Started again with the same\n"
+        "options, an interrupted run goes on where it stopped. Defaults in brackets.",
+        epilog="recipes by task, whose other options --recipe NAME --help lists:\n" + "\n".join(
+            f"  {task}: {', '.join(recipes)}" for task, (*_, recipes) in TASKS.items()))
     parser.add_argument("--run", required=True, help="folder of the run, new or to be resumed")
     parser.add_argument("--status", metavar="DIR", action=Status, default=argparse.SUPPRESS,
                         help="say where the run in this folder stands, and do nothing else")

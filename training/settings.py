@@ -20,7 +20,8 @@ class Settings:
     """The engine's settings; raises `BadInput` for a value that makes no sense."""
 
     data: str = field(metadata={"help": "dataset in COCO's layout"})
-    epochs: int = dial(8, "passes over the training data at most")
+    epochs: int = dial(8, "epochs at most, each a pass over the training data, or several over "
+                          "few items")
     batch_size: int = dial(64, "items a step")
     learning_rate: float = dial(2e-3, "peak rate of AdamW")
     warmup: int = dial(200, "steps of linear rise, before a cosine fall to 0")

@@ -24,7 +24,7 @@ class VQASettings(Settings):
     Every trick of "Tips and Tricks for Visual Question Answering" is a dial.
     """
 
-    epochs: int = dial(20, "passes over the questions of train at most")
+    epochs: int = dial(20, "epochs at most, each a pass over train, or several over few questions")
     batch_size: int = dial(256, "questions a step")
     learning_rate: float = dial(1e-3, "peak rate of AdamW")
     warmup: int = dial(50, "steps of linear rise, before a cosine fall to 0")
