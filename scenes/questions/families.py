@@ -146,18 +146,19 @@ def verified(one, relation, other):
 
 COLOUR = ("What colour is the {0}?", "Which colour is the {0}?", "What is the colour of the {0}?")
 SIZE = ("Is the {0} small or large?", "Is the {0} large or small?", "What size is the {0}?")
-SHAPE = ("What is the {0}?", "What kind of thing is the {0}?", "Which thing is the {0}?")
+SHAPE = ("What is the {0}?", "What kind of thing is the {0}?", "What sort of thing is the {0}?")
 FACTS = {
     "made of": ("What is the {0} made of?", "Which material is the {0} made of?",
                 "What material is the {0} made of?"),
     "meant for": ("What occasion is the {0} for?", "Which occasion is the {0} for?",
                   "Which occasion is the {0} meant for?"),
     "stored in": ("Where is the {0} stored?", "Where do people store the {0}?",
-                  "In which place is the {0} stored?")}
+                  "Where is the {0} usually stored?")}
 COMPARED = {
     "greater_than": ("Are there more {0:s} than {1:s}?", "Can you see more {0:s} than {1:s}?",
                      "Does the picture show more {0:s} than {1:s}?"),
-    "less_than": ("Are there fewer {0:s} than {1:s}?", "Can you see fewer {0:s} than {1:s}?",
+    "less_than": ("Are there fewer {0:s} than {1:s}?",
+                  "Are there fewer {0:s} than {1:s} in the picture?",
                   "Does the picture show fewer {0:s} than {1:s}?"),
     "equal_integer": ("Are there exactly as many {0:s} as {1:s}?",
                       "Is the number of {0:s} the same as the number of {1:s}?",
@@ -168,11 +169,9 @@ SAME = {
     "colour": ("Do the {0} and the {1} have the same colour?",
                "Is the {0} the same colour as the {1}?",
                "Are the {0} and the {1} the same colour?"),
-    "size": ("Are the {0} and the {1} the same size?", "Is the {0} the same size as the {1}?",
-             "Is the {0} of the same size as the {1}?"),
     "shape": ("Are the {0} and the {1} the same kind of thing?",
               "Is the {0} the same kind of thing as the {1}?",
-              "Are the {0} and the {1} things of the same kind?")}
+              "Are the {0} and the {1} of the same kind?")}
 
 
 FORMS = (
@@ -181,7 +180,7 @@ FORMS = (
           "Does the picture show {0:a}?")),
     Form("count", counted, ask("count", start=select),
          ("How many {0:s} are there?", "How many {0:s} can you see?",
-          "How many {0:s} does the picture show?", "What is the number of {0:s}?")),
+          "How many {0:s} does the picture show?", "How many {0:s} are in the picture?")),
     *(Form("colour", propose, ask("query_colour"), COLOUR)
       for propose in (of(("shape",), ("size", "shape")), of(*SIDED), related(*BY_NAME))),
     *(Form("size", propose, ask("query_size"), SIZE)
@@ -189,32 +188,33 @@ FORMS = (
     *(Form("shape", propose, ask("query_shape"), SHAPE)
       for propose in (of(*NAMELESS), of(*UNNAMED_SIDED))),
     Form("background", lambda scene, rng: [()], lambda: then([step("scene")], "query_background"),
-         ("What is the background?", "What does the background show?",
-          "Which background does the picture have?")),
+         ("What kind of scene is it?", "What scene does the picture show?",
+          "What kind of scene does the picture show?")),
     *(Form("compare counts", pairs(("shape",), ("colour",)),
            both(function, "count", start=select), wordings)
       for function, wordings in COMPARED.items()),
     *(Form("same attribute", pairs(*subsets), both(f"equal_{name}", f"query_{name}"), SAME[name])
-      for name, subsets in (("colour", [("shape",), ("size", "shape")]),
-                            ("size", [("shape",), ("colour",), ("colour", "shape")]),
-                            ("shape", [("colour",), ("size",)]))),
+      for name, subsets in (("colour", [("shape",), ("size", "shape"), *SIDED]),
+                            ("shape", [("colour",), ("size",), *UNNAMED_SIDED]))),
     Form("relation", placed, verified,
-         ("Is the {0} {1} the {2}?", "Do you see the {0} {1} the {2}?",
-          "Does the picture show the {0} {1} the {2}?")),
+         ("Is the {0} {1} the {2}?", "Would you say the {0} is {1} the {2}?",
+          "Is it true that the {0} is {1} the {2}?")),
     Form("related thing", lambda scene, rng: [
         (kind.relation, kind.other) for kind, in related(("shape",), ("colour",))(scene, rng)],
          lambda relation, other: then(the(Kind(relation=relation, other=other)), "query_shape"),
-         ("What is {0} the {1}?", "Which thing is {0} the {1}?", "What do you see {0} the {1}?")),
+         # a toy, since the moon may be there too
+         ("Which toy is {0} the {1}?", "What kind of toy is {0} the {1}?",
+          "Which toy do you see {0} the {1}?")),
     Form("logic", combined, both("and", "exist", start=select),
-         ("Are there both {0:a} and {1:a}?", "Can you see both {0:a} and {1:a}?",
+         ("Is there both {0:a} and {1:a}?", "Can you see both {0:a} and {1:a}?",
           "Does the picture show both {0:a} and {1:a}?")),
     Form("logic", not_both, both("or", "exist", start=select),
-         ("Is there {0:a} or {1:a}?", "Can you see {0:a} or {1:a}?",
-          "Does the picture show {0:a} or {1:a}?")),
+         ("Is there either {0:a} or {1:a}?", "Can you see either {0:a} or {1:a}?",
+          "Does the picture show either {0:a} or {1:a}?")),
     Form("where", of(*BY_NAME, *NAMELESS), ask("query_column"),
          ("Is the {0} on the left, in the middle or on the right?",
-          "Where is the {0}, left, middle or right?",
-          "Which part of the picture is the {0} in, left, middle or right?")),
+          "Where is the {0}: on the left, in the middle or on the right?",
+          "Is the {0} in the left, the middle or the right part of the picture?")),
     *(Form(relation, propose, ask("query_fact", relation), wordings)
       for relation, wordings in FACTS.items()
       for propose in (of(*NAMELESS), of(*UNNAMED_SIDED))))

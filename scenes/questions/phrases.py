@@ -15,7 +15,7 @@ SIDES = {"left": "on the left", "middle": "in the middle", "right": "on the righ
 RELATED = {**words.RELATIONS,
            "left of": ("to the left of", "on the left of"),
            "right of": ("to the right of", "on the right of"), "above": ("above", "over"),
-           "next to": ("next to", "right next to", "beside")}
+           "next to": ("next to", "beside")}
 TOY = "toy"             # what is not named by its shape; no cloud, sun or moon is one
 
 
@@ -53,7 +53,7 @@ class Spoken:
         usual = rng.random() < 0.5      # as among people, one word is usual
         nouns = words.NOUNS[kind.shape] if kind.shape else (TOY,)
         self.noun = nouns[0] if usual else rng.choice(nouns)
-        sizes = words.SIZES[kind.size] if kind.size else ("",)
+        sizes = words.SIZES[kind.size][:2] if kind.size else ("",)      # "tiny" is a third size
         adjectives = (sizes[0] if usual else rng.choice(sizes), kind.colour or "")
         self.before = "".join(word + " " for word in adjectives if word)
         self.after = f" {SIDES[kind.column]}" if kind.column else ""
