@@ -1,19 +1,22 @@
-"""Captions for a split -> COCO result file -> BLEU, METEOR, ROUGE-L, CIDEr-D.
+"""Captions for a split -> COCO result file -> BLEU, METEOR, ROUGE-L, CIDEr-D, CHAIR.
 
     features --search--> sentences --ptb.tokenize--> words --scoring.metrics--> report
+    instances and references of a split --objects_of--> what each picture shows, for CHAIR
 
 A score here is always of free-running captions against all references of a named split, over the
 whole corpus, equal to coco-caption's and on its scale (0 to 1, CIDEr 0 to 10). Figures under
 teacher forcing are called loss, perplexity or token accuracy, never BLEU.
 """
 
+from coco.instances import NONE, find_instances, read_instances
 from scoring import ptb
 from scoring.metrics import FAILED, METRICS, compute
+from scoring.objects import CATEGORIES, known_by
 from system.files import BadInput
 
 TOKENIZER = "PTB (coco-caption's, in Python)"
 # what metrics are given: lists of words, and strings of tokens
-INPUTS = ("candidates", "references", "sentences", "reference_sentences")
+INPUTS = ("candidates", "references", "sentences", "reference_sentences", "objects")
 
 
 def tokens(sentence):
@@ -30,17 +33,39 @@ def tokenized_references(split):
     return found
 
 
-def score(candidates, references, slow=False, fast=True):
+def objects_of(split):
+    """Return the set of COCO's categories that each picture of a split shows, a list.
+
+    Those of the split's instances file are united with those that references name or imply, as in
+    Rohrbach et al. 2018; where there is no such file the references alone know them.
+    """
+    files = [find_instances(picture) for picture in split.pictures]
+    return [shown(picture.sentences, read_instances(file).get(picture.id, NONE).names
+                  if file else ()) for picture, file in zip(split.pictures, files, strict=True)]
+
+
+def shown(sentences, names=()):
+    """Return the set of categories that sentences name or imply, or that an instances file names.
+    """
+    names = set(names)
+    # another dataset's categories, such as "mug", are words
+    return known_by(sentences) | names & set(CATEGORIES) | known_by(names - set(CATEGORIES))
+
+
+def score(candidates, references, slow=False, fast=True, objects=None):
     """Compute the scores of a corpus: ({"Bleu_1": ..., "distinct": ...}, CIDEr-D (pictures,)).
 
     candidates: one sentence for each picture.  references: from `tokenized_references`.
     slow: compute METEOR too.  fast: compute the others; without them there is no CIDEr-D.
+    objects: from `objects_of`; without them there is no CHAIR.
     """
     sentences = [tokens(sentence) for sentence in candidates]
     words = [sentence.split() for sentence in sentences]
     truths = [[sentence.split() for sentence in picture] for picture in references]
-    scores, each = compute(dict(zip(INPUTS, (words, truths, sentences, references), strict=True)),
-                           slow, fast)
+    given = dict(zip(INPUTS, (words, truths, sentences, references, objects), strict=True))
+    if objects is None:
+        del given["objects"]
+    scores, each = compute(given, slow, fast)
     # A captioner that writes one sentence for every picture is broken however it scores.
     return {**scores, "distinct": len(set(candidates))}, each.get("CIDEr")
 
@@ -58,7 +83,7 @@ def report_of(sentences, split, how, slow=False):
     how: the search that found the sentences, in words.  slow: compute METEOR too.
     Returns the report, the entries of a COCO result file, and each picture's CIDEr-D (pictures,).
     """
-    scores, each = score(sentences, tokenized_references(split), slow)
+    scores, each = score(sentences, tokenized_references(split), slow, objects=objects_of(split))
     report = {"split": split.name, "pictures": len(split.pictures),
               "references": len(split.sentences), "search": how, "tokenizer": TOKENIZER,
               **scores}

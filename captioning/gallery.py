@@ -4,7 +4,8 @@
 
 A picture's score, and so its place on the page, is known only when all are described. Until then
 the entries wait in an unnamed file, and the page is written entry by entry, so memory stays flat.
-The page loads nothing, and its content-security policy would not let it.
+The page loads nothing, and its content-security policy would not let it. Where a picture has
+references, the objects that a sentence names and that are not there are struck through.
 """
 
 import base64
@@ -18,10 +19,13 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from captioning.evaluation import score, tokens
+from captioning.evaluation import score, shown, tokens
 from captioning.matching import matches
 from coco.dataset import read_captions
+from coco.instances import NONE, read_instances
 from coco.pictures import open_picture
+from scoring.chair import absent
+from scoring.metrics import METRICS
 from system.files import BadInput, whole_file, writing
 from system.outputs import begins, output_file
 
@@ -39,8 +43,9 @@ class Gallery:
     """A page in the making: entries as they come, and at the end the file.
 
     references: a COCO captions file; the pictures that captioning/matching.py finds in it are
-    scored by their first caption.  sampled: whether the captions of a picture are equals, or the
-    first is the best.
+    scored by their first caption, and for CHAIR by the objects of the references and, if there is
+    one, of the instances file beside it.  sampled: whether the captions of a picture are equals, or
+    the first is the best.
     """
 
     def __init__(self, path, references=None, sampled=False):
@@ -50,8 +55,9 @@ class Gallery:
         self.path = output_file(path, "a gallery", lambda path: begins(path, HEAD))
         self.sampled = sampled
         self.files, self.places, self.candidates, self.unread = [], [], [], []
-        self.source, self.truth = references, {}
+        self.source, self.truth, self.objects = references, {}, {}
         self.references = read_captions(references) if references else []
+        self.instances = instances_beside(references) if references else {}
         with writing(path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.entries = tempfile.TemporaryFile(dir=self.path.parent)     # noqa: SIM115
@@ -80,36 +86,50 @@ class Gallery:
             print(f"{len(unclear)} pictures, {unclear[0]} for one, are not scored: by the file "
                   f"names in {self.source} it is unclear whose references are whose; write "
                   "names there with their folders, each once", file=sys.stderr)
-        self.truth = {number: self.references[found[file]][2]
-                      for number, file in enumerate(self.files) if file in found}
+        for number, file in enumerate(self.files):
+            if file in found:
+                id, _, self.truth[number] = self.references[found[file]]
+                self.objects[number] = shown(self.truth[number],
+                                             self.instances.get(id, NONE).names)
 
     def scores(self):
-        """Return the CIDEr of each picture that has references, by number, and their mean or None.
+        """Return the CIDEr of each picture that has references, by number, and the means by name.
         """
         self.match()
         if not self.truth:
-            return {}, None
+            return {}, {}
         scored = list(self.truth)
         scores, each = score([self.candidates[number] for number in scored],
-                             [[tokens(one) for one in self.truth[number]] for number in scored])
-        if each is None:                # one picture alone, say
-            return {}, None
-        return dict(zip(scored, each, strict=True)), scores["CIDEr"]
+                             [[tokens(one) for one in self.truth[number]] for number in scored],
+                             objects=[self.objects[number] for number in scored])
+        # one picture alone, say, has no CIDEr
+        return {} if each is None else dict(zip(scored, each, strict=True)), scores
 
     def write(self, about):
         """Write the page, whole or not at all; about: what described the pictures, and how."""
-        cider, mean = self.scores()
+        cider, means = self.scores()
         about = f"{len(self.places)} picture{'s' * (len(self.places) != 1)} described by {about}"
         orders = [("found", "as found"), ("caption", "by caption")]
         if cider:
-            about += f"; CIDEr {100 * mean:.1f} over the {len(cider)} with references"
+            about += "; " + ", ".join(
+                f"{label} {METRICS[name].scale * means[name]:.1f}" for name, label in (
+                    ("CIDEr", "CIDEr"), ("CHAIRi", "CHAIRi"), ("CHAIRs", "CHAIRs"))
+                if name in means) + f" over the {len(cider)} with references"
             about += " by their likeliest captions" if self.sampled else ""
             orders = [("worst", "worst first"), ("best", "best first"), *orders]
-        page = PAGE.stream(about=about, orders=orders, sampled=self.sampled,
-                           entries=self.worst_first(cider))
+        page = PAGE.stream(about=about, orders=orders, sampled=self.sampled, pieces=self.pieces,
+                           legend=bool(self.objects), entries=self.worst_first(cider))
         with whole_file(self.path) as beside:
             page.dump(str(beside), "utf-8", "replace")      # half an emoji becomes a question mark
         self.entries.close()
+
+    def pieces(self, number, sentence):
+        """Return a sentence in pieces: (text, whether it names an object that is not there)."""
+        found, done = [], 0
+        for one in absent(sentence, self.objects[number]) if number in self.objects else ():
+            found += [(sentence[done:one.start], False), (sentence[one.start:one.stop], True)]
+            done = one.stop
+        return [*found, (sentence[done:], False)]
 
     def worst_first(self, cider):
         """Yield (number, CIDEr or None, entry) of every picture; those without a score come last.
@@ -120,6 +140,12 @@ class Gallery:
             self.entries.seek(begin)
             entry = json.loads(self.entries.read(length))
             yield number, cider.get(number), {**entry, "references": self.truth.get(number, ())}
+
+
+def instances_beside(captions):
+    """Return the `Things` by image id of the instances file beside a captions file, {} if none."""
+    path = Path(captions).with_name(Path(captions).name.replace("captions", "instances", 1))
+    return read_instances(path) if path != Path(captions) and path.exists() else {}
 
 
 def thumbnail(file, side=SIDE):

@@ -57,12 +57,19 @@ def things_in(path, state):
             for image, things in found.items()}
 
 
-def instances_file(picture):
-    """Return the instances file of a picture's split; raise `BadInput` if there is none."""
+def find_instances(picture):
+    """Return the instances file of a picture's split, or None if there is none."""
     for folder in Path(picture.file).parents:           # a name may have folders of its own
         path = folder.parent / "annotations" / f"instances_{folder.name}.json"
         if path.exists():
             return path
+    return None
+
+
+def instances_file(picture):
+    """Return the instances file of a picture's split; raise `BadInput` if there is none."""
+    if path := find_instances(picture):
+        return path
     split = Path(picture.file).parent
     raise BadInput(f"{split.parent / 'annotations'} has no instances_{split.name}.json, so nobody "
                    f"knows the boxes of {picture.file}: take boxes that are found in the picture, "

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scoring.chair import chair
 from scoring.meteor import lacks_java, meteor
 from scoring.scores import CiderD, Unavailable, bleu, rouge_l
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A score of a model's answers; the higher, the better."""
+    """A score of a model's answers; the higher, the better, but for CHAIR, whose best is 0."""
 
     name: str                   # its key in reports and histories
     label: str                  # its name in print
@@ -63,6 +64,8 @@ METRICS = {metric.name: metric for metric in (
     Metric("METEOR", "METEOR", meteor, TEXTS, slow=True, lacks=lacks_java),
     Metric("ROUGE_L", "ROUGE-L", spaced_rouge_l, TEXTS),
     Metric("CIDEr", "CIDEr-D", cider_d),
+    Metric("CHAIRi", "CHAIRi", chair, ("sentences", "objects"), part=0),
+    Metric("CHAIRs", "CHAIRs", chair, ("sentences", "objects"), part=1),
 )}
 FAILED = {}                 # why a metric, by its name, gave no score when it was last computed
 
@@ -76,7 +79,8 @@ def compute(given, slow=False, fast=True):
     """Compute every metric whose inputs are given: ({name: score}, {name: scores (pictures,)}).
 
     given: "candidates", a list of words for each picture; "references", several such lists;
-    "sentences" and "reference_sentences", the same as strings; and what your own metrics ask for.
+    "sentences" and "reference_sentences", the same as strings; "objects", the set of COCO's
+    categories in each picture; and what your own metrics ask for.
     slow: compute the slow metrics too, after the others.  fast: compute the others.
     """
     scores, each, results = {}, {}, {}

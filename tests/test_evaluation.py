@@ -38,6 +38,7 @@ REFERENCES = [["a red ball lies on the grass", "there is a ball on green grass"]
               ["two dogs play", "a pair of dogs", "dogs in the snow"],
               ["a dog runs along the beach", "the dog is on a beach"],
               ["a blue box", "a box of blue paper on the grass"]]
+OBJECTS = [{"sports ball"}, {"dog"}, {"dog"}, set()]
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +144,7 @@ def test_meteor_is_scored_where_java_is_and_left_out_where_not(monkeypatch, tmp_
     monkeypatch.setitem(METRICS, "METEOR", replace(METRICS["METEOR"], function=lambda *_: 0.25))
     for java, expected in (("/usr/bin/java", 0.25), (None, None)):
         monkeypatch.setattr(meteor.shutil, "which", lambda name, java=java: java)
-        scores, _ = score(CANDIDATES, REFERENCES, slow=True)
+        scores, _ = score(CANDIDATES, REFERENCES, slow=True, objects=OBJECTS)
         assert scores.get("METEOR") == expected
         assert left_out(scores) == ([] if java else ["METEOR was left out: it needs Java"])
         assert "METEOR" not in score(CANDIDATES, REFERENCES)[0]
@@ -277,8 +278,8 @@ def test_a_program_that_does_not_work_leaves_meteor_alone_out(fake_java, monkeyp
         monkeypatch.setattr(meteor, "PATIENCE", 0.3)
     monkeypatch.setattr(meteor, "lacks_java", lambda: None)
     fake_java(source or "", None if source else "\x7fELF")
-    fast, _ = score(CANDIDATES, REFERENCES)
-    scores, _ = score(CANDIDATES, REFERENCES, slow=True)
+    fast, _ = score(CANDIDATES, REFERENCES, objects=OBJECTS)
+    scores, _ = score(CANDIDATES, REFERENCES, slow=True, objects=OBJECTS)
     assert scores == fast
     (line,) = left_out(scores)
     assert line.startswith("METEOR was left out: ") and reason in line and "\n" not in line

@@ -1,0 +1,140 @@
+"""How does a captioner do on strangers' photographs, and what does it see that is not there?
+
+    checkpoint, datasets --caption--> scores, CHAIR, captions that name a dog
+        --> results/strangers/CHECKPOINT.DATASET.json --> table
+
+    python -m experiments.strangers --data ../shared/flickr8k ../shared/coco-sample
+    python -m experiments.strangers --table          # from the files alone
+
+Of the dataset that a captioner was trained on val is captioned, of any other every picture.
+Sentences of the references, each held against the other references and the instances of its
+picture, show what CHAIR is of people: that much is misread, or seen by one and overlooked by all
+others. A dog stands for what a captioner learned too well: a fifth of Flickr8k's pictures show one.
+"""
+
+import argparse
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from caption import SHIPPED
+from captioning.checkpoint import load_captioner
+from captioning.evaluation import evaluate, objects_of
+from coco.dataset import Split, read_split, split_names
+from experiments.harness import folders, markdown
+from scoring.chair import absent, chair
+from scoring.metrics import METRICS
+from scoring.objects import categories, known_by, objects_in
+from system.files import BadInput, read_json, run_command, write_json
+from system.processor import add_device
+from system.tensor_file import best_file
+
+COMMON = "dog"              # on the pictures of Flickr8k
+MOST = 8                    # kinds of absent objects that a result lists
+SHOWN = ("CIDEr", "Bleu_4", "METEOR", "CHAIRi", "CHAIRs")
+RESULT = {"data": str, "checkpoint": str, "split": str, "pictures": int, "dog": float,
+          "unknown_dog": float, "absent": [[str | int]],
+          "people": {"CHAIRi": float, "CHAIRs": float},
+          **dict.fromkeys(SHOWN, float | None)}
+
+
+def pictures_of(root, captioner):
+    """Return the pictures that a captioner is judged by, as one `Split`."""
+    trained_on = Path(captioner.about.get("settings", {}).get("data", "")).name
+    names = ["val"] if Path(root).name == trained_on else split_names(root)
+    splits = [read_split(root, name) for name in names]
+    return Split(" and ".join(one.name for one in splits),
+                 tuple(picture for one in splits for picture in one.pictures))
+
+
+def people(split):
+    """Return the CHAIR of references, each held against the others and the instances."""
+    sentences, objects = [], []
+    for place in range(max(len(picture.sentences) for picture in split.pictures)):
+        having = [one for one in split.pictures if len(one.sentences) > max(1, place)]
+        sentences += [picture.sentences[place] for picture in having]
+        objects += objects_of(Split(split.name, tuple(
+            replace(one, sentences=one.sentences[:place] + one.sentences[place + 1:])
+            for one in having)))
+    return dict(zip(("CHAIRi", "CHAIRs"), chair(sentences, objects), strict=True))
+
+
+def common(sentences, split):
+    """Return the fractions of sentences that name a COMMON object, and one that no reference knows.
+    """
+    naming = [any(COMMON in categories(label) for label in objects_in(sentence))
+              for sentence in sentences]
+    unknown = [named and COMMON not in known_by(picture.sentences)
+               for named, picture in zip(naming, split.pictures, strict=True)]
+    return sum(naming) / len(naming), sum(unknown) / len(unknown)
+
+
+def judge(captioner, split):
+    """Return the scores of a captioner on a split, and what it sees that is not there."""
+    report, results, _ = evaluate(captioner, split, slow=True)
+    sentences = [one["caption"] for one in results]
+    named, unknown = common(sentences, split)
+    wrong = Counter(label for sentence, objects in zip(sentences, objects_of(split), strict=True)
+                    for label in {one.label for one in absent(sentence, objects)})
+    return report | {"dog": named, "unknown_dog": unknown, "absent": wrong.most_common(MOST),
+                     "people": people(split)}
+
+
+def table(results):
+    """Return a Markdown table of all captioners and datasets, in per cent, CIDEr x 100."""
+    found = [read_json(file, f"move it away and run experiments.{results.name} again", RESULT)
+             for file in sorted(results.glob("*.json"))]
+    if not found:
+        raise BadInput(f"{results} holds no result: run experiments.strangers with --data first")
+    heading = ["data", "split", "pictures", "sentences of",
+               *(METRICS[name].label for name in SHOWN), f"name a {COMMON}",
+               f"a {COMMON} that no reference knows", "most often absent"]
+    rows = []
+    for data in dict.fromkeys(one["data"] for one in found):
+        these = [one for one in found if one["data"] == data]
+        about = [data, these[0]["split"], these[0]["pictures"]]
+        rows.append([*about, "people", *(percent(these[0]["people"].get(name)) for name in SHOWN),
+                     "", "", ""])
+        rows += [[*about, one["checkpoint"], *(percent(one.get(name)) for name in SHOWN),
+                  percent(one["dog"]), percent(one["unknown_dog"]),
+                  ", ".join(f"{label} {count}" for label, count in one["absent"])]
+                 for one in these]
+    return markdown(heading, rows)
+
+
+def percent(value):
+    """Return a fraction as text in per cent, "" where there is none."""
+    return "" if value is None else f"{100 * value:.1f}"
+
+
+def main():
+    """Judge the captioner on the datasets that are not done yet, and print the table."""
+    parser = argparse.ArgumentParser(description="Judge a captioner on photographs of several "
+                                     "datasets. Started again, it goes on.")
+    parser.add_argument("--data", nargs="+", default=[], metavar="ROOT",
+                        help="datasets in COCO's layout")
+    parser.add_argument("--checkpoint", default=SHIPPED,
+                        help="a .safetensors checkpoint or a run's folder (the one in the box)")
+    parser.add_argument("--name", default="strangers",
+                        help="folder in results/; another for other data (%(default)s)")
+    parser.add_argument("--table", action="store_true", help="only print what is finished")
+    add_device(parser)
+    options = parser.parse_args()
+    _, results = folders(options)
+    if not options.table and not options.data:
+        raise BadInput("give --data the datasets to caption, or --table")
+    path = best_file(options.checkpoint)
+    name = path.parent.name if Path(options.checkpoint).is_dir() else path.stem
+    captioner = None
+    for root in () if options.table else options.data:
+        file = results / f"{name}.{Path(root).name}.json"
+        if not file.exists():
+            captioner = captioner or load_captioner(path, options.device)
+            found = judge(captioner, pictures_of(root, captioner))
+            write_json(file, {"data": Path(root).name, "checkpoint": name, **found}, indent=1)
+            print(f"{file}: done", flush=True)
+    print(table(results))
+
+
+if __name__ == "__main__":
+    run_command(main)
