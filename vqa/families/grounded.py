@@ -59,7 +59,7 @@ class Look(nn.Module):
         self.strength = nn.Parameter(torch.full((HEADS, 1), 2.0))
         self.parts = nn.Parameter(torch.full((), -1.0))     # log of one over the cells of a thing
         pairs = HEADS * (HEADS - 1) // 2
-        read = HEADS * (hidden + PLACE + 1 + COUNTS) + pairs * (answers + PLACE + 2)
+        read = HEADS * (hidden + PLACE + 1 + COUNTS) + pairs * (hidden + answers + PLACE + 2)
         self.combine = nn.Sequential(nn.Linear(hidden + read, 2 * hidden), nn.ReLU(),
                                      nn.Linear(2 * hidden, hidden))
         self.gate, self.norm = nn.Linear(hidden, hidden), nn.LayerNorm(hidden)
@@ -83,12 +83,14 @@ class Look(nn.Module):
         return asked @ self.key(seen.cells).mT * scale + self.strength * member, member
 
     def read(self, weights, seen):
-        """Return what heads look at, where that lies, and how it differs between two heads."""
+        """Return what heads look at, where that lies, and how both differ between two heads."""
         places, answers = weights @ seen.places, weights @ seen.answers
-        found = [(weights @ self.value(seen.cells)).flatten(1), places.flatten(1)]
+        values = weights @ self.value(seen.cells)
+        found = [values.flatten(1), places.flatten(1)]
         for one in range(HEADS):
             for other in range(one):
-                found += [0.3 * answers[:, one] * answers[:, other],
+                found += [values[:, one] * values[:, other],
+                          0.3 * answers[:, one] * answers[:, other],
                           3 * (places[:, one] - places[:, other])]
         return found
 
