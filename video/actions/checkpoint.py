@@ -83,7 +83,7 @@ class Labeller:
         device = next(self.model.parameters()).device
         found = []
         for clip in range(len(features)):       # one by one, however long each is
-            rows = torch.from_numpy(features.of(clip)[0]).float().to(device)
+            rows = torch.from_numpy(features.of(clip)[0].astype(np.float32)).to(device)
             found.append(self.model(rows[None], rows.new_ones(1, len(rows), dtype=torch.bool))[0])
         return [one.float().cpu() for one in found]
 

@@ -2,7 +2,7 @@
 
     features (B, T, L, D), mask (B, T) --See--> frames (B, T, H) --model--> scores (B, T, C)
 
-    single      the frame alone: who goes left and who goes right look the same
+    single      the frame alone, in which going left and going right look the same
     smoothed    the same, scores averaged over the frames around
     lstm        an LSTM reads frame after frame
     window      it reads the mean of the last N frames
@@ -27,6 +27,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 from torch.nn import functional
+
+NEWEST, DECAY = 3.0, 0.3    # what weights of frames and of steps begin as, logarithms
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,11 @@ class WindowLSTM(LSTM):
 class AttentionLSTM(SingleFrame):
     """Read at each step a weighted mean of the last N frames, by weights of its own choice.
 
-        alpha_ti  ~  exp(w . tanh(W_h h_(t-1) + W_v v_i))       over the N frames i up to t
+        alpha_ti  ~  exp(w . tanh(W_h h_(t-1) + W_v v_i) + r_(t-i))     over the N frames i up to t
         x_t = sum_i alpha_ti v_i;   h_t = LSTM(h_(t-1), x_t)
+
+    r is ours: without it nothing says which frame is the newest. It begins as `NEWEST` for that
+    one and 0 for the others, so that training starts from little more than the LSTM.
     """
 
     def __init__(self, sizes):
@@ -129,6 +134,9 @@ class AttentionLSTM(SingleFrame):
         self.lstm = nn.LSTMCell(size, size)
         self.of_state, self.of_frame = nn.Linear(size, size), nn.Linear(size, size, bias=False)
         self.worth = nn.Linear(size, 1, bias=False)
+        self.recent = nn.Parameter(torch.zeros(sizes.window))           # r, oldest first
+        with torch.no_grad():
+            self.recent[-1] = NEWEST
 
     def hidden(self, frames):
         return self.attended(frames)[0]
@@ -141,7 +149,7 @@ class AttentionLSTM(SingleFrame):
         found, weights = [], []
         for at in range(frames.shape[1]):
             query = self.of_state(state).unsqueeze(1)
-            worth = self.worth((query + keys[:, at]).tanh()).squeeze(-1)            # (B, N)
+            worth = self.worth((query + keys[:, at]).tanh()).squeeze(-1) + self.recent  # (B, N)
             alpha = worth.masked_fill(~there[at], -torch.inf).softmax(1)
             read = (alpha.unsqueeze(-1) * last[:, at]).sum(1)
             state, memory = self.lstm(read, (state, memory))
@@ -156,13 +164,14 @@ class MultiLSTM(AttentionLSTM):
         y_i = sum_d beta_d p_(i+d),d        p_t,d: what step t says of the frame d before it
 
     Step i + d has seen d frames more than frame i, so its word comes late and knows better. beta
-    is one softmax over the N distances, learned, over those steps that the clip has.
+    is one softmax over the distances, of those steps that the clip has. It is learned; at first
+    each distance weighs a little less than the one before.
     """
 
     def __init__(self, sizes):
         super().__init__(sizes)
         self.score = nn.Linear(sizes.hidden_size, sizes.window * sizes.classes)
-        self.trust = nn.Parameter(torch.zeros(sizes.window))            # log beta, all alike
+        self.trust = nn.Parameter(-DECAY * torch.arange(float(sizes.window)))   # log beta
 
     def forward(self, features, mask):
         said = super().forward(features, mask).unflatten(-1, (self.window, -1))     # (B, T, N, C)
@@ -182,9 +191,9 @@ class MultiLSTM(AttentionLSTM):
 
 
 def windows(frames, number):
-    """Return the last frames at each frame, (B, T, N, H), oldest first, and which are there, (T, N).
+    """Return the last N frames at each frame, (B, T, N, H), oldest first, and which there are.
 
-    Those before the clip begins are zero and not there.
+    Those before the clip begins are zero and false in the second, (T, N).
     """
     last = functional.pad(frames, (0, 0, number - 1, 0)).unfold(1, number, 1).transpose(2, 3)
     at = torch.arange(frames.shape[1], device=frames.device).unsqueeze(1)

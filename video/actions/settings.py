@@ -11,11 +11,11 @@ from video.actions.models import MODELS
 class ActionSettings(Settings):
     """What the training of a model that labels frames depends on."""
 
-    epochs: int = dial(20, "passes over the clips of train at most")
+    epochs: int = dial(24, "passes over the clips of train at most")
     batch_size: int = dial(8, "clips a step")
-    learning_rate: float = dial(3e-3, "peak rate of AdamW")
+    learning_rate: float = dial(4e-3, "peak rate of AdamW")
     warmup: int = dial(50, "steps of linear rise, before a cosine fall to 0")
-    patience: int = dial(6, "epochs without a better mAP before stopping")
+    patience: int = dial(8, "epochs without a better mAP before stopping")
 
     encoder: str = dial("efficientnet_lite0_fine", "backbone, see encoders/backbones.py")
     weights: str | None = dial("pretrained", "pretrained, or a local .pth or .safetensors file")

@@ -132,7 +132,8 @@ class Actions(Task):
         mask = torch.zeros(len(pieces), most, dtype=torch.bool)
         for row, (clip, start, end) in enumerate(pieces):
             part = slice(0, end - start)
-            features[row, part] = torch.from_numpy(self.rows.of(clip)[0][start:end])
+            seen = self.rows.of(clip)[0][start:end].astype(np.float32)
+            features[row, part] = torch.from_numpy(seen)
             targets[row, part] = torch.from_numpy(self.labels[clip][start:end])
             mask[row, part] = counted
         return Batch(features, targets, mask)
