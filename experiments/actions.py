@@ -80,7 +80,7 @@ def baselines(data, hz):
     return found
 
 
-def bootstrap(first, second, labels, hz, resamples=RESAMPLES, seed=0):
+def bootstrap(first, second, labels, hz, resamples, seed=0):
     """Return the `Difference` of the mean mAP of `second` over that of `first`, by clips.
 
     first, second: of each seed the scores of all clips. A mAP is no mean over clips, so it is
@@ -109,7 +109,7 @@ def compare(experiment, seeds):
             some, labels = scored(labeller, split)
             scores.append(some)
     experiment.write(GAIN, {"data": Path(experiment.data).name, "seeds": seeds,
-                            **bootstrap(first, second, labels, labeller.hz)._asdict()})
+                            **bootstrap(first, second, labels, labeller.hz, RESAMPLES)._asdict()})
 
 
 def climb(experiment, name, seed, epochs):
