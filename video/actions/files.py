@@ -16,7 +16,7 @@ Shape letters:  P clips   T frames of a clip, hz a second   C classes
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from coco.dataset import VAL_SHARE, WORDS, in_drawn_order, tell
+from coco.dataset import WORDS, lend, tell
 from system.cache import cache_name
 from system.contents import content_hashes
 from system.files import BadInput
@@ -68,9 +68,7 @@ def read_actions(root, word):
         raise BadInput(f"{root} has no folder of clips of the split '{word}', but {held}: {REMEDY}")
     paths = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
     if lends:
-        lent = in_drawn_order(paths, 0, lambda path: path.stem)[:max(1, round(
-            VAL_SHARE * len(paths)))]
-        paths = [path for path in paths if (path in lent) == (word == "val")]
+        paths = lend(paths, key=lambda path: path.stem)[word == "val"]
     known = {video.name: video for video in videos}
     found = [known.get(path.stem, Video(path.stem, None, ())) for path in paths]
     if not any(video.spans for video in found):
