@@ -143,15 +143,16 @@ class AttentionLSTM(SingleFrame):
 
     def attended(self, frames):
         """Return hidden (B, T, H) and the weights (B, T, N) of the last N frames, oldest first."""
-        last, there = windows(frames, self.window)                      # (B, T, N, H)
-        keys = self.of_frame(last)
+        last, there = windows(frames, self.window)                      # (B, T, N, H), (T, N)
+        recent = self.recent.masked_fill(~there, -torch.inf)
         state = memory = frames.new_zeros(len(frames), frames.shape[-1])
         found, weights = [], []
-        for at in range(frames.shape[1]):
+        # unbind, not an index: whose gradient would be as large as all frames, at every frame
+        for keys, values, newer in zip(self.of_frame(last).unbind(1), last.unbind(1), recent,
+                                       strict=True):
             query = self.of_state(state).unsqueeze(1)
-            worth = self.worth((query + keys[:, at]).tanh()).squeeze(-1) + self.recent  # (B, N)
-            alpha = worth.masked_fill(~there[at], -torch.inf).softmax(1)
-            read = (alpha.unsqueeze(-1) * last[:, at]).sum(1)
+            alpha = (self.worth((query + keys).tanh()).squeeze(-1) + newer).softmax(1)  # (B, N)
+            read = (alpha.unsqueeze(1) @ values).squeeze(1)                             # (B, H)
             state, memory = self.lstm(read, (state, memory))
             found.append(state)
             weights.append(alpha)
