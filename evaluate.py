@@ -3,7 +3,7 @@
     python evaluate.py runs/scenes --data data/scenes --split test --json results/scenes-test.json
 
 A detector's checkpoint is scored by the boxes that it finds, a question answerer's by its answers
-to the questions of a split.
+to the questions of a split, an action labeller's by the labels of all frames.
 """
 
 import argparse
@@ -41,7 +41,8 @@ def arguments():
     parser.add_argument("--boxes", metavar="PATH", help="what a captioner of regions needs beside "
                         "its checkpoint: bottom-up features of these pictures, or a file of the "
                         "detector's weights")
-    parser.add_argument("--limit", type=int, help="only the first so many pictures, or questions")
+    parser.add_argument("--limit", type=int, help="only the first so many pictures, questions or "
+                        "clips")
     parser.add_argument("--rules", default=RULES[0], choices=RULES,
                         help="of VQA accuracy, for a question answerer (%(default)s)")
     parser.add_argument("--val", action="store_true", help="for a question answerer: of the "
@@ -134,13 +135,32 @@ def answer_table(report):
     return table(report)
 
 
+def evaluate_labeller(options):
+    """Label the frames of a split; see `evaluate_captioners` for what is returned."""
+    from video.actions.checkpoint import load_labeller
+    from video.actions.evaluation import evaluate
+    from video.actions.files import read_actions
+    if len(options.checkpoints) > 1 or options.results:
+        raise BadInput("an action labeller is evaluated by itself and writes no captions: give "
+                       "one checkpoint and no --results")
+    labeller = load_labeller(options.checkpoints[0], options.device)
+    report = evaluate(labeller, read_actions(options.data, options.split).first(options.limit))
+    return report, None, lambda: (report, [])
+
+
+def label_table(report):
+    """Return a report on labels as lines of text."""
+    from video.actions.evaluation import table
+    return table(report)
+
+
 def is_report(path):
     """Return whether a file holds a report, and nothing that is not in one."""
     about = {"split", "pictures", "references", "search", "tokenizer"}
     found = keys_in(path)
     return (about <= found <= about | METRICS.keys() | {"distinct"}
             or found == {"split", "pictures", "AP", "AP50", "boxes"}
-            or {"split", "questions"} <= found <= ANSWERED)
+            or {"split", "questions"} <= found <= ANSWERED or found == LABELLED)
 
 
 def is_results(path):
@@ -169,11 +189,15 @@ def check_outputs(options):
 
 # By the kind that a checkpoint's header says it is of: what evaluates it, and what prints a report.
 EVALUATORS = {"captioner": (evaluate_captioners, table), "detector": (evaluate_detector, table),
-              "question answerer": (evaluate_answerer, answer_table)}
+              "question answerer": (evaluate_answerer, answer_table),
+              "action labeller": (evaluate_labeller, label_table)}
 # the keys of a report on answers
 ANSWERED = {"split", "questions", "rules", "accuracy", "by_answer_type", "by_question_type",
             "arithmetic", "harmonic", "pair_accuracy", "wups", "fact_accuracy",
             "baselines", "layouts"}
+# and on labels of frames
+LABELLED = {"split", "clips", "frames", "grid_hz", "mAP", "mAP_common", "prevalence",
+            "oracle_without_timing", "by_class"}
 
 
 def main():
