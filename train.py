@@ -29,6 +29,9 @@ from training.loop import train
 from training.settings import add_options
 from training.status import evaluation, status
 from training.tensorboard import TensorBoard
+from video.paragraphs.settings import RECIPES as PARAGRAPHS
+from video.paragraphs.settings import ParagraphSettings
+from video.paragraphs.task import Paragraphs
 from vqa.settings import RECIPES as QUESTIONS
 from vqa.settings import VQASettings
 from vqa.task import VQA
@@ -37,7 +40,8 @@ from vqa.task import VQA
 TASKS = {"captioning": (Captioning, CaptioningSettings, CAPTIONING),
          "mirrored captioning": (Mirrored, MirroredSettings, MIRRORED),
          "detection": (Detection, DetectionSettings, DETECTION),
-         "vqa": (VQA, VQASettings, QUESTIONS)}
+         "vqa": (VQA, VQASettings, QUESTIONS),
+         "paragraphs": (Paragraphs, ParagraphSettings, PARAGRAPHS)}
 RECIPES = {recipe: name for name, (_, _, recipes) in TASKS.items() for recipe in recipes}
 DEFAULT = "seed"
 
