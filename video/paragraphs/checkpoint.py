@@ -1,7 +1,7 @@
 """A narrator: clips to paragraphs; and the one file that holds it whole.
 
     clips --features--> ClipFeatures;  features, segments --paragraphs--> lists of sentences
-    path of a clip --narrate--> sentences
+    path of a clip --narrate--> paragraphs, lists of sentences
     narrator --save_narrator--> best.safetensors --load_narrator--> narrator
 
 In the file kernels and matrices are float16 and the encoder is included, so loading needs no other
@@ -14,6 +14,7 @@ Shape letters:  P clips   T frames   L grid cells   D channels
 import math
 from dataclasses import asdict, dataclass, replace
 
+import numpy as np
 import torch
 
 from decoders.search import Search
@@ -24,7 +25,7 @@ from system.files import BadInput
 from system.processor import refuse_device
 from system.shapes import misfit
 from video.clips import open_clip
-from video.features import clip_features, encode_clips
+from video.features import ClipFeatures, clip_features, encode_clips
 from video.paragraphs.settings import MODELS
 from video.paragraphs.sight import MOMENT, when
 from video.paragraphs.teller import FIRST, Sizes
@@ -118,10 +119,18 @@ class Narrator:
                 for paragraph in captions]
 
     def narrate(self, path, search=None):
-        """Return the sentences about the clip at a path; `BadInput` for one that is none."""
-        clip = open_clip(path)
-        found = encode_clips(self.backbone, self.transform, [clip], rate=self.rate)
-        return self.paragraphs(found, [clip.duration], search=search)[0]
+        """Return the paragraphs about the clip at a path, each a list of sentences.
+
+        They are `search.captions`, of which only sampled ones can be several. Raises `BadInput`
+        for a path at which is no clip.
+        """
+        clip, search = open_clip(path), search or self.search()
+        one = encode_clips(self.backbone, self.transform, [clip], rate=self.rate)
+        times = search.captions
+        every = ClipFeatures(np.concatenate([one.rows] * times),
+                             np.arange(times + 1) * len(one.rows),
+                             np.concatenate([one.times] * times))
+        return self.paragraphs(every, [clip.duration] * times, search=replace(search, captions=1))
 
     def tensors(self):
         """Return the weights and buffers of both networks by name, those of a checkpoint."""

@@ -7,29 +7,39 @@ claims of the paragraphs are checked against the truth, see scenes/motion/claims
 """
 
 from scenes.motion.claims import check, tally
+from scoring.meteor import lacks_java
 from scoring.metrics import METRICS
 from scoring.paragraphs import DIVERSITY, REPETITION, paragraph_scores
 
 
-def evaluate(narrator, told, search=None, slow=False):
-    """Return the report on a split and the paragraphs, lists of sentences; slow: METEOR too."""
+def evaluate(narrator, told, search=None):
+    """Return the report on a split and the paragraphs, lists of sentences."""
     search = search or narrator.search()
     clips = told.clips()
     written = narrator.paragraphs(narrator.features(clips, told.split),
                                   [clip.duration for clip in clips], told.spans(), search)
-    return report_of(written, told, str(search), slow), written
+    return report_of(written, told, str(search)), written
 
 
-def report_of(written, told, how, slow=False):
+def report_of(written, told, how):
     """Return the report on paragraphs, one for each clip of a split.
 
     how: the search that found the sentences, in words.
     """
     truths = told.truths()
-    scores = paragraph_scores(dict(zip(told.names, written, strict=True)), told.references(), slow)
+    scores = paragraph_scores(dict(zip(told.names, written, strict=True)), told.references())
     return {"split": told.split, "clips": len(told),
             "references": sum(map(len, told.paragraphs)), "search": how, **scores,
             **({"claims": true_claims(written, truths)} if truths else {})}
+
+
+def add_slow(report, written, told):
+    """Return a report with METEOR too, where it runs; written: the paragraphs it is on."""
+    if "METEOR" in report or lacks_java():
+        return report
+    scores = paragraph_scores(dict(zip(told.names, written, strict=True)), told.references(),
+                              slow=True)
+    return report | {name: scores[name] for name in ("METEOR",) if name in scores}
 
 
 def true_claims(written, truths):

@@ -16,8 +16,8 @@ MODELS = {"hierarchical": Hierarchical, "independent": Independent, "flat": Flat
 class ParagraphSettings(Settings):
     """What the training of a model that tells what happens in clips depends on."""
 
-    epochs: int = dial(16, "passes over the clips of train at most")
-    batch_size: int = dial(16, "clips a step")
+    epochs: int = dial(20, "passes over the clips of train at most")
+    batch_size: int = dial(8, "clips a step")
     learning_rate: float = dial(3e-3, "peak rate of AdamW")
     warmup: int = dial(100, "steps of linear rise, before a cosine fall to 0")
     patience: int = dial(6, "epochs without a better score before stopping")
@@ -32,12 +32,14 @@ class ParagraphSettings(Settings):
                           "many as parts; else at the whole clip, and the model decides when to "
                           "end")
     embed_size: int = dial(64, "size of a word's vector")
-    hidden_size: int = dial(128, "size of the states of both recurrent networks")
+    hidden_size: int = dial(192, "size of the states of both recurrent networks")
     dropout: float = dial(0.2, "fraction of word vectors, patches and outputs silenced")
     guessed: int = dial(256, "words, the most frequent ones, that cells of frames guess")
     words_first: int = dial(10, "passes over train before all others in which cells learn which "
                             "words are said of their clips")
     said: float = dial(0.3, "weight of that loss later on")
+    located: float = dial(0.3, "weight of how little words look at the time that their sentence is "
+                          "about, which is known in training")
     mirror: bool = dial(True, "half of the clips of a step are mirrored, left and right in their "
                         "sentences exchanged")
     each: int = dial(2, "paragraphs of a clip in a step, drawn anew every time")
@@ -57,7 +59,8 @@ class ParagraphSettings(Settings):
             "rate must be above 0": self.rate > 0,
             "longest must be 3 or more: <start>, a word, <end>": self.longest >= 3,
             "dropout must be at least 0 and below 1": 0 <= self.dropout < 1,
-            "said and words_first must be 0 or more": min(self.said, self.words_first) >= 0,
+            "said, located and words_first must be 0 or more":
+                min(self.said, self.located, self.words_first) >= 0,
         }
 
 

@@ -31,26 +31,29 @@ LEAST_STEPS = 30            # of an epoch: after fewer there is little to valida
 
 
 class Objective(nn.Module):
-    """The cross-entropy of the words of paragraphs, of where they end, and of what patches guess.
+    """The cross-entropy of the words of paragraphs, and what else teaches to write and to look.
 
-    ending: whether the model decides where a paragraph ends.  said: weight of the guesses.
+    That is, of `ParagraphSettings`, where paragraphs end unless they have given segments, what
+    patches guess by `said`, and by `located` where words look.
     """
 
-    def __init__(self, model, ending, said):
+    def __init__(self, model, settings):
         super().__init__()
-        self.model, self.ending, self.said = model, ending, said
+        self.model, self.ending = model, not settings.segments
+        self.said, self.located = settings.said, settings.located
 
     def forward(self, batch):
         """Return the objective, the loss of the words alone, and the number of words."""
-        scores, ends, guesses = self.model(batch)
+        found = self.model(batch)
         targets = batch.sentences[:, :, 1:]
         there = torch.arange(targets.shape[2], device=targets.device) < batch.lengths[..., None]
-        loss = functional.cross_entropy(scores[there].float(), targets[there], reduction="sum")
-        whole = loss
+        loss = functional.cross_entropy(found.scores[there].float(), targets[there],
+                                        reduction="sum")
+        whole = loss + self.located * look_loss(found.weights.float(), batch.inside)[there].sum()
         if self.ending:
-            whole = whole + end_loss(ends.float(), batch.lengths)
+            whole = whole + end_loss(found.ends.float(), batch.lengths)
         if self.said:
-            whole = whole + self.said * self.guess_loss(guesses.float(), batch)
+            whole = whole + self.said * self.guess_loss(found.guesses.float(), batch)
         return whole, loss.detach(), batch.lengths.sum()
 
     def guess_loss(self, guesses, batch):
@@ -60,6 +63,15 @@ class Objective(nn.Module):
         found = torch.stack([clip_guess(one[frames]) for one, frames in
                              zip(guesses, batch.frames, strict=True)])
         return batch.lengths.any() * guess_loss(found, said)
+
+
+def look_loss(weights, inside):
+    """Return minus the log of how much words look at the span of their sentence, (B, S, W).
+
+    weights (B, S, W, 2, T), whose mean over the heads counts.  inside (B, S, T).
+    """
+    found = (weights * inside[:, :, None, None]).sum(dim=4)
+    return -found.clamp(min=1e-6).log().mean(dim=3)
 
 
 def end_loss(ends, lengths):
@@ -112,7 +124,7 @@ class Paragraphs(Task):
         self.train = self.part(train)
         ground(self.narrator.model.sight, self.train, settings.words_first, settings.seed)
         self.narrator.model.to(device)
-        self.objective = Objective(self.narrator.model, not settings.segments, settings.said)
+        self.objective = Objective(self.narrator.model, settings)
         steps = -(-len(self.train) // settings.batch_size)
         self.passes = max(1, -(-LEAST_STEPS // steps))          # over train, in an epoch
         self.steps_per_epoch = self.passes * steps

@@ -15,6 +15,7 @@ Shape letters are those of sight.py and words.py; and: V vocabulary   N rows of 
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -38,6 +39,17 @@ class Sizes:
     embed_size: int
     hidden_size: int
     dropout: float
+
+
+class Taught(NamedTuple):
+    """What a model makes of a batch: scores (B, S, W - 1, V) of the next words, log-odds (B, S)
+    that the paragraph ends before a sentence, how much the heads look at each frame
+    (B, S, W - 1, 2, T), and what patches guess (P, T, K, G)."""
+
+    scores: torch.Tensor
+    ends: torch.Tensor
+    weights: torch.Tensor
+    guesses: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -93,14 +105,15 @@ class Teller(nn.Module):
         raise NotImplementedError
 
     def forward(self, batch):
-        """Return scores (B, S, W - 1, V), ends (B, S), and what patches guess, (P, T, K, G)."""
-        seen, guessed = self.sight(batch.features, batch.frames)
+        """Return what is `Taught` by a `Batch`."""
+        seen, guesses = self.sight(batch.features, batch.frames)
         hidden = self.told(batch.sentences, batch.lengths)
         each = len(hidden) // len(batch.features)
-        mixed, guess = (one.view(*hidden.shape[:3], -1) for one in self.mix(
+        mixed, guess, weights = (one.view(*hidden.shape[:3], -1) for one in self.mix(
             hidden.unflatten(0, (-1, each)).flatten(1, 2), seen,
             batch.moments.unflatten(0, (-1, each)).flatten(1, 2)))
-        return self.score(mixed, guess), self.ends(mixed[:, :, 0]).squeeze(2), guessed
+        return Taught(self.score(mixed, guess), self.ends(mixed[:, :, 0]).squeeze(2),
+                      weights.unflatten(3, (2, -1)), guesses)
 
     def told(self, sentences, lengths):
         """Return the states (B, S, W - 1, H) after all words but the last of each sentence."""
@@ -122,15 +135,17 @@ class Teller(nn.Module):
         return hidden[torch.arange(len(hidden), device=hidden.device), place]
 
     def mix(self, hidden, seen, moments):
-        """Return the multimodal layer (P, Q, W, H), and what the patches looked at guess.
+        """Return the multimodal layer (P, Q, W, H), what the patches looked at guess, (P, Q, W, G),
+        and how much both heads look at each frame, (P, Q, W, 2 * T).
 
-        hidden (P, Q, W, H).  moments (P, Q, T, MOMENT).  Guesses are (P, Q, W, G).
+        hidden (P, Q, W, H).  moments (P, Q, T, MOMENT).
         """
-        found = [attend(hidden, keys, seen, moments)[0] for attend, keys in
-                 zip(self.attention, seen.keys.unbind(1), strict=True)]
+        found, weights = zip(*(attend(hidden, keys, seen, moments) for attend, keys in
+                               zip(self.attention, seen.keys.unbind(1), strict=True)), strict=True)
         mixed = self.multimodal(torch.cat([hidden, *(one[..., :M] for one in found)], dim=3))
         guess = sum(gain * one[..., M:] for gain, one in zip(self.gain, found, strict=True))
-        return self.drop(mixed.tanh()), guess
+        return (self.drop(mixed.tanh()), guess,
+                torch.cat([one.sum(dim=4) for one in weights], dim=3))
 
     def score(self, mixed, guess):
         """Return scores (..., V) of the multimodal layer (..., H) and guesses (..., G)."""
@@ -146,7 +161,7 @@ class Teller(nn.Module):
         *seen, moments = state.shared
         hidden = self.gru(self.words(words)[:, None], state.own[0][None].contiguous())[1][0]
         rows = hidden.view(len(moments), 1, -1, hidden.shape[1])        # (P, 1, N / P, H)
-        mixed, guess = self.mix(rows, Seen(*seen), moments[:, None])
+        mixed, guess, _ = self.mix(rows, Seen(*seen), moments[:, None])
         scores = self.score(mixed, guess).view(len(words), -1)
         return scores, State((hidden,), state.shared)
 
@@ -154,5 +169,5 @@ class Teller(nn.Module):
         """Return the probability (P,) that the paragraph ends before this sentence."""
         start = torch.full_like(beginning.first[:, 0], START_ID, dtype=torch.long)
         hidden = self.gru(self.words(start)[:, None], beginning.first[None].contiguous())[0]
-        mixed, _ = self.mix(hidden[:, None], beginning.seen, beginning.moments[:, None])
+        mixed, *_ = self.mix(hidden[:, None], beginning.seen, beginning.moments[:, None])
         return self.ends(mixed).view(-1).sigmoid()

@@ -18,7 +18,7 @@ import torch
 
 from system.files import BadInput
 from system.processor import to_device
-from video.paragraphs.sight import mirrored, when
+from video.paragraphs.sight import MOMENT, mirrored, when
 from vocabulary import END_ID, START_ID, Vocabulary, tokenize
 
 SIDES = ("left", "right")   # words that are exchanged in a mirrored clip
@@ -50,7 +50,8 @@ class Batch(NamedTuple):
 
     features (P, T, L, D) or (P, T, D), of which frames (P, T) are there.  sentences (B, S, W): ids,
     filled with `<end>`.  lengths (B, S): words and `<end>` of a sentence, 0 where there is none; S
-    is one more than the most sentences.  moments (B, S, T, 4): see `sight.when`.
+    is one more than the most sentences.  moments (B, S, T, 4): see `sight.when`.  inside (B, S, T):
+    whether a frame lies in the span of a sentence, known in training only.
     """
 
     features: torch.Tensor
@@ -58,6 +59,7 @@ class Batch(NamedTuple):
     sentences: torch.Tensor
     lengths: torch.Tensor
     moments: torch.Tensor
+    inside: torch.Tensor
 
     def to(self, device):
         """Return the batch on a device."""
@@ -99,7 +101,7 @@ class Part:
         rows = [(clip, place, flip) for clip, flip in zip(clips, flipped, strict=True)
                 for place in drawn(len(self.ids[clip]), each, rng)]
         return Batch(features, torch.from_numpy(frames), *self.written(rows, counted),
-                     self.moments(rows, frames.shape[1]))
+                     *self.moments(rows, frames.shape[1]))
 
     def written(self, rows, counted):
         """Return sentences (B, S, W) and lengths (B, S) of (clip, paragraph, mirrored) rows."""
@@ -117,15 +119,21 @@ class Part:
         return found, lengths
 
     def moments(self, rows, frames):
-        """Return `sight.when` of the sentences of rows, (B, S, frames, 4)."""
+        """Return `sight.when` of the sentences of rows, (B, S, frames, 4), and `inside` of a Batch.
+        """
         most = max(len(self.ids[clip][place]) for clip, place, _ in rows) + 1
-        found = torch.zeros(len(rows), most, frames, 4)
+        found = torch.zeros(len(rows), most, frames, MOMENT)
+        inside = torch.zeros(len(rows), most, frames, dtype=torch.bool)
         for b, (clip, place, _) in enumerate(rows):
-            times, whole = self.features.of(clip)[1], (0.0, self.durations[clip])
-            spans = self.spans[clip][place] if self.segments else []
-            spans = [*spans, *[whole] * (most - len(spans))]
-            found[b, :, :len(times)] = when(times, spans, whole[1])
-        return found
+            times, duration = self.features.of(clip)[1], self.durations[clip]
+            own = self.spans[clip][place]
+            whole = [(0.0, duration)] * (most - len(own))
+            spans = when(times, [*own, *whole], duration)
+            inside[b, :, :len(times)] = spans[..., 0] > 0
+            if not self.segments:
+                spans = when(times, [(0.0, duration)] * most, duration)
+            found[b, :, :len(times)] = spans
+        return found, inside
 
 
 def drawn(count, each, rng):

@@ -6,6 +6,8 @@ The best sentence of a search is told to the next one, as in the paper. With giv
 are as many sentences as segments; else a paragraph ends where the model says so.
 """
 
+from dataclasses import replace
+
 import torch
 
 from decoders.search import search as run_search
@@ -33,7 +35,9 @@ def write(teller, features, frames, moments, search, count=None):
             beginning = Beginning(seen, moments[clips, number], beginning.first[more])
         if not len(clips):
             break
-        captions = [best.words for best, *_ in run_search(teller, beginning, search)]
+        # else every sentence would be sampled by the same random numbers
+        hypotheses = run_search(teller, beginning, replace(search, seed=search.seed + number))
+        captions = [best.words for best, *_ in hypotheses]
         for clip, caption in zip(clips.tolist(), captions, strict=True):
             found[clip].append(caption)
         memory = told(teller, memory, captions)
