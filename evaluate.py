@@ -3,7 +3,8 @@
     python evaluate.py runs/scenes --data data/scenes --split test --json results/scenes-test.json
 
 A detector's checkpoint is scored by the boxes that it finds, a question answerer's by its answers
-to the questions of a split, an action labeller's by the labels of all frames.
+to the questions of a split, an action labeller's by the labels of all frames, a narrator by its
+paragraphs about the clips of a split.
 """
 
 import argparse
@@ -154,20 +155,50 @@ def label_table(report):
     return table(report)
 
 
+def evaluate_narrator(options):
+    """Write paragraphs about a split's clips; see `evaluate_captioners` for what is returned."""
+    from video.paragraphs.checkpoint import load_narrator
+    from video.paragraphs.evaluation import add_slow, evaluate
+    from video.paragraphs.files import read_told
+    if len(options.checkpoints) > 1:
+        raise BadInput("a narrator is evaluated by itself: give one checkpoint")
+    narrator = load_narrator(options.checkpoints[0], options.device)
+    told = read_told(options.data, options.split).first(options.limit)
+    search = narrator.search(beam=options.beam, length_penalty=options.length_penalty, **(
+        {"max_length": options.max_length} if options.max_length else {}))
+    report, written = evaluate(narrator, told, search)
+    results = [{"video": name, "sentences": sentences}
+               for name, sentences in zip(told.names, written, strict=True)]
+
+    def finish():
+        whole = add_slow(report, written, told)
+        return whole, left_out(whole)
+
+    return report, results, finish
+
+
+def paragraph_table(report):
+    """Return a report on paragraphs as lines of text."""
+    from video.paragraphs.evaluation import table
+    return table(report)
+
+
 def is_report(path):
     """Return whether a file holds a report, and nothing that is not in one."""
     about = {"split", "pictures", "references", "search", "tokenizer"}
     found = keys_in(path)
     return (about <= found <= about | METRICS.keys() | {"distinct"}
             or found == {"split", "pictures", "AP", "AP50", "boxes"}
-            or {"split", "questions"} <= found <= ANSWERED or found == LABELLED)
+            or {"split", "questions"} <= found <= ANSWERED or found == LABELLED
+            or {"split", "clips", "missing", "R@4"} <= found)
 
 
 def is_results(path):
     """Return whether a file holds the entries of a COCO result file, or of EvalAI's."""
     content = json_in(path)
     return isinstance(content, list) and all(
-        isinstance(one, dict) and one.keys() in ({"image_id", "caption"}, {"question_id", "answer"})
+        isinstance(one, dict) and one.keys() in (
+            {"image_id", "caption"}, {"question_id", "answer"}, {"video", "sentences"})
         for one in content)
 
 
@@ -190,7 +221,8 @@ def check_outputs(options):
 # By the kind that a checkpoint's header says it is of: what evaluates it, and what prints a report.
 EVALUATORS = {"captioner": (evaluate_captioners, table), "detector": (evaluate_detector, table),
               "question answerer": (evaluate_answerer, answer_table),
-              "action labeller": (evaluate_labeller, label_table)}
+              "action labeller": (evaluate_labeller, label_table),
+              "narrator": (evaluate_narrator, paragraph_table)}
 # the keys of a report on answers
 ANSWERED = {"split", "questions", "rules", "accuracy", "by_answer_type", "by_question_type",
             "arithmetic", "harmonic", "pair_accuracy", "wups", "fact_accuracy",
