@@ -10,6 +10,7 @@ paragraphs about the clips of a split.
 import argparse
 import math
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from captioning.checkpoint import load_captioner, refuse_needless
@@ -136,51 +137,10 @@ def answer_table(report):
     return table(report)
 
 
-def evaluate_labeller(options):
-    """Label the frames of a split; see `evaluate_captioners` for what is returned."""
-    from video.actions.checkpoint import load_labeller
-    from video.actions.evaluation import evaluate
-    from video.actions.files import read_actions
-    if len(options.checkpoints) > 1 or options.results:
-        raise BadInput("an action labeller is evaluated by itself and writes no captions: give "
-                       "one checkpoint and no --results")
-    labeller = load_labeller(options.checkpoints[0], options.device)
-    report = evaluate(labeller, read_actions(options.data, options.split).first(options.limit))
-    return report, None, lambda: (report, [])
-
-
-def label_table(report):
-    """Return a report on labels as lines of text."""
-    from video.actions.evaluation import table
-    return table(report)
-
-
-def evaluate_narrator(options):
-    """Write paragraphs about a split's clips; see `evaluate_captioners` for what is returned."""
-    from video.paragraphs.checkpoint import load_narrator
-    from video.paragraphs.evaluation import add_slow, evaluate
-    from video.paragraphs.files import read_told
-    if len(options.checkpoints) > 1:
-        raise BadInput("a narrator is evaluated by itself: give one checkpoint")
-    narrator = load_narrator(options.checkpoints[0], options.device)
-    told = read_told(options.data, options.split).first(options.limit)
-    search = narrator.search(beam=options.beam, length_penalty=options.length_penalty, **(
-        {"max_length": options.max_length} if options.max_length else {}))
-    report, written = evaluate(narrator, told, search)
-    results = [{"video": name, "sentences": sentences}
-               for name, sentences in zip(told.names, written, strict=True)]
-
-    def finish():
-        whole = add_slow(report, written, told)
-        return whole, left_out(whole)
-
-    return report, results, finish
-
-
-def paragraph_table(report):
-    """Return a report on paragraphs as lines of text."""
-    from video.paragraphs.evaluation import table
-    return table(report)
+def of_clips(name):
+    """Return what a module of CLIPS evaluates with, and what prints its report."""
+    module = import_module(name)
+    return module.evaluate_split, module.table
 
 
 def is_report(path):
@@ -189,8 +149,8 @@ def is_report(path):
     found = keys_in(path)
     return (about <= found <= about | METRICS.keys() | {"distinct"}
             or found == {"split", "pictures", "AP", "AP50", "boxes"}
-            or {"split", "questions"} <= found <= ANSWERED or found == LABELLED
-            or {"split", "clips", "missing", "R@4"} <= found)
+            or {"split", "questions"} <= found <= ANSWERED
+            or any(set(import_module(name).KEYS) <= found for name in CLIPS.values()))
 
 
 def is_results(path):
@@ -220,16 +180,13 @@ def check_outputs(options):
 
 # By the kind that a checkpoint's header says it is of: what evaluates it, and what prints a report.
 EVALUATORS = {"captioner": (evaluate_captioners, table), "detector": (evaluate_detector, table),
-              "question answerer": (evaluate_answerer, answer_table),
-              "action labeller": (evaluate_labeller, label_table),
-              "narrator": (evaluate_narrator, paragraph_table)}
+              "question answerer": (evaluate_answerer, answer_table)}
+# and of what is about clips the module that has both, imported when it is needed
+CLIPS = {"action labeller": "video.actions.evaluation", "narrator": "video.paragraphs.evaluation"}
 # the keys of a report on answers
 ANSWERED = {"split", "questions", "rules", "accuracy", "by_answer_type", "by_question_type",
             "arithmetic", "harmonic", "pair_accuracy", "wups", "fact_accuracy",
             "baselines", "layouts"}
-# and on labels of frames
-LABELLED = {"split", "clips", "frames", "grid_hz", "mAP", "mAP_common", "prevalence",
-            "oracle_without_timing", "by_class"}
 
 
 def main():
@@ -240,13 +197,14 @@ def main():
         raise BadInput("--max-length takes a whole number of 3 or more")
     if not 0 <= options.length_penalty < math.inf:
         raise BadInput("--length-penalty takes a number of 0 or more")
-    remedy = f"give a {' or a '.join(EVALUATORS)}, or a run's folder made by train.py"
+    remedy = (f"give a {' or a '.join((*EVALUATORS, *CLIPS))}, or a run's folder made by "
+              "train.py")
     kind = kind_of(best_file(options.checkpoints[0]), remedy)
-    if kind not in EVALUATORS:
+    if kind not in EVALUATORS and kind not in CLIPS:
         raise BadInput(f"{options.checkpoints[0]} is a {kind}, which nothing evaluates: {remedy}")
     check_outputs(options)
     name_gpu(options.device)
-    evaluator, lines = EVALUATORS[kind]
+    evaluator, lines = EVALUATORS.get(kind) or of_clips(CLIPS[kind])
     report, results, finish = evaluator(options)
     print(lines(report), flush=True)
     write(options, report, results)

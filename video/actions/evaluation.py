@@ -11,6 +11,9 @@ rules of the tool that others use. All depend on `grid_hz`.
 import math
 
 from scoring.frames import frame_map, video_shares
+from system.files import BadInput
+from video.actions.checkpoint import load_labeller
+from video.actions.files import read_actions
 
 KEYS = ("split", "clips", "frames", "grid_hz", "mAP", "mAP_common", "prevalence",
         "oracle_without_timing", "by_class")
@@ -39,6 +42,16 @@ def report_of(scores, labels, split, hz):
 def evaluate(labeller, split):
     """Return the report on the labels of a split."""
     return report_of(*scored(labeller, split), split, labeller.hz)
+
+
+def evaluate_split(options):
+    """Do what evaluate.py asks for: (report, None, function of (report, what to say))."""
+    if len(options.checkpoints) > 1 or options.results:
+        raise BadInput("an action labeller is evaluated by itself and writes no captions: give "
+                       "one checkpoint and no --results")
+    labeller = load_labeller(options.checkpoints[0], options.device)
+    report = evaluate(labeller, read_actions(options.data, options.split).first(options.limit))
+    return report, None, lambda: (report, [])
 
 
 def table(report):

@@ -10,6 +10,11 @@ from scenes.motion.claims import check, tally
 from scoring.meteor import lacks_java
 from scoring.metrics import METRICS
 from scoring.paragraphs import DIVERSITY, REPETITION, paragraph_scores
+from system.files import BadInput
+from video.paragraphs.checkpoint import load_narrator
+from video.paragraphs.files import read_told
+
+KEYS = ("split", "clips", "missing", "R@4")     # of every report
 
 
 def evaluate(narrator, told, search=None):
@@ -31,6 +36,26 @@ def report_of(written, told, how):
     return {"split": told.split, "clips": len(told),
             "references": sum(map(len, told.paragraphs)), "search": how, **scores,
             **({"claims": true_claims(written, truths)} if truths else {})}
+
+
+def evaluate_split(options):
+    """Do what evaluate.py asks for: (report, paragraphs, function of (report, what to say))."""
+    if len(options.checkpoints) > 1:
+        raise BadInput("a narrator is evaluated by itself: give one checkpoint")
+    narrator = load_narrator(options.checkpoints[0], options.device)
+    told = read_told(options.data, options.split).first(options.limit)
+    search = narrator.search(beam=options.beam, length_penalty=options.length_penalty, **(
+        {"max_length": options.max_length} if options.max_length else {}))
+    report, written = evaluate(narrator, told, search)
+    results = [{"video": name, "sentences": sentences}
+               for name, sentences in zip(told.names, written, strict=True)]
+
+    def finish():
+        whole = add_slow(report, written, told)
+        missing = lacks_java() or "its program failed"
+        return whole, [] if "METEOR" in whole else [f"METEOR was left out: {missing}"]
+
+    return report, results, finish
 
 
 def add_slow(report, written, told):
