@@ -431,8 +431,9 @@ def test_baselines_are_paragraphs_of_train():
     rows = np.zeros((9, 1, 3), np.float16)
     rows[range(9), 0, np.repeat(range(3), 3)] = 1
     features = ClipFeatures(rows, np.array([0, 3, 6, 9]), np.zeros(9))
-    found = nearest(train, asked, features, ClipFeatures(rows[3:], np.array([0, 3, 6]), np.zeros(6)))
-    assert found == [["A red cat jumps."], ["A blue tree grows at sunset."]]
+    others = ClipFeatures(rows[3:], np.array([0, 3, 6]), np.zeros(6))
+    assert nearest(train, asked, features, others) == [["A red cat jumps."],
+                                                       ["A blue tree grows at sunset."]]
 
 
 def test_the_truth_of_a_drawn_clip_is_all_true(root):

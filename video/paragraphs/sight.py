@@ -1,14 +1,15 @@
 """What a clip shows, for a sentence to look at: patches of its frames, each with what moves there.
 
     features (P, T, L, D) --a vector a frame--> GRU over frames, both ways --> course (P, T, M)
+    features --what comes and goes in cells, the most of each patch--> changes (P, T, K, 2 R)
     features --words that cells guess, the most of each patch--> guesses (P, T, K, G)
-    guesses, course, which patch --> patches (P, T, K, M)
+    guesses, changes, course, which patch --> patches (P, T, K, M)
     hidden (P, Q, W, H), patches, moments --Attention--> (P, Q, W, M + G)
 
 The paper (see hierarchical.py) attends to features of things and to features of motion; here a
-patch has both, what is there and where in the course of the clip that is, and two heads of
-attention read it. The paper's energies are additive; these are scaled dot products, which take a
-tenth of the time.
+patch has both, what is there, what comes and goes there, and where in the course of the clip that
+is, and two heads of attention read it. The paper's energies are additive; these are scaled dot
+products, which take a tenth of the time.
 
 A cell guesses words: a linear function of its features for each of the G most frequent ones, which
 grounding.py begins by which words are said of which clips. What a patch guesses is also added to
@@ -66,6 +67,26 @@ def mirrored(features):
     return features.unflatten(-2, (side, side)).flip(-2).flatten(-3, -2)
 
 
+def most(cells):
+    """Return the largest numbers (P, T, K, .) of patches, each of several cells (P, T, L, .)."""
+    side = math.isqrt(cells.shape[2])
+    grid = cells.mT.flatten(0, 1).unflatten(2, (side, side))                    # (P * T, ., s, s)
+    found = functional.adaptive_max_pool2d(grid, SIDE).flatten(2).mT
+    return found.unflatten(0, cells.shape[:2])
+
+
+def changes(cells, frames):
+    """Return how much each number of cells (P, T, L, R) grows and falls, (P, T, L, 2 R).
+
+    That is from the frame before to the one after; beyond an end of the clip nothing changes.
+    """
+    after = torch.cat([cells[:, 1:], cells[:, -1:]], dim=1)
+    there = torch.cat([frames[:, 1:], frames[:, -1:]], dim=1)[..., None, None]
+    before = torch.cat([cells[:, :1], cells[:, :-1]], dim=1)
+    grown = after.where(there, cells) - before
+    return torch.cat([grown, -grown], dim=3).relu()
+
+
 class Sight(nn.Module):
     """From features of frames to what is `Seen`.
 
@@ -83,34 +104,27 @@ class Sight(nn.Module):
         self.course = nn.GRU(M, M // 2, batch_first=True, bidirectional=True)
         self.place = nn.Parameter(torch.empty(SIDE * SIDE, C))
         nn.init.normal_(self.place, std=0.3)
-        self.patch, self.drop = layer(C + M, M), nn.Dropout(dropout)
+        self.change = nn.LayerNorm(2 * R)
+        self.patch, self.drop = layer(C + 2 * R + M, M), nn.Dropout(dropout)
         self.keys = nn.ModuleList(nn.Linear(M, A) for _ in range(2))
 
     def forward(self, features, frames):
         """Return what is `Seen` in features (P, T, L, D), and what patches guess, (P, T, K, G)."""
         features = (features - self.mean) / self.deviation
-        guesses = self.guesses(features)                                        # (P, T, K, G)
+        guesses = most(self.words(features))                                    # (P, T, K, G)
         levels = self.level(guesses)
-        course = self.watch(features, frames)[:, :, None].expand(-1, -1, SIDE * SIDE, -1)
-        looks = self.drop(self.look(levels)) + self.place
-        patches = self.patch(torch.cat([looks, 2 * course], dim=3))             # (P, T, K, M)
+        cells = self.cell(features)                                             # (P, T, L, R)
+        course = self.watch(cells, frames)[:, :, None].expand(-1, -1, SIDE * SIDE, -1)
+        parts = [self.drop(self.look(levels)) + self.place,
+                 self.drop(self.change(most(changes(cells, frames)))), 2 * course]
+        patches = self.patch(torch.cat(parts, dim=3))                           # (P, T, K, M)
         keys = torch.stack([key(patches).flatten(1, 2) for key in self.keys], dim=1)
         return Seen(torch.cat([patches, levels], dim=3), keys, frames), guesses
 
-    def guesses(self, features):
-        """Return the log-odds (P, T, K, G) of words in patches, each those of its likeliest cell.
-
-        features (P, T, L, D) are levelled.
-        """
-        side = math.isqrt(features.shape[2])
-        grid = self.words(features).mT.flatten(0, 1).unflatten(2, (side, side))
-        found = functional.adaptive_max_pool2d(grid, SIDE).flatten(2).mT
-        return found.unflatten(0, features.shape[:2])
-
-    def watch(self, features, frames):
-        """Return what happens around each frame, (P, T, M), of levelled features (P, T, L, D)."""
-        cells = self.drop(self.cell(features).relu().flatten(2))
-        packed = pack_padded_sequence(self.frame(cells), frames.sum(dim=1).cpu(), batch_first=True,
+    def watch(self, cells, frames):
+        """Return what happens around each frame, (P, T, M), of cells (P, T, L, R)."""
+        looks = self.frame(self.drop(cells.relu().flatten(2)))
+        packed = pack_padded_sequence(looks, frames.sum(dim=1).cpu(), batch_first=True,
                                       enforce_sorted=False)
         return pad_packed_sequence(self.course(packed)[0], batch_first=True,
                                    total_length=frames.shape[1])[0]
