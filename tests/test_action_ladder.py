@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import actions
+from experiments.video import actions
 from scenes.motion.dataset import draw
 from scoring.frames import frame_map
 from system.files import BadInput, read_json, write_json

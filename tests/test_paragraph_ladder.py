@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from experiments import paragraphs
-from experiments.paragraphs_table import CLAIMS, SCORES, table
+from experiments.video import paragraphs
+from experiments.video.paragraphs_table import CLAIMS, SCORES, table
 from scenes.motion.dataset import draw
 from system.files import BadInput
 from video.paragraphs import task as tasks
@@ -61,7 +61,7 @@ def test_a_seed_is_averaged_and_a_damaged_result_refused(tmp_path):
     assert "| flat | 50.0 ± 0.0 | 50.0 ± 0.0 | 50.0 ± 70.7 |" in table(tmp_path, ["flat"])
     assert "| 2.0 |" in table(tmp_path, ["flat"])
     (tmp_path / "flat-1.json").write_text("{}")
-    with pytest.raises(BadInput, match="move it away and run experiments.paragraphs again"):
+    with pytest.raises(BadInput, match="move it away and run experiments.video.paragraphs again"):
         table(tmp_path, ["flat"])
     with pytest.raises(BadInput, match="holds no result"):
         table(tmp_path / "none", ["flat"])

@@ -3,9 +3,9 @@
     rows --train--> runs/actions/NAME-SEED --label test, novel--> mAP, left or right
         --> results/actions/NAME-SEED.json, gain.json, baselines.json --> table
 
-    python -m experiments.actions --data data/motion        # half an hour of two cores
-    python -m experiments.actions --data data/motion --only lstm multilstm --seeds 1
-    python -m experiments.actions --table                   # from the files alone
+    python -m experiments.video.actions --data data/motion        # half an hour of two cores
+    python -m experiments.video.actions --data data/motion --only lstm multilstm --seeds 1
+    python -m experiments.video.actions --table                   # from the files alone
 
 The rows are those of "Every Moment Counts", Yeung et al. 2015 (arXiv:1507.05738), each trained by
 the recipe `actions`. `left or right` is the share of the frames in which a thing goes left or right
@@ -43,7 +43,7 @@ SPLITS = ("test", "novel")
 BASELINES, GAIN = "baselines", "gain"
 LOWER, HIGHER = "lstm", "multilstm"
 LOOKUP = "under way in a frame"
-REMEDY = "move it away and run experiments.actions again"
+REMEDY = "move it away and run experiments.video.actions again"
 JUDGED = {"mAP": float, "left or right": float, "by_class": {str: float | None}}
 RESULT = {"settings": {"data": str}, "minutes": float, **dict.fromkeys(SPLITS, JUDGED)}
 FLOORS = {"prevalence": float, "oracle_without_timing": float, "lookup": {LOOKUP: float}}
@@ -133,7 +133,8 @@ def table(results):
         results.glob(f"{name}-[0-9]*.json"))] for name in MODELS}
     found = {name: seeds for name, seeds in found.items() if seeds}
     if not found:
-        raise BadInput(f"{results} holds no result: run experiments.actions with --data first")
+        raise BadInput(f"{results} holds no result: run experiments.video.actions "
+                       "with --data first")
     rows = []
     if (file := results / f"{BASELINES}.json").exists():
         floors = read_json(file, REMEDY, dict.fromkeys(SPLITS, FLOORS))

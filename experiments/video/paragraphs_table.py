@@ -1,4 +1,4 @@
-"""The table of experiments/paragraphs.py, from its files alone.
+"""The table of experiments/video/paragraphs.py, from its files alone.
 
     results/paragraphs/NAME-SEED.json, baselines.json --table--> Markdown
 
@@ -25,7 +25,7 @@ REPORT = {**dict.fromkeys(SCORES, float), "claims": {str: float},
 RESULT = {"settings": {"data": str, "seed": int}, "minutes": float,
           **dict.fromkeys(SPLITS, REPORT)}
 BASELINES = {"data": str, **dict.fromkeys(SPLITS, dict.fromkeys(UNTRAINED, REPORT))}
-REMEDY = "move it away and run experiments.paragraphs again"
+REMEDY = "move it away and run experiments.video.paragraphs again"
 
 
 def table(results, names):
@@ -40,7 +40,8 @@ def table(results, names):
         untrained = read_json(file, REMEDY, BASELINES)
         data.add(untrained["data"])
     if not data:
-        raise BadInput(f"{results} holds no result: run experiments.paragraphs with --data first")
+        raise BadInput(f"{results} holds no result: run experiments.video.paragraphs "
+                       "with --data first")
     if len(data) > 1:
         raise BadInput(f"{results} mixes results of different data ({', '.join(sorted(data))}): "
                        "move those away that do not belong")

@@ -3,9 +3,9 @@
     rows --train--> runs/paragraphs/NAME-SEED --write test, novel--> overlap, repetition, claims
         --> results/paragraphs/NAME-SEED.json --paragraphs_table--> table
 
-    python -m experiments.paragraphs --data data/motion     # an hour: six rows, three seeds
-    python -m experiments.paragraphs --data data/motion --only hierarchical flat --seeds 1
-    python -m experiments.paragraphs --table                # from the files alone
+    python -m experiments.video.paragraphs --data data/motion     # an hour: six rows, three seeds
+    python -m experiments.video.paragraphs --data data/motion --only hierarchical flat --seeds 1
+    python -m experiments.video.paragraphs --table                # from the files alone
 
 Rows that end in -segments are given the parts of a clip that the sentences of its first paragraph
 tell, the others the clip alone. `baselines.json` has what needs no training: a constant paragraph,
@@ -22,7 +22,7 @@ import torch
 from encoders.backbones import Backbone, transform_of
 from experiments.bench.machine import processor
 from experiments.harness import Experiment, add_options, folders
-from experiments.paragraphs_table import SPLITS, table
+from experiments.video.paragraphs_table import SPLITS, table
 from scenes.motion.claims import check
 from scoring.metrics import cider_d
 from scoring.paragraphs import letters
