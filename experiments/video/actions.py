@@ -1,9 +1,9 @@
-"""What labels the frames of drawn clips: the ladder up to MultiLSTM, and who tells left from right.
+"""What labels the frames of drawn clips: the ladder up to MultiLSTM, and what tells left from right.
 
     rows --train--> runs/actions/NAME-SEED --label test, novel--> mAP, left or right
         --> results/actions/NAME-SEED.json, gain.json, baselines.json --> table
 
-    python -m experiments.video.actions --data data/motion        # half an hour of two cores
+    python -m experiments.video.actions --data data/motion    # an hour of one core
     python -m experiments.video.actions --data data/motion --only lstm multilstm --seeds 1
     python -m experiments.video.actions --table                   # from the files alone
 
