@@ -113,7 +113,8 @@ def test_a_step_is_the_taught_forward_word_for_word(name):
             state = model.begin(beginning)
             for place in range(ids.shape[1] - 1):
                 scores, state = model.step(ids[:, place], state)
-                torch.testing.assert_close(scores, taught.scores[rows, number, place])
+                asked = batch.lengths[rows, number] > place
+                torch.testing.assert_close(scores[asked], taught.scores[rows, number, place][asked])
             words, hidden = model.hear(ids[:, :-1], memory)
             memory = model.remember(memory, words, hidden, batch.lengths[rows, number])
 

@@ -1,7 +1,7 @@
 """What a clip shows, for a sentence to look at: patches of its frames, each with what moves there.
 
     features (P, T, L, D) --a vector a frame--> GRU over frames, both ways --> course (P, T, M)
-    features --what comes and goes in cells, the most of each patch--> changes (P, T, K, 2 R)
+    features --what comes and goes in cells, the most of each patch--> changes (P, T, K, 4 R)
     features --words that cells guess, the most of each patch--> guesses (P, T, K, G)
     guesses, changes, course, which patch --> patches (P, T, K, M)
     hidden (P, Q, W, H), patches, moments --Attention--> (P, Q, W, M + G)
@@ -30,6 +30,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 SIDE = 3                    # patches a side: K = 9
 R, C = 32, 64               # numbers kept of a cell, and of what a patch guesses
 M, A = 128, 64              # of a patch and of a frame, and of an attention's key
+REACH = 1, 3                # frames before and after, between which changes are seen
 MOMENT = 4                  # numbers that relate a frame to a sentence, see `when`
 RARE = -9.0                 # the first log-odds of a word in a cell, one of a thousand
 ABSENT = -1e9               # an energy whose weight is 0
@@ -76,15 +77,20 @@ def most(cells):
 
 
 def changes(cells, frames):
-    """Return how much each number of cells (P, T, L, R) grows and falls, (P, T, L, 2 R).
+    """Return how much each number of cells (P, T, L, R) grows and falls, (P, T, L, 4 R).
 
-    That is from the frame before to the one after; beyond an end of the clip nothing changes.
+    That is from the frame before to the one after, and over the longer time of an event; beyond an
+    end of the clip nothing changes.
     """
-    after = torch.cat([cells[:, 1:], cells[:, -1:]], dim=1)
-    there = torch.cat([frames[:, 1:], frames[:, -1:]], dim=1)[..., None, None]
-    before = torch.cat([cells[:, :1], cells[:, :-1]], dim=1)
-    grown = after.where(there, cells) - before
-    return torch.cat([grown, -grown], dim=3).relu()
+    last = frames.sum(dim=1, keepdim=True) - 1                              # (P, 1)
+    at = torch.arange(frames.shape[1], device=frames.device).expand_as(frames)
+    clips = torch.arange(len(frames), device=frames.device)[:, None]
+    found = []
+    for reach in REACH:
+        grown = (cells[clips, torch.minimum(at + reach, last)]
+                 - cells[clips, (torch.minimum(at, last) - reach).clamp(min=0)])
+        found += [grown, -grown]
+    return torch.cat(found, dim=3).relu()
 
 
 class Sight(nn.Module):
@@ -104,8 +110,8 @@ class Sight(nn.Module):
         self.course = nn.GRU(M, M // 2, batch_first=True, bidirectional=True)
         self.place = nn.Parameter(torch.empty(SIDE * SIDE, C))
         nn.init.normal_(self.place, std=0.3)
-        self.change = nn.LayerNorm(2 * R)
-        self.patch, self.drop = layer(C + 2 * R + M, M), nn.Dropout(dropout)
+        self.change = nn.LayerNorm(4 * R)
+        self.patch, self.drop = layer(C + 4 * R + M, M), nn.Dropout(dropout)
         self.keys = nn.ModuleList(nn.Linear(M, A) for _ in range(2))
 
     def forward(self, features, frames):
