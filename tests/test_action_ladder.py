@@ -1,6 +1,7 @@
 """The experiment about labels of frames: left from right, the bootstrap over clips, the tables."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,3 +85,9 @@ def test_an_experiment_trains_judges_and_compares(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(sys, "argv", ["x", "--table"])
     actions.main()
     assert "multilstm over lstm on test" in capsys.readouterr().out
+
+
+def test_the_page_has_what_the_files_say():
+    here = Path(__file__).parents[1]
+    page = (here / "docs/EXPERIMENTS.md").read_text(encoding="utf-8")
+    assert actions.table(here / "results" / "actions") in page

@@ -12,9 +12,6 @@ import math
 
 from scoring.frames import frame_map, video_shares
 
-KEYS = ("split", "clips", "frames", "grid_hz", "mAP", "mAP_common", "prevalence",
-        "oracle_without_timing", "by_class")
-
 
 def scored(labeller, split):
     """Return the scores and the labels of each clip's frames, arrays (T, C)."""
