@@ -63,7 +63,7 @@ def judge(narrator, told):
 
 def baselines(experiment, told):
     """Return {split: {name: figures}} of what needs no training; told: {split: `Told`}."""
-    settings = ParagraphSettings(str(experiment.data))
+    settings = ParagraphSettings(str(experiment.data), **RECIPES["paragraphs"])
     backbone = Backbone(settings.encoder, settings.weights, grid=True).to(experiment.device)
     kept = {split: clip_features(backbone, transform_of(settings.encoder, settings.fit),
                                  one.clips(), rate=settings.rate, name=split)

@@ -50,9 +50,10 @@ def true_claims(written, truths):
     """
     texts = [" ".join(sentences) for sentences in written]
     counts = tally(texts, truths)
-    counts["all"] = tuple(map(sum, zip(*counts.values(), strict=True)))
+    all_true, every = map(sum, zip(*counts.values(), strict=True))
     verdicts = [check(*pair).verdict for pair in zip(texts, truths, strict=True)]
     return {**{kind: true / count for kind, (true, count) in counts.items() if count},
+            "all": all_true / max(1, every),
             "paragraphs": sum(one == "true" for one in verdicts) / len(verdicts),
             "understood": sum(one != "not understood" for one in verdicts) / len(verdicts)}
 

@@ -1,14 +1,15 @@
 """What a clip shows, for a sentence to look at: patches of its frames, each with what moves there.
 
     features (P, T, L, D) --a vector a frame--> GRU over frames, both ways --> course (P, T, M)
+    features --what comes and goes in cells, the most of each patch--> changes (P, T, K, 4 R)
     features --words that cells guess, the most of each patch--> guesses (P, T, K, G)
-    guesses, course, which patch --> patches (P, T, K, M)
+    guesses, changes, course, which patch --> patches (P, T, K, M)
     hidden (P, Q, W, H), patches, moments --Attention--> (P, Q, W, M + G)
 
 The paper (see hierarchical.py) attends to features of things and to features of motion; here a
-patch has both, what is there and where in the course of the clip that is, and two heads of
-attention read it. The paper's energies are additive; these are scaled dot products, which take a
-tenth of the time.
+patch has both, what is there, what comes and goes there, and where in the course of the clip that
+is, and two heads of attention read it. The paper's energies are additive; these are scaled dot
+products, which take a tenth of the time.
 
 A cell guesses words: a linear function of its features for each of the G most frequent ones, which
 grounding.py begins by which words are said of which clips. What a patch guesses is also added to
@@ -29,6 +30,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 SIDE = 3                    # patches a side: K = 9
 R, C = 32, 64               # numbers kept of a cell, and of what a patch guesses
 M, A = 128, 64              # of a patch and of a frame, and of an attention's key
+REACH = 1, 3                # frames before and after, between which changes are seen
 MOMENT = 4                  # numbers that relate a frame to a sentence, see `when`
 RARE = -9.0                 # the first log-odds of a word in a cell, one of a thousand
 ABSENT = -1e9               # an energy whose weight is 0
@@ -66,6 +68,31 @@ def mirrored(features):
     return features.unflatten(-2, (side, side)).flip(-2).flatten(-3, -2)
 
 
+def most(cells):
+    """Return the largest numbers (P, T, K, .) of patches, each of several cells (P, T, L, .)."""
+    side = math.isqrt(cells.shape[2])
+    grid = cells.mT.flatten(0, 1).unflatten(2, (side, side))                    # (P * T, ., s, s)
+    found = functional.adaptive_max_pool2d(grid, SIDE).flatten(2).mT
+    return found.unflatten(0, cells.shape[:2])
+
+
+def changes(cells, frames):
+    """Return how much each number of cells (P, T, L, R) grows and falls, (P, T, L, 4 R).
+
+    That is from the frame before to the one after, and over the longer time of an event; beyond an
+    end of the clip nothing changes.
+    """
+    last = frames.sum(dim=1, keepdim=True) - 1                              # (P, 1)
+    at = torch.arange(frames.shape[1], device=frames.device).expand_as(frames)
+    clips = torch.arange(len(frames), device=frames.device)[:, None]
+    found = []
+    for reach in REACH:
+        grown = (cells[clips, torch.minimum(at + reach, last)]
+                 - cells[clips, (torch.minimum(at, last) - reach).clamp(min=0)])
+        found += [grown, -grown]
+    return torch.cat(found, dim=3).relu()
+
+
 class Sight(nn.Module):
     """From features of frames to what is `Seen`.
 
@@ -83,34 +110,27 @@ class Sight(nn.Module):
         self.course = nn.GRU(M, M // 2, batch_first=True, bidirectional=True)
         self.place = nn.Parameter(torch.empty(SIDE * SIDE, C))
         nn.init.normal_(self.place, std=0.3)
-        self.patch, self.drop = layer(C + M, M), nn.Dropout(dropout)
+        self.change = nn.LayerNorm(4 * R)
+        self.patch, self.drop = layer(C + 4 * R + M, M), nn.Dropout(dropout)
         self.keys = nn.ModuleList(nn.Linear(M, A) for _ in range(2))
 
     def forward(self, features, frames):
         """Return what is `Seen` in features (P, T, L, D), and what patches guess, (P, T, K, G)."""
         features = (features - self.mean) / self.deviation
-        guesses = self.guesses(features)                                        # (P, T, K, G)
+        guesses = most(self.words(features))                                    # (P, T, K, G)
         levels = self.level(guesses)
-        course = self.watch(features, frames)[:, :, None].expand(-1, -1, SIDE * SIDE, -1)
-        looks = self.drop(self.look(levels)) + self.place
-        patches = self.patch(torch.cat([looks, 2 * course], dim=3))             # (P, T, K, M)
+        cells = self.cell(features)                                             # (P, T, L, R)
+        course = self.watch(cells, frames)[:, :, None].expand(-1, -1, SIDE * SIDE, -1)
+        parts = [self.drop(self.look(levels)) + self.place,
+                 self.drop(self.change(most(changes(cells, frames)))), 2 * course]
+        patches = self.patch(torch.cat(parts, dim=3))                           # (P, T, K, M)
         keys = torch.stack([key(patches).flatten(1, 2) for key in self.keys], dim=1)
         return Seen(torch.cat([patches, levels], dim=3), keys, frames), guesses
 
-    def guesses(self, features):
-        """Return the log-odds (P, T, K, G) of words in patches, each those of its likeliest cell.
-
-        features (P, T, L, D) are levelled.
-        """
-        side = math.isqrt(features.shape[2])
-        grid = self.words(features).mT.flatten(0, 1).unflatten(2, (side, side))
-        found = functional.adaptive_max_pool2d(grid, SIDE).flatten(2).mT
-        return found.unflatten(0, features.shape[:2])
-
-    def watch(self, features, frames):
-        """Return what happens around each frame, (P, T, M), of levelled features (P, T, L, D)."""
-        cells = self.drop(self.cell(features).relu().flatten(2))
-        packed = pack_padded_sequence(self.frame(cells), frames.sum(dim=1).cpu(), batch_first=True,
+    def watch(self, cells, frames):
+        """Return what happens around each frame, (P, T, M), of cells (P, T, L, R)."""
+        looks = self.frame(self.drop(cells.relu().flatten(2)))
+        packed = pack_padded_sequence(looks, frames.sum(dim=1).cpu(), batch_first=True,
                                       enforce_sorted=False)
         return pad_packed_sequence(self.course(packed)[0], batch_first=True,
                                    total_length=frames.shape[1])[0]

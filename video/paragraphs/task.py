@@ -174,7 +174,7 @@ class Paragraphs(Task):
         scores = paragraph_scores(dict(zip(told.names, written, strict=True)), told.references())
         truths = told.truths()
         return {"val_loss": total / count, **scores,
-                **({"claims": true_claims(written, truths).get("all", 0.0)} if truths else {}),
+                **({"claims": true_claims(written, truths)["all"]} if truths else {}),
                 "sentence": " ".join(written[0])}
 
     def tensors(self):

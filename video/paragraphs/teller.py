@@ -105,13 +105,20 @@ class Teller(nn.Module):
         raise NotImplementedError
 
     def forward(self, batch):
-        """Return what is `Taught` by a `Batch`."""
+        """Return what is `Taught` by a `Batch`; zeros stand for words that are not asked for."""
         seen, guesses = self.sight(batch.features, batch.frames)
-        hidden = self.told(batch.sentences, batch.lengths)
-        each = len(hidden) // len(batch.features)
-        mixed, guess, weights = (one.view(*hidden.shape[:3], -1) for one in self.mix(
-            hidden.unflatten(0, (-1, each)).flatten(1, 2), seen,
-            batch.moments.unflatten(0, (-1, each)).flatten(1, 2)))
+        hidden = self.told(batch.sentences, batch.lengths)              # (B, S, W - 1, H)
+        words = torch.arange(hidden.shape[2], device=hidden.device)
+        asked = (words < batch.lengths[..., None]) | (words == 0)       # after <start>: is it over?
+        clips = len(batch.features)
+        # of all places of a clip those that are asked for come first, and the rest is left out
+        order = (~asked).view(clips, -1).int().argsort(dim=1, stable=True)
+        order = order[:, :asked.view(clips, -1).sum(dim=1).max()]       # (P, N)
+        row = torch.arange(clips, device=hidden.device)[:, None]
+        moments = batch.moments.reshape(clips, -1, *batch.moments.shape[2:])
+        found = self.mix(hidden.view(clips, -1, hidden.shape[3])[row, order][:, :, None], seen,
+                         moments[row, order // len(words)])
+        mixed, guess, weights = (put_back(one[:, :, 0], order, asked) for one in found)
         return Taught(self.score(mixed, guess), self.ends(mixed[:, :, 0]).squeeze(2),
                       weights.unflatten(3, (2, -1)), guesses)
 
@@ -171,3 +178,10 @@ class Teller(nn.Module):
         hidden = self.gru(self.words(start)[:, None], beginning.first[None].contiguous())[0]
         mixed, *_ = self.mix(hidden[:, None], beginning.seen, beginning.moments[:, None])
         return self.ends(mixed).view(-1).sigmoid()
+
+
+def put_back(found, order, asked):
+    """Return numbers (P, N, .) of the places `order` (P, N) of each clip as (B, S, W, .)."""
+    whole = found.new_zeros(len(found), asked.numel() // len(found), found.shape[2])
+    whole = whole.scatter(1, order[..., None].expand_as(found), found)
+    return whole.view(*asked.shape, -1) * asked[..., None]
