@@ -1,4 +1,4 @@
-"""What labels the frames of drawn clips: the ladder up to MultiLSTM, and what tells left from right.
+"""Label the frames of drawn clips: the ladder up to MultiLSTM, and what tells left from right.
 
     rows --train--> runs/actions/NAME-SEED --label test, novel--> mAP, left or right
         --> results/actions/NAME-SEED.json, gain.json, baselines.json --> table

@@ -15,6 +15,8 @@ from system.files import BadInput
 from video.actions.checkpoint import load_labeller
 from video.actions.files import read_actions
 
+KEYS = ("split", "clips", "frames", "grid_hz", "mAP", "mAP_common", "prevalence",
+        "oracle_without_timing", "by_class")        # of every report
 
 def scored(labeller, split):
     """Return the scores and the labels of each clip's frames, arrays (T, C)."""
