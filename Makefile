@@ -1,4 +1,4 @@
-# make notebooks   set up, draw the embedded dataset, run the six notebooks in order
+# make notebooks   set up, draw the embedded datasets, run the seven notebooks in order
 # make test        set up, run the tests
 # make check       what is slower, side by side: lint, README, kills, memory; the notebooks' style,
 #                  all of them small with exercises unsolved and solved, each by itself as on
@@ -15,13 +15,15 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 export PYTHONOPTIMIZE :=            # the checks need assert
-NOTEBOOKS := 0_Dataset 1_Preliminaries 2_Training 3_Inference 4_Attention 5_Questions
+NOTEBOOKS := 0_Dataset 1_Preliminaries 2_Training 3_Inference 4_Attention 5_Questions \
+    6_Video
 FOLDER ?= .
 
 .PHONY: notebooks test check student handin gpu-check figures clean
 
 notebooks: .venv/installed
 	$(PY) prepare.py questions --root data/scenes
+	$(PY) prepare.py motion
 	$(PY) -m course.notebooks $(NOTEBOOKS:=.ipynb)
 
 test: .venv/installed-dev

@@ -3,6 +3,7 @@
     options --search_of--> Search;  paths --photos.py--> Described, one by one --> lines, gallery
 
     python caption.py photo.jpg
+    python caption.py clip.gif --checkpoint runs/paragraphs
     python caption.py photos --sample 5 --temperature 0.8 --gallery page.html
 
 A line is written as soon as its picture is described. What only some calls need, such as the
@@ -19,11 +20,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from captioning.checkpoint import load_captioner, refuse_needless
-from captioning.photos import describe_distributed, find_pictures
+from captioning.photos import Described, describe_distributed, find_pictures
 from decoders.search import Search
 from system.distributed import is_main, processes
 from system.files import BadInput, one_line, run_command
 from system.processor import add_device, name_gpu
+from system.tensor_file import best_file, kind_of
+from video.readers import TIMES
 
 SHIPPED = Path(__file__).parent / "checkpoints" / "critical-flickr8k.safetensors"
 FROM_ONE = "a whole number of 1 or more", lambda value: value >= 1
@@ -34,15 +37,18 @@ RANGES = {                  # of the options for the search: what each takes, an
     "temperature": ("a number above 0", lambda value: 0 < value < math.inf),
     "top_p": ("a number above 0 and at most 1", lambda value: 0 < value <= 1),
     "seed": ("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32)}
+CLIPS = ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"
 ONLY_BEAMS, ONLY_SAMPLES = {"beam", "captions"}, {"temperature", "top_k", "top_p", "seed"}
 
 
 def arguments():
     parser = argparse.ArgumentParser(
-        description="Describe pictures: one line each, path, tab, sentence. Without network. "
+        description="Describe pictures: one line each, path, tab, sentence; or clips in "
+        "paragraphs, with a checkpoint of --recipe paragraphs. Without network. "
         "The exit status is 1 if a picture could not be read, 2 if nothing could be done.")
     parser.add_argument("pictures", nargs="+",
-                        help="pictures, folders with all in them, patterns like 'a/*.jpg'")
+                        help="pictures, folders with all in them, patterns like 'a/*.jpg'; or "
+                        "clips")
     parser.add_argument("--checkpoint", default=SHIPPED,
                         help="a .safetensors checkpoint or a run's folder (the one in the box)")
     parser.add_argument("--boxes", metavar="FILE", help="weights of the detector that a captioner "
@@ -126,6 +132,37 @@ def report(described, total, as_json, gallery):
     return failed
 
 
+def narrate(options, search, device):
+    """Print paragraphs about each clip, with a checkpoint of --recipe paragraphs; return status."""
+    from video.paragraphs.checkpoint import load_narrator  # here: photographs need none of it
+
+    ignored = [name for name in ("boxes", "gallery", "references") if getattr(options, name)]
+    if search.method == "beam" and search.captions > 1:
+        ignored.append("captions")
+    if ignored:
+        raise BadInput(f"{written(ignored[0])} is not for clips: leave it out")
+    narrator, failed = load_narrator(options.checkpoint, device), 0
+    if options.max_length is None:
+        search = replace(search, max_length=narrator.longest)
+    for place in options.pictures:
+        try:
+            found = [" ".join(one) for one in narrator.narrate(place, search)]
+        except BadInput as error:
+            failed += 1
+            print(f"error: {one_line(str(error))}", file=sys.stderr)
+            continue
+        print(lines_of(Described(Path(place), found), options.json), flush=True)
+    return 2 if failed == len(options.pictures) else min(failed, 1)
+
+
+def refuse_clips(places):
+    """Raise `BadInput` for a clip, which a captioner of pictures cannot describe."""
+    for place in map(Path, places):
+        if (place / TIMES).exists() or place.suffix.lower() in CLIPS:
+            raise BadInput(f"{place} is a clip, and the checkpoint describes pictures: give "
+                           "--checkpoint a run of --recipe paragraphs, or frames as pictures")
+
+
 def open_gallery(options):
     """Return the gallery that the options ask for, in the main process; otherwise None."""
     if not options.gallery or not is_main():
@@ -140,6 +177,9 @@ def main():
     search = search_of(options)
     if options.references and not options.gallery:
         raise BadInput("--references scores pictures in a gallery: add --gallery FILE.html")
+    if kind_of(best_file(options.checkpoint), "give a captioner, or a run's folder") == "narrator":
+        return narrate(options, search, options.device)
+    refuse_clips(options.pictures)
     with processes(options.device) as device:
         files = find_pictures(options.pictures)
         captioner = load_captioner(options.checkpoint, device, options.boxes)

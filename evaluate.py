@@ -3,12 +3,14 @@
     python evaluate.py runs/scenes --data data/scenes --split test --json results/scenes-test.json
 
 A detector's checkpoint is scored by the boxes that it finds, a question answerer's by its answers
-to the questions of a split.
+to the questions of a split, an action labeller's by the labels of all frames, a narrator by its
+paragraphs about the clips of a split.
 """
 
 import argparse
 import math
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from captioning.checkpoint import load_captioner, refuse_needless
@@ -41,7 +43,8 @@ def arguments():
     parser.add_argument("--boxes", metavar="PATH", help="what a captioner of regions needs beside "
                         "its checkpoint: bottom-up features of these pictures, or a file of the "
                         "detector's weights")
-    parser.add_argument("--limit", type=int, help="only the first so many pictures, or questions")
+    parser.add_argument("--limit", type=int, help="only the first so many pictures, questions or "
+                        "clips")
     parser.add_argument("--rules", default=RULES[0], choices=RULES,
                         help="of VQA accuracy, for a question answerer (%(default)s)")
     parser.add_argument("--val", action="store_true", help="for a question answerer: of the "
@@ -134,20 +137,28 @@ def answer_table(report):
     return table(report)
 
 
+def of_clips(name):
+    """Return what a module of CLIPS evaluates with, and what prints its report."""
+    module = import_module(name)
+    return module.evaluate_split, module.table
+
+
 def is_report(path):
     """Return whether a file holds a report, and nothing that is not in one."""
     about = {"split", "pictures", "references", "search", "tokenizer"}
     found = keys_in(path)
     return (about <= found <= about | METRICS.keys() | {"distinct"}
             or found == {"split", "pictures", "AP", "AP50", "boxes"}
-            or {"split", "questions"} <= found <= ANSWERED)
+            or {"split", "questions"} <= found <= ANSWERED
+            or any(set(import_module(name).KEYS) <= found for name in CLIPS.values()))
 
 
 def is_results(path):
     """Return whether a file holds the entries of a COCO result file, or of EvalAI's."""
     content = json_in(path)
     return isinstance(content, list) and all(
-        isinstance(one, dict) and one.keys() in ({"image_id", "caption"}, {"question_id", "answer"})
+        isinstance(one, dict) and one.keys() in (
+            {"image_id", "caption"}, {"question_id", "answer"}, {"video", "sentences"})
         for one in content)
 
 
@@ -170,6 +181,8 @@ def check_outputs(options):
 # By the kind that a checkpoint's header says it is of: what evaluates it, and what prints a report.
 EVALUATORS = {"captioner": (evaluate_captioners, table), "detector": (evaluate_detector, table),
               "question answerer": (evaluate_answerer, answer_table)}
+# and of what is about clips the module that has both, imported when it is needed
+CLIPS = {"action labeller": "video.actions.evaluation", "narrator": "video.paragraphs.evaluation"}
 # the keys of a report on answers
 ANSWERED = {"split", "questions", "rules", "accuracy", "by_answer_type", "by_question_type",
             "arithmetic", "harmonic", "pair_accuracy", "wups", "fact_accuracy",
@@ -184,13 +197,14 @@ def main():
         raise BadInput("--max-length takes a whole number of 3 or more")
     if not 0 <= options.length_penalty < math.inf:
         raise BadInput("--length-penalty takes a number of 0 or more")
-    remedy = f"give a {' or a '.join(EVALUATORS)}, or a run's folder made by train.py"
+    remedy = (f"give a {' or a '.join((*EVALUATORS, *CLIPS))}, or a run's folder made by "
+              "train.py")
     kind = kind_of(best_file(options.checkpoints[0]), remedy)
-    if kind not in EVALUATORS:
+    if kind not in EVALUATORS and kind not in CLIPS:
         raise BadInput(f"{options.checkpoints[0]} is a {kind}, which nothing evaluates: {remedy}")
     check_outputs(options)
     name_gpu(options.device)
-    evaluator, lines = EVALUATORS[kind]
+    evaluator, lines = EVALUATORS.get(kind) or of_clips(CLIPS[kind])
     report, results, finish = evaluator(options)
     print(lines(report), flush=True)
     write(options, report, results)

@@ -29,6 +29,12 @@ from training.loop import train
 from training.settings import add_options
 from training.status import evaluation, status
 from training.tensorboard import TensorBoard
+from video.actions.settings import RECIPES as ACTIONS
+from video.actions.settings import ActionSettings
+from video.actions.task import Actions
+from video.paragraphs.settings import RECIPES as PARAGRAPHS
+from video.paragraphs.settings import ParagraphSettings
+from video.paragraphs.task import Paragraphs
 from vqa.settings import RECIPES as QUESTIONS
 from vqa.settings import VQASettings
 from vqa.task import VQA
@@ -37,7 +43,9 @@ from vqa.task import VQA
 TASKS = {"captioning": (Captioning, CaptioningSettings, CAPTIONING),
          "mirrored captioning": (Mirrored, MirroredSettings, MIRRORED),
          "detection": (Detection, DetectionSettings, DETECTION),
-         "vqa": (VQA, VQASettings, QUESTIONS)}
+         "vqa": (VQA, VQASettings, QUESTIONS),
+         "actions": (Actions, ActionSettings, ACTIONS),
+         "paragraphs": (Paragraphs, ParagraphSettings, PARAGRAPHS)}
 RECIPES = {recipe: name for name, (_, _, recipes) in TASKS.items() for recipe in recipes}
 DEFAULT = "seed"
 

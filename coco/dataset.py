@@ -11,10 +11,9 @@ What is read may come from anywhere, so annotations are used only after a check 
 coco/pictures.py opens the pictures.
 """
 
-import gc
 import hashlib
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PureWindowsPath
@@ -32,6 +31,7 @@ from system.files import (
     writable,
     write_json,
 )
+from system.records import collector_paused
 
 VAL_SHARE = 0.05
 WORDS = {"train": ("train", "training"), "val": ("val", "valid", "validation", "dev"),
@@ -143,11 +143,10 @@ def read_split(root, word):
     return Split(name, lend(pictures)[0] if lends and name == train else pictures)
 
 
-def lend(pictures, seed=0):
-    """Divide pictures into (train, val) by a hash of their ids: 5 %, at least one, are val."""
-    drawn = in_drawn_order(pictures, seed, lambda picture: picture.id)
-    lent = set(drawn[:max(1, round(VAL_SHARE * len(pictures)))])
-    return (tuple(p for p in pictures if p not in lent), tuple(p for p in pictures if p in lent))
+def lend(items, key=lambda picture: picture.id):
+    """Divide items into (train, val) by a hash of their keys: 5 %, at least one, are val."""
+    lent = set(in_drawn_order(items, 0, key)[:max(1, round(VAL_SHARE * len(items)))])
+    return tuple(i for i in items if i not in lent), tuple(i for i in items if i in lent)
 
 
 def in_drawn_order(items, seed, key):
@@ -231,19 +230,6 @@ def kept_captions(path):
         with suppress(BadInput):                # where nothing can be kept, it is read again
             write_json(kept, [list(column) for column in zip(*captions, strict=True)])
     return captions
-
-
-@contextmanager
-def collector_paused():
-    """Pause Python's garbage collector for the block, which makes very many objects that stay."""
-    # it would search them all again and again; of reading kept captions that is half the time
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @collector_paused()

@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 from system.files import BadInput
 
 NAMES = ("0_Dataset", "1_Preliminaries", "2_Training", "3_Inference", "4_Attention",
-         "5_Questions")
+         "5_Questions", "6_Video")
 LONGEST = 600                       # seconds for one cell
 SILENT = ["--IPKernelApp.log_level=CRITICAL"]       # a kernel logs nothing about itself
 

@@ -33,8 +33,8 @@ README = """# Image captioning: exercises
     python -m pip install -r requirements.txt
     jupyter lab 0_Dataset.ipynb
 
-Go through the six notebooks in order. 2, 4 and 5 train for a minute or two each, the first time a
-little longer, since every picture is encoded once. An exercise is a question, a cell in
+Go through the seven notebooks in order. 2, 4, 5 and 6 train for a minute or two each, the first
+time a little longer, since every picture is encoded once. An exercise is a question, a cell in
 which you replace each line `...     # TODO: your code here`, and a check that says what is wrong.
 
     make handin         # or: python -m course.handin

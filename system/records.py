@@ -6,8 +6,10 @@ VQA's annotations have 330 MB, which as Python objects are gigabytes; a reader t
 needs of each entry and forgets the rest takes a tenth of the file.
 """
 
+import gc
 import json
 import re
+from contextlib import contextmanager
 
 from system.files import BadInput, refuse_web_address
 
@@ -15,6 +17,19 @@ PIECE = 1 << 20             # characters that are read at once
 SPACE = re.compile(r"[ \t\r\n]*")
 BEHIND = (*" \t\r\n,:]}",)  # what may stand behind a value
 DECODER = json.JSONDecoder()
+
+
+@contextmanager
+def collector_paused():
+    """Pause Python's garbage collector for the block, which makes very many objects that stay."""
+    # it would search them all again and again; of reading kept captions that is half the time
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def records(path, key, remedy):

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from course.kernels import NAMES, choose_event_loop, kernel, read_notebook
 from course.notebooks import shrink
+from scenes.motion.dataset import draw as draw_clips
 from scenes.questions.dataset import draw
 from system.files import BadInput, run_command
-from tests.check_exercises import PASSES, SIZES
+from tests.check_exercises import CLIPS, PASSES, SIZES
 
 ADDRESS = "https://github.com/YOUR-NAME/image-captioning"
 ASSERT_INSTALLED = "assert _exit_code == 0, 'pip could not install what the first cell names'"
@@ -51,7 +52,8 @@ def examine(name, folder, **variables):
     """Run one notebook in the empty `folder`; raises `BadInput` at the first cell that fails."""
     shutil.copyfile(f"{name}.ipynb", folder / f"{name}.ipynb")
     notebook = read_notebook(folder / f"{name}.ipynb")
-    shrink(notebook, {"DATA": repr(str(folder.parent / "scenes")), "EPOCHS": "2"})
+    shrink(notebook, {"DATA": repr(str(folder.parent / "scenes")), "EPOCHS": "2",
+                      "MOTION": repr(str(folder.parent / "motion"))})
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     if ADDRESS not in cells[0]:
         raise BadInput(f"{name}, first code cell: it does not fetch the project from {ADDRESS}")
@@ -70,6 +72,7 @@ def main():
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         folder = Path(folder).resolve()
         draw(folder / "scenes", SIZES, progress=False)
+        draw_clips(folder / "motion", CLIPS, progress=False)
         variables = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_VALUE_0": ADDRESS, "PIP_NO_INDEX": "1",
                      "GIT_CONFIG_KEY_0": f"url.{make_mirror(folder / 'mirror').as_uri()}.insteadOf",
                      "PYTHONPATH": str(make_colab(folder / "packages"))}

@@ -14,15 +14,19 @@ from course.exercises import read_exercises
 from course.kernels import NAMES, choose_event_loop, kernel, read_notebook
 from course.notebooks import shrink
 from course.student import solved_version, student_version
+from scenes.motion.dataset import draw as draw_clips
 from scenes.questions.dataset import draw
 from system.files import BadInput, run_command
 
 FOLDER = Path("cache/exercises")
 SIZES = {"train": 96, "val": 24, "test": 24, "novel": 12}      # pictures to be drawn
+CLIPS = {"train": 24, "val": 6, "test": 6, "novel": 2}
 VALUES = {"EPOCHS": "2", "DATA": repr(f"{FOLDER}/scenes"), "RUN": repr(f"{FOLDER}/run"),
+          "MOTION": repr(f"{FOLDER}/motion"),
           "POOLED": repr(f"{FOLDER}/run")}      # notebook 2's, whatever else is under runs/
-PASSES = ("from captioning import task\ntask.LEAST_STEPS = 1\n"
-          "from vqa import task\ntask.LEAST_STEPS = 1")      # an epoch of few is one pass here
+PASSES = "\n".join(             # an epoch of few is one pass here
+    f"from {room} import task\ntask.LEAST_STEPS = 1" for room in
+    ("captioning", "vqa", "video.paragraphs"))
 FEWEST = 4                                      # words of a message, fewer explain nothing
 
 
@@ -66,6 +70,7 @@ def main():
     choose_event_loop()
     shutil.rmtree(FOLDER, ignore_errors=True)
     draw(FOLDER / "scenes", SIZES, progress=False)
+    draw_clips(FOLDER / "motion", CLIPS, progress=False)
     began = time.monotonic()
     for name in NAMES:
         with kernel(".") as run:

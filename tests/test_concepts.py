@@ -22,7 +22,7 @@ from encoders.concepts import (
     listed,
 )
 from encoders.encoding import encode, fast
-from experiments import concepts as experiment
+from experiments.strangers import classifier as experiment
 from system.files import BadInput, read_json, run_command
 
 NAMES = ["tench", "pug", "boxer", "tabby", "espresso", "hotdog"]

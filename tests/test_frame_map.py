@@ -49,6 +49,18 @@ def test_average_precision_is_that_of_a_slow_reference(frames, random):
     assert average_precision(scores, truth) == pytest.approx(exact, abs=1e-12)
 
 
+def test_average_precision_is_that_of_scikit_learn():
+    metrics = pytest.importorskip("sklearn.metrics", reason="needs scikit-learn, which is no "
+                                  "requirement: pip install scikit-learn")
+    random = np.random.default_rng(0)
+    for frames in range(2, 200):
+        # rounded, so that many are equal
+        scores, truth = random.random(frames).round(1), random.random(frames) < 0.3
+        truth[0] = True
+        assert average_precision(scores, truth) == pytest.approx(
+            metrics.average_precision_score(truth, scores), abs=1e-9)
+
+
 @pytest.mark.parametrize("scores, truth, together, in_order", [
     ([.9, .8, .7, .6], [1, 0, 1, 0], (1 + 2 / 3) / 2, (1 + 2 / 3) / 2),
     ([.5, .5, .5, .5], [1, 0, 0, 0], 1 / 4, 1),             # what order breaks, it flatters

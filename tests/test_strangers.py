@@ -8,7 +8,7 @@ import pytest
 
 from coco.dataset import Split, read_split
 from decoders.search import Search
-from experiments import strangers
+from experiments.strangers import captions as strangers
 from scoring.meteor import Unavailable
 from scoring.metrics import METRICS
 from system.files import BadInput, read_json, run_command, write_json

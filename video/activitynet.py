@@ -14,8 +14,8 @@ Krishna et al. 2017 (arXiv:1705.00754); Zhou et al. 2018 (arXiv:1703.09788). val
 same videos by two annotators; people who score paragraphs divide val_1's in two halves.
 """
 
-from coco.dataset import collector_paused
 from system.files import BadInput, read_json, writable, write_json
+from system.records import collector_paused
 from video.spans import Segment, Video, tell_faults
 
 REMEDY = "get the annotations again, or give another file"

@@ -15,8 +15,8 @@ so papers report on 210 to 213 of them. The text files know no durations: give t
 
 from pathlib import Path
 
-from coco.dataset import collector_paused
 from system.files import BadInput, read_json, read_text, whole_file, write_json
+from system.records import collector_paused
 from video.activitynet import REMEDY, sound
 from video.spans import Action, Video
 

@@ -14,8 +14,8 @@ annotators who agree stand for it, so that VQA's accuracy is plain accuracy.
 from dataclasses import replace
 from pathlib import Path
 
-from coco.dataset import collector_paused
 from system.files import BadInput
+from system.records import collector_paused
 from system.shapes import misfit
 from vqa.files import ANNOTATORS, REMEDY, Texts, asked, checked
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from coco.dataset import WORDS, Picture, collector_paused, in_drawn_order, tell
+from coco.dataset import WORDS, Picture, in_drawn_order, tell
 from system.files import BadInput, read_json, refuse_web_address, writable
-from system.records import records
+from system.records import collector_paused, records
 from system.shapes import misfit
 
 QUESTIONS = "v2_OpenEnded_mscoco_{}_questions.json"

@@ -133,3 +133,12 @@ def draw(root, sizes=None, seed=0, progress=True):
             f"{share:.1%} of things {which}" for which, share in accuracies(
                 truths["train"].values(), truths["test"].values()).items()))
     return root
+
+
+def find_root(data):
+    """Return the folder of a dataset: a path, or "motion" for this one, drawn if need be."""
+    if data != "motion":
+        return Path(data)
+    root = Path("data/motion")
+    draw(root, progress=not root.exists())
+    return root

@@ -3,8 +3,8 @@
     datasets --cached_concepts--> (P, W) against the words of the references
         --> results/concepts/NETWORK.DATASET.json --> table
 
-    python -m experiments.concepts --data ../shared/flickr8k ../shared/coco-photos
-    python -m experiments.concepts --table           # from the files alone
+    python -m experiments.strangers.classifier --data ../shared/flickr8k ../shared/coco-photos
+    python -m experiments.strangers.classifier --table           # from the files alone
 
 Precision at k is the fraction of a picture's k likeliest words that a reference names, in singular
 or plural. It is compared with that of the k words which most pictures of the same dataset have, a
@@ -94,10 +94,11 @@ def judge(split, network):
 
 def table(results):
     """Return Markdown tables of all results, and of the words of each dataset, in per cent."""
-    found = [read_json(file, "move it away and run experiments.concepts again", RESULT)
+    found = [read_json(file, "move it away and run experiments.strangers.classifier again", RESULT)
              for file in sorted(results.glob("*.json"))]
     if not found:
-        raise BadInput(f"{results} holds no result: run experiments.concepts with --data first")
+        raise BadInput(f"{results} holds no result: run experiments.strangers.classifier "
+                       "with --data first")
     heading = ["data", "split", "pictures", "network", *(f"precision at {k}" for k in KS),
                *(f"of the {k} most frequent" for k in KS), f"likeliest above {SURE}",
                "precision of these", "frequent words", "average precision", "by chance"]

@@ -3,8 +3,8 @@
     checkpoint, datasets --caption--> scores, CHAIR, captions that name a dog
         --> results/strangers/CHECKPOINT.DATASET.json --> table
 
-    python -m experiments.strangers --data ../shared/flickr8k ../shared/coco-sample
-    python -m experiments.strangers --table          # from the files alone
+    python -m experiments.strangers.captions --data ../shared/flickr8k ../shared/coco-sample
+    python -m experiments.strangers.captions --table          # from the files alone
 
 Of the dataset that a captioner was trained on val is captioned, of any other every picture.
 Sentences of the references, each held against the other references and the instances of its
@@ -85,7 +85,8 @@ def table(results):
     found = [read_json(file, f"move it away and run experiments.{results.name} again", RESULT)
              for file in sorted(results.glob("*.json"))]
     if not found:
-        raise BadInput(f"{results} holds no result: run experiments.strangers with --data first")
+        raise BadInput(f"{results} holds no result: run experiments.strangers.captions "
+                       "with --data first")
     heading = ["data", "split", "pictures", "sentences of",
                *(METRICS[name].label for name in SHOWN), f"name a {COMMON}",
                f"a {COMMON} that no reference knows", "most often absent"]

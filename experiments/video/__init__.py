@@ -1,0 +1,1 @@
+"""How good models of clips are: labels of frames, and paragraphs."""

@@ -1,0 +1,1 @@
+"""The task of telling what happens in a clip, in a paragraph."""
