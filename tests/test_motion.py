@@ -409,6 +409,18 @@ def test_two_draws_are_the_same_to_the_byte_and_end_with_what_a_lookup_guesses(
     assert contents(tmp_path / "again") == contents(root)
 
 
+def test_motion_is_a_folder_that_is_drawn_where_it_is_missing_and_all_else_a_path(
+        tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(dataset, "SIZES", SIZES)
+    assert dataset.find_root("elsewhere/clips") == Path("elsewhere/clips")
+    assert not [*tmp_path.iterdir()]
+    found = dataset.find_root("motion")
+    assert found == Path("data/motion") and len(read_truths(found, "train")) == SIZES["train"]
+    capsys.readouterr()
+    assert dataset.find_root("motion") == found and not capsys.readouterr().out
+
+
 @pytest.mark.parametrize("wrong, message", [
     ({"train": 4}, "holds something else"), ({"test": 0}, "test needs between 1 and .* clips")])
 def test_other_clips_and_impossible_sizes_are_refused(root, wrong, message):

