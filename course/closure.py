@@ -11,6 +11,8 @@ import sys
 
 from system.files import BadInput
 
+OPTIONAL = {"av"}       # packages that may be missing: what needs them says so when it is used
+
 
 def closure(sources, root):
     """Return the files under `root` that sources import, directly or not, in the order of paths.
@@ -52,7 +54,8 @@ def find_module(name, root, where):
         return file
     first = name.split(".")[0]
     ours = (root / first).is_dir() or (root / f"{first}.py").exists()
-    if not ours and (first in sys.stdlib_module_names or importlib.util.find_spec(first)):
+    known = first in sys.stdlib_module_names or first in OPTIONAL
+    if not ours and (known or importlib.util.find_spec(first)):
         return None
     raise BadInput(f"{where} imports {name}, and there is no {file.relative_to(root).as_posix()}"
                    " and no installed package of that name: correct the import")

@@ -145,7 +145,11 @@ class WithoutWhatMPSLacks(TorchDispatchMode):
 @pytest.mark.parametrize("dials", [
     {"average": 0.9, "label_smoothing": 0.1}, {"decoder": "adaptive"},
     {"decoder": "transformer"}, {"samples": 2, "one_per_picture": True}], ids=str)
-def test_a_training_on_apple_s_gpu_asks_for_nothing_that_it_lacks(settings, tmp_path, dials):
+def test_a_training_on_apple_s_gpu_asks_for_nothing_that_it_lacks(settings, tmp_path, dials,
+                                                                  monkeypatch):
+    # the processor that is called mps may encode in bfloat16, and mps itself does not
+    assert precision_of("mps") == torch.float32
+    monkeypatch.setattr("encoders.encoding.precision_of", lambda device: torch.float32)
     with OnMPS() as gpu, WithoutWhatMPSLacks():
         train(Captioning(replace(settings, batch_size=60, val_pictures=2, max_length=6, **dials)),
               tmp_path / "run", "mps")

@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 
 from captioning.settings import CaptioningSettings
 from course import student
-from course.closure import imported
+from course.closure import OPTIONAL, imported
 from course.kernels import NAMES, read_notebook
 from tests.running import train_run
 
@@ -19,7 +19,6 @@ HERE = Path(__file__).parent.parent
 ON_COLAB = {"IPython", "PIL", "filelock", "jinja2", "matplotlib", "nbclient", "nbformat", "nltk",
             "numpy", "pycocotools", "safetensors", "scipy", "skimage", "torch", "torchvision",
             "tqdm"}         # what is installed there before the first cell
-OPTIONAL = {"av"}           # which reads files of video; the notebooks' clips are folders of frames
 
 
 # What a notebook's kernel does in a moment: a tiny encoder, and no figure after each epoch.
