@@ -13,7 +13,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from course import handin, student
-from course.closure import closure, imported
+from course.closure import OPTIONAL, closure, imported
 from course.exercises import TODO, cut, paste, read_exercises
 from course.kernels import NAMES, kernel, read_notebook
 from system.files import BadInput
