@@ -33,8 +33,8 @@ class WithText(CrossEntropy):
     def text_loss(self, features):
         """Return the mean objective of sentences; features of pictures tell how many cells are
         absent."""
-        captions, lengths, probabilities = self.text.draw(self.size)
-        read = self.embed.without_picture(to_device(probabilities, features.device),
+        captions, lengths, certain = self.text.draw(self.size)
+        read = self.embed.without_picture(to_device(certain, features.device),
                                           features.shape[1] - self.embed.beside)
         objective, _, words = self.of(read, to_device(captions, features.device), lengths)
         return objective / words

@@ -17,7 +17,7 @@ class ConceptSettings(CaptioningSettings):
     """The dials of captioning, and those of concepts and of sentences without pictures."""
 
     concepts: int = dial(5, "words of the encoder's classifier that become cells, at most")
-    least: float = dial(0.05, "probability below which such a word is left out")
+    least: float = dial(0.05, "certainty, above chance, below which such a word is left out")
     concept_dropout: float = dial(0.2, "fraction of such words left out in training")
     text: str | None = dial(None, "COCO captions files of sentences without pictures to learn "
                             "from, with commas between")

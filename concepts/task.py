@@ -7,6 +7,8 @@ All but encoder, vocabulary and objective are captioning's.
 
 from dataclasses import replace
 
+import torch
+
 from captioning.task import Captioning, take_over
 from captioning.words import longest_read
 from coco.dataset import Split
@@ -84,9 +86,10 @@ class Conceptual(Captioning):
             return None
         settings = self.settings
         if self.train.features is None:
-            seen = cached_concepts(self.train_split, settings.encoder, settings.fit).numpy()
+            seen = cached_concepts(self.train_split, settings.encoder, settings.fit)
         else:
-            seen = self.train.features[0, :, -1, :len(WORDS)]
+            seen = torch.tensor(self.train.features[0, :, -1, :len(WORDS)]).float()
+        seen = self.captioner.encoder.embed.certainties(seen.to(self.device)).cpu().numpy()
         errors = Errors(named(self.train_split.sentences, WORDS), self.train.picture, seen,
                         max(1, settings.concepts), settings.least)
         return Text(self.text_split, self.vocab, WORDS, errors, longest_read(self.max_length))

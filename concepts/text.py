@@ -36,15 +36,15 @@ class Text:
         return len(self.captions)
 
     def draw(self, count):
-        """Return captions (B, T), lengths (B,) and probabilities (B, W) of about as long sentences.
+        """Return captions (B, T), lengths (B,) and certainties (B, W) of about as long sentences.
         """
         # by torch's generator, whose state a run keeps
         random = np.random.default_rng(int(torch.randint(2**31, ())))
         count = min(count, len(self))
         first = int(random.integers(len(self) - count + 1))
         lengths = self.lengths[first:first + count]
-        probabilities = torch.zeros(count, len(self.words))
-        for row, names in zip(probabilities, self.said[first:first + count], strict=True):
+        certain = torch.zeros(count, len(self.words))
+        for row, names in zip(certain, self.said[first:first + count], strict=True):
             if found := self.errors.draw(names, random):
                 row[list(found)] = torch.tensor(list(found.values()))
-        return self.captions[first:first + count, :int(lengths.max())], lengths, probabilities
+        return self.captions[first:first + count, :int(lengths.max())], lengths, certain

@@ -7,7 +7,8 @@ The K likeliest words of a picture become cells whose content is the decoder's o
 a decoder that attends can say a word that few of its pictures showed. You et al. 2016
 (arXiv:1603.03925) let such words guide a decoder; Venugopalan et al. 2017 (arXiv:1606.07770) teach
 objects that only texts name. The last cell is there if no other is. Behind the E numbers of a cell
-stands whether it is there, 1 or 0, which `decoders.base.Decoder.cells` reads.
+stands whether it is there, 1 or 0, which `decoders.base.Decoder.cells` reads. How certain a word is
+is its probability as far as it is above chance, (p - c) / (1 - c): it has c of the categories.
 
 Shape letters:  B pictures   S side in pixels   D channels   L grid cells   W concept words
                 K words of a picture at most   E embedding
@@ -78,8 +79,8 @@ class ConceptBackbone(Backbone):
 class ConceptEmbedding(nn.Module):
     """Linear layers of cells and of words: rows (B, L + 1, D) to features (B, L + K + 1, E + 1).
 
-    words: W of them.  most: K.  least: the probability below which a word is not there.  dropout:
-    the fraction of words left out in training, besides all words of a fraction DROPPED of pictures.
+    words: W of them.  most: K.  least: the certainty below which a word is not there.  dropout: the
+    fraction of words left out in training, besides all words of a fraction DROPPED of pictures.
     """
 
     def __init__(self, channels, embed_size, words, most, least):
@@ -91,6 +92,8 @@ class ConceptEmbedding(nn.Module):
         self.kind, self.certainty, self.nothing = (
             nn.Parameter(torch.zeros(embed_size)) for _ in range(3))
         nn.init.normal_(self.nothing)
+        # the probability that a word has by its share of the categories alone: a dog has 118 breeds
+        self.register_buffer("chance", torch.zeros(len(self.words)))
         self.shared = ()
 
     def share(self, vectors, vocab):
@@ -105,18 +108,23 @@ class ConceptEmbedding(nn.Module):
 
     def forward(self, rows):
         """Return the features of pictures."""
-        return self.join(self.cell(rows[:, :-1]), rows[:, -1, :len(self.words)], True)
+        certain = self.certainties(rows[:, -1, :len(self.words)])
+        return self.join(self.cell(rows[:, :-1]), certain, True)
 
-    def without_picture(self, probabilities, count):
-        """Return features with `count` absent cells, and words of probabilities (B, W)."""
-        cells = probabilities.new_zeros(len(probabilities), count, self.nothing.shape[0])
-        return self.join(cells, probabilities, False)
+    def certainties(self, probabilities):
+        """Return how far above chance probabilities (..., W) are, 0 to 1."""
+        return ((probabilities - self.chance) / (1 - self.chance)).clamp(min=0)
 
-    def join(self, cells, probabilities, seen):
-        """Return features of cells (B, L, E), there if `seen`, and of probabilities (B, W)."""
+    def without_picture(self, certain, count):
+        """Return features with `count` absent cells, and words of certainties (B, W)."""
+        cells = certain.new_zeros(len(certain), count, self.nothing.shape[0])
+        return self.join(cells, certain, False)
+
+    def join(self, cells, certain, seen):
+        """Return features of cells (B, L, E), there if `seen`, and of certainties (B, W)."""
         table, ids = self.shared
-        known = probabilities.new_tensor([one != UNK_ID for one in ids])
-        sure, which = (probabilities * known).topk(self.most, dim=1)                # (B, K)
+        known = certain.new_tensor([one != UNK_ID for one in ids])
+        sure, which = (certain * known).topk(self.most, dim=1)                # (B, K)
         there = sure >= self.least
         if self.training:
             there = there & (torch.rand_like(sure) >= self.dropout) & (
@@ -138,6 +146,7 @@ class ConceptEncoder(nn.Module):
         super().__init__()
         self.backbone = ConceptBackbone(backbone, weights, tune_from, words, apart)
         self.embed = ConceptEmbedding(self.backbone.channels, embed_size, words, most, least)
+        self.embed.chance.copy_(self.backbone.matrix.mean(0))
 
     def forward(self, images):
         """Encode images (B, 3, S, S) as features (B, L + K + 1, E + 1)."""

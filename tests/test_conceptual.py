@@ -18,7 +18,7 @@ from concepts.task import Conceptual
 from concepts.text import Text
 from decoders.registry import NAMES, build_decoder, wants_grid
 from encoders import backbones
-from encoders.concept_cells import ConceptBackbone, ConceptEmbedding
+from encoders.concept_cells import ConceptBackbone, ConceptEmbedding, ConceptEncoder
 from encoders.concepts import WORDS, Classifier, concept_matrix, concepts
 from system.files import BadInput, write_json
 from training.loop import train
@@ -114,6 +114,15 @@ def test_the_likeliest_known_words_are_there_with_the_decoders_vectors():
     assert (surer[0] == 0).all()
 
 
+def test_a_word_of_many_categories_is_less_certain():
+    embed, _ = pair("soft")
+    embed.chance.copy_(torch.tensor([0.2, 0, 0, 0.01]))
+    found = embed.certainties(torch.tensor([0.6, 0.6, 0.1, 0.001]))
+    torch.testing.assert_close(found, torch.tensor([0.5, 0.6, 0.1, 0]))
+    assert embed(rows([0.22, 0.1]))[0, CELLS:, -1].tolist() == [1, 0, 0, 0]     # no dog
+    assert embed.without_picture(torch.tensor([[0.22, 0.1, 0, 0]]), CELLS)[0, CELLS:, -1].sum() == 2
+
+
 def test_words_are_left_out_in_training_only():
     embed, _ = pair("soft")
     embed.dropout = 0.4
@@ -133,6 +142,8 @@ def test_the_backbone_gives_cells_and_the_words_of_the_published_network():
     expected = concepts(Classifier()(images), concept_matrix())
     torch.testing.assert_close(found[:, -1, :len(WORDS)], expected, rtol=0.01, atol=1e-4)
     assert (found[:, -1, len(WORDS):] == 0).all() and ours.frozen
+    encoder = ConceptEncoder(8, "efficientnet_lite0", "pretrained", None, WORDS, 5, 0.05, None)
+    assert encoder.embed.chance[WORDS.index("dog")].item() == pytest.approx(0.121)
     plain = backbones.Backbone("efficientnet_lite0", grid=True)
     assert torch.equal(found[:, :-1], plain(images))
     tuned = ConceptBackbone("efficientnet_lite0", "pretrained", 8, WORDS, apart=8)
