@@ -16,6 +16,9 @@ from captioning.mirroring import Mirrored, MirroredSettings
 from captioning.settings import RECIPES as CAPTIONING
 from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
+from concepts.settings import RECIPES as CONCEPTS
+from concepts.settings import ConceptSettings
+from concepts.task import Conceptual
 from detection.settings import RECIPES as DETECTION
 from detection.settings import DetectionSettings
 from detection.task import Detection
@@ -42,6 +45,7 @@ from vqa.task import VQA
 # Of every task its class, the class of its settings, and its recipes, the first without a dial.
 TASKS = {"captioning": (Captioning, CaptioningSettings, CAPTIONING),
          "mirrored captioning": (Mirrored, MirroredSettings, MIRRORED),
+         "captioning with concepts": (Conceptual, ConceptSettings, CONCEPTS),
          "detection": (Detection, DetectionSettings, DETECTION),
          "vqa": (VQA, VQASettings, QUESTIONS),
          "actions": (Actions, ActionSettings, ACTIONS),

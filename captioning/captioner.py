@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from decoders.registry import build_decoder
 from decoders.search import Search
 from decoders.search import search as run_search
+from encoders.concept_cells import ConceptEncoder
 from encoders.encoding import encode, fast
 from encoders.features import cached_features
 from encoders.transform import Transform
@@ -87,6 +88,8 @@ class Captioner(Describer):
         encoder = build_encoder(architecture["decoder"]["embed_size"], weights, tune_from,
                                 **architecture["encoder"])
         decoder = build_decoder(vocab_size=len(vocab), **architecture["decoder"])
+        if "concepts" in architecture["encoder"]:
+            encoder.embed.share(decoder.words, vocab)
         return cls(encoder, decoder, vocab, transform, architecture, {})
 
     def features(self, split, views=1):
@@ -104,6 +107,11 @@ class Captioner(Describer):
         """
         device = next(self.decoder.parameters()).device
         return self.encoder.embed(torch.tensor(features, dtype=torch.float, device=device))
+
+    def of_cells(self, weights):
+        """Return those of attention weights (B, T, n) that are of the grid's cells or regions."""
+        concepts = "concepts" in self.architecture["encoder"]
+        return weights[..., :-self.encoder.embed.beside] if concepts else weights
 
     def to(self, device):
         """Move both networks to a device and return the captioner."""
@@ -127,9 +135,12 @@ class Captioner(Describer):
                 if name.startswith(f"{part}.")}, self.encoder.backbone.carried, assign)
 
 
-def build_encoder(embed_size, weights, tune_from, backbone, grid, boxes=None):
-    """Build the encoder that reads a picture whole, as a grid or, given the source of `boxes`, as
-    regions; see `EncoderCNN` and `RegionEncoder`."""
+def build_encoder(embed_size, weights, tune_from, backbone, grid, boxes=None, concepts=None):
+    """Build the encoder that reads a picture whole, as a grid, given the source of `boxes` as
+    regions, or given `concepts` as a grid and words; see `EncoderCNN`, `RegionEncoder` and
+    `ConceptEncoder`."""
+    if concepts is not None:
+        return ConceptEncoder(embed_size, backbone, weights, tune_from, **concepts)
     if boxes is None:
         return EncoderCNN(embed_size, backbone, weights, grid, tune_from)
     from encoders.boxes import RegionEncoder  # imports torchvision, which takes a second

@@ -23,6 +23,8 @@ from system.shapes import misfit
 from training.cards import card_files, pack_by_options, training_command, write_card
 
 PACKED = {"settings", "commands", "train", "val", "report", "note"}    # of what a card tells
+# By the task that a captioner's header names, None for captioning: its settings and its recipes.
+TASKS = {None: (CaptioningSettings, RECIPES), Mirrored.name: (CaptioningSettings, MIRRORED)}
 SEES = {False: "one vector a picture", True: "a coarse grid of cells"}      # by grid or not
 REPORT = {"split": str, "pictures": int, "references": int, "distinct": int, "search": str,
           "tokenizer": str, **dict.fromkeys(METRICS, float | None)}
@@ -94,7 +96,8 @@ def pack(run, file, report, note):
 def settings_in(captioner, run):
     """Return the settings in a run's checkpoint; raise `BadInput` if there are none, or others."""
     settings = captioner.about.get("settings")
-    names = {one.name: one.type for one in fields(CaptioningSettings)}
+    kind, _ = TASKS.get(captioner.about.get("task"), TASKS[None])
+    names = {one.name: one.type for one in fields(kind)}
     if misfit(settings, names) or settings.keys() - names:
         raise BadInput(f"{run} has no settings of this version in its checkpoint: give a run's "
                        "folder made by train.py")
@@ -123,9 +126,9 @@ def commands(run):
     captioner = load_captioner(run)
     settings = settings_in(captioner, run)
     before = commands(settings["start"]) if settings["start"] else []
-    settings = CaptioningSettings(**elsewhere(settings))
-    recipes = MIRRORED if captioner.about.get("task") == Mirrored.name else RECIPES
-    return [*before, training_command(settings, f"runs/{Path(run).name}", recipes)]
+    kind, recipes = TASKS.get(captioner.about.get("task"), TASKS[None])
+    return [*before, training_command(kind(**elsewhere(settings)), f"runs/{Path(run).name}",
+                                      recipes)]
 
 
 def card(file):

@@ -28,7 +28,9 @@ NUMBER = (int, float)
 DECODER = {"name": (str,), "embed_size": (int,), "hidden_size": (int,), "num_layers": (int,),
            "dropout": NUMBER}       # of every decoder; it may have arguments of its own besides
 YOURS = "; if it is your own, import its module first"
-ENCODER = {"backbone": (str,), "grid": (bool,)}     # of every encoder; that of regions has `boxes`
+# of every encoder; that of regions has `boxes`, that of a grid and words has `concepts`
+ENCODER = {"backbone": (str,), "grid": (bool,)}
+CONCEPTS = {"words": (list,), "most": (int,), "least": NUMBER, "apart": (int, type(None))}
 BOXES = {"boxes": (str,), "most": (int,)}
 SOURCES = {                 # of boxes, see encoders/boxes.py
     "detector": BOXES | {"names": (list,)}, "truth": BOXES | {"names": (list,)},
@@ -36,6 +38,7 @@ SOURCES = {                 # of boxes, see encoders/boxes.py
     "file": BOXES | {"channels": (int,)},
 }
 MOST = 1000                 # regions of a picture
+MOST_WORDS = 512            # of the classifier: a row has at least as many channels
 FIELDS = {                  # of a captioner's header, and the types that each may have
     "about": (dict,), "words": (list,),
     "architecture": {"encoder": (dict,), "decoder": (dict,)},
@@ -113,9 +116,11 @@ def refuse_unsound(header):
     words, transform = header["words"], header["transform"]
     encoder, decoder = header["architecture"]["encoder"], header["architecture"]["decoder"]
     boxes = encoder.get("boxes")
-    regions = {"boxes": source_shape(boxes)} if "boxes" in encoder else {}
+    concepts = encoder.get("concepts")
+    more = {"boxes": source_shape(boxes)} if "boxes" in encoder else {}
+    more |= {"concepts": CONCEPTS} if "concepts" in encoder else {}
     if not (fits({key: decoder[key] for key in decoder.keys() & DECODER.keys()}, DECODER)
-            and fits(encoder, ENCODER | regions)):
+            and fits(encoder, ENCODER | more)):
         raise BadInput("its header has other fields or types")
     known = decoder["name"] in decoders.NAMES
     rules = {
@@ -128,6 +133,10 @@ def refuse_unsound(header):
         "its regions are absurd": not boxes or encoder["grid"] and all(
             isinstance(name, str) for name in boxes.get("names", []))
             and 1 <= boxes["most"] <= MOST and 1 <= boxes.get("channels", 1) <= LARGEST,
+        "its concepts are absurd": not concepts or encoder["grid"] and boxes is None
+            and all(isinstance(word, str) for word in concepts["words"])
+            and 0 <= concepts["most"] <= len(concepts["words"]) <= MOST_WORDS
+            and 0 < concepts["least"] < 1 and 0 <= (concepts["apart"] or 0) <= MOST,
         "its sizes are absurd": all(1 <= decoder[key] <= LARGEST
                                     for key in ("embed_size", "hidden_size")),
         "its number of layers is absurd": 1 <= decoder["num_layers"] <= 64,

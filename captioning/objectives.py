@@ -49,10 +49,14 @@ class CrossEntropy(nn.Module):
 
         batch: a `data_loader.Batch`, its lengths on the CPU.
         """
-        captions, counts = batch.captions, counted(batch.captions, batch.lengths)
+        return self.of(self.encoder(batch.images), batch.captions, batch.lengths)
+
+    def of(self, features, captions, lengths):
+        """Return what `forward` does, of captions (B, T) and what the decoder reads of pictures."""
+        counts = counted(captions, lengths)
         # found with NumPy on the CPU: torch.nonzero would make the GPU say how many there are
         places = to_device(torch.from_numpy(np.flatnonzero(counts)), captions.device)
-        hidden, weights = self.hidden(self.encoder(batch.images), captions)
+        hidden, weights = self.hidden(features, captions)
         # Only where a word counts: the layer over the vocabulary is the slowest of all. In float32
         # under autocast too: bfloat16 would lose small probabilities in the sum over V.
         scores = self.decoder.score(hidden[:, 1:].flatten(0, 1)[places]).float()   # (words, V)

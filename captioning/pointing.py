@@ -79,7 +79,7 @@ def caption_with_weights(captioner, features, search=None):
     captions = pad_sequence(found, True, END_ID).to(cells.device)
     decoder.eval()                              # without dropout, as in the search
     with torch.no_grad():
-        return captions, decoder.attended(cells, captions)[1]
+        return captions, captioner.of_cells(decoder.attended(cells, captions)[1])
 
 
 def mentions(captions, weights, boxes, vocab, regions=None):

@@ -98,7 +98,7 @@ class Captioning(Task):
         with main_first():                              # the others find the texts tokenised
             self.train_split = readable(self.train_split)
             self.val_split = readable(self.val_split)
-            tokens = tokenized(self.train_split)
+            tokens = self.tokens_read()
             self.vocab = vocabulary_of(tokens, settings.vocab_threshold, self.start)
             self.max_length = length_of(tokens, settings.max_length)
             longest = longest_read(self.max_length)
@@ -108,6 +108,10 @@ class Captioning(Task):
         if is_main():
             warn_of_words(self.vocab, tokens, tokenized(self.val_split), self.start)
         self.choose_key()
+
+    def tokens_read(self):
+        """Return the `Tokens` of which the vocabulary is made: those of train."""
+        return tokenized(self.train_split)
 
     def choose_key(self):
         """Let the loss choose the best epoch where CIDEr is 0 whatever the captions are."""
@@ -125,7 +129,7 @@ class Captioning(Task):
         """Build the captioner from the seed, or take the weights of the run it starts with."""
         settings = self.settings
         torch.manual_seed(settings.seed)
-        built, backbone = architecture(settings), None
+        built, backbone = self.architecture(), None
         if settings.boxes:
             from encoders.boxes import chosen  # imports torchvision
             built["encoder"]["boxes"], backbone = chosen(settings, self.train_split)
@@ -144,7 +148,15 @@ class Captioning(Task):
         self.captioner.to(self.device)
         self.captioner.about = {"max_length": self.max_length}
         if self.start:                                  # before its features are asked for
-            take_over(self.captioner, self.start)
+            self.take_over()
+
+    def architecture(self):
+        """Return the arguments of encoder and decoder, as a checkpoint keeps them."""
+        return architecture(self.settings)
+
+    def take_over(self):
+        """Give the captioner the weights of the one that training begins with."""
+        take_over(self.captioner, self.start)
 
     def build_objective(self):
         """Return cross-entropy or self-critical training over encoder and decoder."""
@@ -239,6 +251,8 @@ def take_over(captioner, other):
                        "sizes as it was trained with")
     given = other.tensors()
     for name, tensor in captioner.tensors().items():
+        if name not in given:           # such as published stages beside tuned ones
+            continue
         if tensor.shape == given[name].shape:
             tensor.copy_(given[name])
         else:                           # a row a word: those of new words stay as they began

@@ -4,7 +4,8 @@
     hidden --score--> scores (B, T, V)              weights: how much each word attends to each cell
 
 In place of a grid's cells they read the regions of encoders/regions.py, features (P, L, E + 5):
-after a region's vector stand its box and whether it is there.
+after a region's vector stand its box and whether it is there. After those of a grid with words,
+encoders/concept_cells.py, features (P, L, E + 1), stands only the latter.
 
 They are used as `model.DecoderRNN` is: `forward` for whole captions, `begin` and `step` word by
 word. Picture p owns the captions p * k to p * k + k - 1, k = B / P, so that what depends on the
@@ -81,12 +82,22 @@ class Decoder(nn.Module):
             absent = absent.masked_fill(features[:, None, :, -1] == 0, -math.inf)
         return self.norm(features[..., :size]), absent
 
+    def ordered(self, features):
+        """Return whether features are of a grid, whose cells have an order; regions have boxes."""
+        return features.shape[2] <= self.words.embedding_dim + 1
+
     def boxes(self, features):
-        """Return the boxes (P, L, 4) of regions; of a grid's cells, its one row (1, L, 4)."""
-        size = self.words.embedding_dim
-        if features.shape[2] > size:
+        """Return the boxes (P, L, 4) of regions; of a grid's cells, its one row (1, L, 4).
+
+        What stands behind a grid's cells, too few for a larger one, is of the whole picture.
+        """
+        size, count = self.words.embedding_dim, features.shape[1]
+        if not self.ordered(features):
             return features[..., size:size + 4]
-        return grid_boxes(features.shape[1], features.device)[None]
+        beside = features.shape[2] > size
+        boxes = grid_boxes(math.isqrt(count)**2 if beside else count, features.device)
+        whole = boxes.new_tensor([[0, 0, 1, 1]]).expand(count - len(boxes), 4)
+        return torch.cat([boxes, whole])[None]
 
 
 def grid_boxes(count, device=None):

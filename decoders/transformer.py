@@ -146,9 +146,8 @@ class Transformer(Decoder):
     def encode(self, features):
         """Run the encoder on features (P, L, E): cells (P, L, H), which are absent (P, 1, L)."""
         cells, absent = self.cells(features)
-        ordered = features.shape[2] == cells.shape[2]       # a grid: regions have no order
         cells = self.from_cell(cells)
-        if ordered:
+        if self.ordered(features):
             cells = cells + positions(0, cells)
         for layer, bias in zip(self.encoder, self.biases(features), strict=True):
             cells = layer(cells, absent.unsqueeze(1) + bias)

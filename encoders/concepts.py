@@ -42,8 +42,7 @@ class Classifier(nn.Module):
     def __init__(self, name="efficientnet_lite0", weights="pretrained"):
         super().__init__()
         if name not in AVERAGED:
-            raise BadInput(f"'{name}' has no classifier of one layer: choose one of "
-                           f"{', '.join(sorted(AVERAGED))}")
+            raise BadInput(needs_one_layer(name))
         self.name = f"classifier of {name}"
         self.stages = Backbone(name, weights).stages
         self.linear = head_of(name, weights)[-1]
@@ -74,6 +73,12 @@ class Classifier(nn.Module):
     def fingerprint(self):
         """Return a hash of every weight, to name what is cached."""
         return weights_hash(self, self.name)
+
+
+def needs_one_layer(name):
+    """Return what is said of a network whose classifier is not one linear layer."""
+    return (f"'{name}' has no classifier of one layer: choose one of "
+            f"{', '.join(sorted(AVERAGED))}")
 
 
 def category_numbers(entry, names):

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from coco.dataset import Picture, Split, read_split
+from concepts.nouns import plain_words
 from encoders import concepts as module
 from encoders.backbones import Backbone, transform_of
 from encoders.classifiers import class_names, head_of
@@ -138,7 +139,7 @@ def test_a_word_is_said_in_singular_or_plural():
 
 
 def test_a_hot_dog_is_no_dog_and_a_dog_house_has_one_in_its_name():
-    words = [list(experiment.plain_words(text)) for text in ("two hot dogs", "a dog house",
+    words = [list(plain_words(text)) for text in ("two hot dogs", "a dog house",
                                                              "a teddy bear on a park bench")]
     assert words == [["two", "hot"], ["a", "dog", "house"],
                      ["a", "teddy", "on", "a", "park", "bench"]]

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from coco.dataset import Split, read_split, split_names
+from concepts.nouns import named
 from encoders.concepts import WORDS, cached_concepts
 from experiments.harness import folders, markdown
-from scoring.objects import NAMING, matched, plural, tokens
 from system.files import BadInput, read_json, run_command, write_json
 
 NETWORKS = "efficientnet_lite0", "efficientnet_lite2"
@@ -44,20 +44,7 @@ def pictures_of(root):
 
 def said_of(split, words=WORDS):
     """Return which words the references of each picture have, booleans (P, W)."""
-    forms = {form: place for place, word in enumerate(words) for form in (word, plural(word))}
-    found = np.zeros((len(split.pictures), len(words)), bool)
-    for row, picture in zip(found, split.pictures, strict=True):
-        for sentence in picture.sentences:
-            row[[forms[word] for word in plain_words(sentence) if word in forms]] = True
-    return found
-
-
-def plain_words(sentence):
-    """Yield the words of a sentence without those inside the name of another thing: "hot dog"."""
-    said = [word for word, *_ in tokens(sentence)]
-    other = {place for first, stop, label in matched(said, NAMING) for place in range(first, stop)
-             if label and NAMING.get((said[place],), label) != label}
-    yield from (word for place, word in enumerate(said) if place not in other)
+    return np.stack([named(picture.sentences, words).any(axis=0) for picture in split.pictures])
 
 
 def precision_at(scores, said, k):
