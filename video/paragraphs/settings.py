@@ -18,8 +18,9 @@ class ParagraphSettings(Settings):
 
     epochs: int = dial(20, "passes over the clips of train at most")
     batch_size: int = dial(8, "clips a step")
-    learning_rate: float = dial(3e-3, "peak rate of AdamW")
+    learning_rate: float = dial(4e-3, "peak rate of AdamW")
     warmup: int = dial(100, "steps of linear rise, before a cosine fall to 0")
+    average: float = dial(0.99, "decay a step of the averaged weights that are used; 0 is off")
     patience: int = dial(6, "epochs without a better score before stopping")
 
     encoder: str = dial("efficientnet_lite0_fine", "backbone, see encoders/backbones.py")
@@ -33,7 +34,7 @@ class ParagraphSettings(Settings):
                           "end")
     embed_size: int = dial(64, "size of a word's vector")
     hidden_size: int = dial(192, "size of the states of both recurrent networks")
-    dropout: float = dial(0.2, "fraction of word vectors, patches and outputs silenced")
+    dropout: float = dial(0.3, "fraction of word vectors, patches and outputs silenced")
     guessed: int = dial(256, "words, the most frequent ones, that cells of frames guess")
     words_first: int = dial(10, "passes over train before all others in which cells learn which "
                             "words are said of their clips")
@@ -42,7 +43,7 @@ class ParagraphSettings(Settings):
                           "about, which is known in training")
     mirror: bool = dial(True, "half of the clips of a step are mirrored, left and right in their "
                         "sentences exchanged")
-    each: int = dial(2, "paragraphs of a clip in a step, drawn anew every time")
+    each: int = dial(3, "paragraphs of a clip in a step, drawn anew every time")
     longest: int = dial(24, "ids of a sentence at most, <start> and <end> counted")
     most: int = dial(8, "sentences of a paragraph at most")
     vocab_threshold: int = dial(1, "occurrences in train below which a word is <unk>")
