@@ -36,7 +36,7 @@ from system.roots import output_folder, sweep_root
 
 # by what was prepared, as the README trains on it; all else by the default
 RECIPES = {"scenes": ("--recipe", "small"), "questions": ("--recipe", "vqa_grounded"),
-           "folder": ("--recipe", "own")}
+           "motion": ("--recipe", "actions"), "folder": ("--recipe", "own")}
 
 
 def locked(root):
@@ -170,8 +170,6 @@ def main(arguments=None):
         with locked(options.root):
             options.run(options)
     name = Path(options.root).resolve().name
-    if options.command == "motion":         # no task trains on clips yet
-        return 0
     print("next:", command_line("python", "train.py", "--data", options.root,
                                 "--run", f"runs/{name}", *RECIPES.get(options.command, ())))
     return 0
