@@ -10,10 +10,9 @@ nothing before it has checked the header, and loads nothing before it has checke
 
 from dataclasses import asdict
 
-import torch
-
 from captioning.captioner import Captioner
 from decoders import registry as decoders
+from encoders import transform as transforms
 from encoders.backbones import NAMES
 from encoders.transform import Transform
 from system import tensor_file
@@ -21,6 +20,7 @@ from system.files import BadInput
 from system.processor import refuse_device
 from vocabulary import END_WORD, START_WORD, UNK_WORD, Vocabulary
 
+REMEDY = "give a checkpoint or a run's folder made by train.py"
 FORMAT = 3                  # raised when an older program could not read the file
 LONGEST = 1000              # ids of a caption; every step of a search takes time
 LARGEST = 1 << 16           # of the whole numbers that a decoder is built with
@@ -49,13 +49,8 @@ FIELDS = {                  # of a captioner's header, and the types that each m
 def save_captioner(path, captioner, **about):
     """Write a self-contained checkpoint; `about` (recipe, data, scores) goes into its header."""
     header = {"architecture": captioner.architecture, "words": captioner.vocab.words,
-              "transform": asdict(captioner.transform),
-              "about": {**tensor_file.versions(), **about}}
-    tensors = tensors_to_save(captioner)
-    if name := tensor_file.infinite(tensors):
-        raise BadInput(f"{path} was not written, {name} has numbers that float16 cannot hold: "
-                       "lower the learning rate and train again")
-    tensor_file.write(path, "captioner", FORMAT, tensors, header)
+              "transform": asdict(captioner.transform)}
+    tensor_file.save(path, "captioner", FORMAT, captioner, header, about)
 
 
 def load_captioner(path, device="cpu", boxes=None):
@@ -66,17 +61,7 @@ def load_captioner(path, device="cpu", boxes=None):
     that cannot be used.
     """
     refuse_device(device)
-    path = tensor_file.best_file(path)
-    remedy = "give a checkpoint or a run's folder made by train.py"
-    tensors, header = tensor_file.read(path, "captioner", FORMAT, remedy)
-    try:
-        captioner = build_empty(header)
-        tensor_file.refuse_strange(tensors, tensors_to_save(captioner))
-    except BadInput as error:
-        raise BadInput(f"{path} is no captioner that this program can use, {error}: {remedy}"
-                       ) from None
-    captioner.load_tensors({name: tensor.float() if tensor.is_floating_point() else tensor
-                            for name, tensor in tensors.items()}, assign=True)
+    captioner = tensor_file.load(path, "captioner", FORMAT, REMEDY, build_empty)
     if not captioner.encoder.backbone.carried:
         from encoders.boxes import complete  # imports torchvision
         captioner.encoder.backbone = complete(captioner.encoder.backbone, boxes)
@@ -95,16 +80,10 @@ def refuse_needless(boxes, captioners):
 def build_empty(header):
     """Build the captioner of a header, its tensors without memory; `BadInput` if it is unsound."""
     refuse_unsound(header)
-    transform = {key: tuple(value) if isinstance(value, list) else value
-                 for key, value in header["transform"].items()}
     vocab = Vocabulary(words=header["words"][3:])
-    try:
-        with torch.device("meta"), tensor_file.SkipInit():
-            captioner = Captioner.build(header["architecture"], vocab, Transform(**transform),
-                                        weights=None)
-    except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
-        # Whatever the decoder's own constructor makes of arguments that are not sound.
-        raise BadInput(f"it cannot be built ({' '.join(str(error).split())})") from None
+    with tensor_file.no_memory():       # the decoder's own constructor may refuse its arguments
+        captioner = Captioner.build(header["architecture"], vocab,
+                                    Transform.from_header(header["transform"]), weights=None)
     captioner.about = header["about"]
     return captioner
 
@@ -113,7 +92,7 @@ def refuse_unsound(header):
     """Raise `BadInput` unless every field has its type and a sane value."""
     if not fits(header, FIELDS):
         raise BadInput("its header has other fields or types")
-    words, transform = header["words"], header["transform"]
+    words = header["words"]
     encoder, decoder = header["architecture"]["encoder"], header["architecture"]["decoder"]
     boxes = encoder.get("boxes")
     concepts = encoder.get("concepts")
@@ -123,7 +102,7 @@ def refuse_unsound(header):
             and fits(encoder, ENCODER | more)):
         raise BadInput("its header has other fields or types")
     known = decoder["name"] in decoders.NAMES
-    rules = {
+    tensor_file.refuse_broken({
         f"its backbone is unknown ({encoder['backbone']!r:.40}{YOURS})":
             encoder["backbone"] in NAMES or "channels" in (boxes or {}),
         f"its decoder is unknown ({decoder['name']!r:.40}{YOURS})":
@@ -148,14 +127,8 @@ def refuse_unsound(header):
         "its special words are not the first three": words[:3] == [START_WORD, END_WORD, UNK_WORD],
         "its captions have an absurd length":
             header["about"].get("max_length", 3) in range(3, LONGEST + 1),
-        "its pictures have an absurd size": 32 <= transform["size"] <= 1024,
-        "its pictures are neither squashed nor cropped": transform["fit"] in ("squash", "crop"),
-        "its normalisation is absurd": all(0 <= value <= 1 for value in transform["mean"])
-            and all(0.001 <= value <= 1 for value in transform["std"]),
-    }
-    for rule, kept in rules.items():
-        if not kept:
-            raise BadInput(rule)
+        **transforms.rules(header["transform"]),
+    })
 
 
 def source_shape(boxes):
@@ -173,9 +146,3 @@ def fits(value, fields):
         return isinstance(value, list) and len(value) == len(fields) and all(
             map(fits, value, fields))
     return type(value) in fields        # not isinstance: to Python, True is an int
-
-
-def tensors_to_save(captioner):
-    """Return the tensors of a checkpoint by name: kernels and matrices in half precision."""
-    return {name: tensor.half() if tensor.dim() > 1 else tensor
-            for name, tensor in captioner.tensors().items()}

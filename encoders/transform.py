@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+SHAPE = {"size": int, "mean": (float,) * 3, "std": (float,) * 3, "fit": str}    # of a header
+
 
 @dataclass(frozen=True)
 class Transform:
@@ -28,6 +30,12 @@ class Transform:
     std: tuple
     fit: str = "squash"
 
+    @classmethod
+    def from_header(cls, fields):
+        """Return the transform of a checkpoint's header, in which tuples are lists."""
+        return cls(**{key: tuple(value) if isinstance(value, list) else value
+                      for key, value in fields.items()})
+
     def __call__(self, picture, box=None, flip=False):
         """Return an RGB picture, `box` of it, mirrored if `flip`, as a tensor (3, size, size)."""
         if self.fit == "crop":
@@ -39,6 +47,16 @@ class Transform:
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous() / 255
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
         return (pixels - mean) / std
+
+
+def rules(fields):
+    """Return what a header's transform must keep, {sentence: whether it does}."""
+    return {
+        "its pictures have an absurd size": 32 <= fields["size"] <= 1024,
+        "its pictures are neither squashed nor cropped": fields["fit"] in ("squash", "crop"),
+        "its normalisation is absurd": all(0 <= value <= 1 for value in fields["mean"])
+            and all(0.001 <= value <= 1 for value in fields["std"]),
+    }
 
 
 def middle(left, top, right, bottom):

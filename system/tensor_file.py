@@ -1,6 +1,7 @@
 """Tensors and a JSON header in one safetensors file, with a digest that finds every damage.
 
     tensors, header --write--> file --read--> tensors, header, or BadInput in one sentence
+    model, header   --save-->  file --load--> model, kernels and matrices in half precision
 
 safetensors holds numbers and text, so reading one runs no code and takes no more memory than the
 file is long. The digest finds a flipped bit or an edited score. It is no signature: whatever reads
@@ -11,6 +12,7 @@ import hashlib
 import json
 import os
 import subprocess
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from textwrap import shorten
@@ -60,6 +62,60 @@ def read(path, kind, version, remedy):
     if header.pop("digest", None) != digest(tensors, header):
         raise BadInput(f"{path} is damaged or was edited (its digest does not match): {remedy}")
     return tensors, {key: header[key] for key in header.keys() - {"kind", "version"}}
+
+
+def save(path, kind, version, model, header, about):
+    """Write a model's `tensors()`, a header, and `about` with the versions in it, whole or not.
+
+    Raises `BadInput` for numbers that half precision cannot hold.
+    """
+    tensors = halved(model.tensors())
+    if name := infinite(tensors):
+        raise BadInput(f"{path} was not written, {name} has numbers that float16 cannot hold: "
+                       "lower the learning rate and train again")
+    write(path, kind, version, tensors, {**header, "about": {**versions(), **about}})
+
+
+def load(path, kind, version, remedy, build):
+    """Return the model that `save` wrote at `path`, or into the run's folder there, on the CPU.
+
+    build: function of the header that returns a model without memory, see `no_memory`, or raises
+    `BadInput`.  Raises `BadInput`, ending in `remedy`, for any other file.
+    """
+    path = best_file(path)
+    tensors, header = read(path, kind, version, remedy)
+    try:
+        model = build(header)
+        refuse_strange(tensors, halved(model.tensors()))
+    except BadInput as error:
+        raise BadInput(f"{path} is no {kind} that this program can use, {error}: {remedy}"
+                       ) from None
+    model.load_tensors({name: tensor.float() if tensor.is_floating_point() else tensor
+                        for name, tensor in tensors.items()}, assign=True)
+    return model
+
+
+def halved(tensors):
+    """Return tensors by name, kernels and matrices in half precision."""
+    return {name: tensor.half() if tensor.dim() > 1 else tensor
+            for name, tensor in tensors.items()}
+
+
+@contextmanager
+def no_memory():
+    """Give what is built inside tensors without memory; raise `BadInput` if it cannot be built."""
+    try:
+        with torch.device("meta"), SkipInit():
+            yield
+    except (ArithmeticError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise BadInput(f"it cannot be built ({' '.join(str(error).split())[:120]})") from None
+
+
+def refuse_broken(rules):
+    """Raise `BadInput` with the first of these sentences whose rule, a boolean, is not kept."""
+    for rule, kept in rules.items():
+        if not kept:
+            raise BadInput(rule)
 
 
 def best_file(path):

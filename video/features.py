@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from coco.dataset import Picture, Split
 from encoders.encoding import in_order
@@ -68,6 +69,13 @@ class ClipFeatures:
         for found, part in zip(features, parts, strict=True):
             found[:len(part)] = part
         return features, np.arange(most) < np.array([len(part) for part in parts])[:, None]
+
+
+def cells_of(backbone, transform):
+    """Return L, how many vectors a backbone gives of a frame; 1 if it pools."""
+    device = next(backbone.parameters()).device
+    found = backbone(torch.zeros(1, 3, transform.size, transform.size, device=device))
+    return found.shape[1] if backbone.grid else 1
 
 
 def clip_features(backbone, transform, clips, number=None, rate=None, name="clips", cache=None):

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
+from encoders import transform as transforms
 from encoders.backbones import NAMES, Backbone
 from encoders.encoding import encode, fast
 from encoders.features import cached_features
@@ -31,6 +32,7 @@ from vqa.families.parts import Sizes
 from vqa.settings import MODELS
 
 KIND, FORMAT = "question answerer", 1
+REMEDY = "give a run of the recipe vqa, or its checkpoint"
 BATCH_SIZE = 256            # questions in one pass
 LARGEST = 1 << 16           # of whole numbers in a header
 MOST = 1000                 # regions of a picture
@@ -40,7 +42,7 @@ SHAPE = {
                                "dropout": float, "gated": bool, "streams": int, "places": bool,
                                "tokens": list | None}},
     "words": [str], "answers": [str], "longest": int, "output": str, "about": dict,
-    "transform": {"size": int, "mean": (float,) * 3, "std": (float,) * 3, "fit": str},
+    "transform": transforms.SHAPE,
 }
 BOXES = {"boxes": str, "most": int, "channels": int | None, "weights": str | None,
          "names": list | None}      # a source of encoders/boxes.py, whatever its kind
@@ -153,13 +155,8 @@ def save_answerer(path, answerer, **about):
     """Write a self-contained checkpoint; `about` (settings, scores) goes into its header."""
     header = {"architecture": answerer.architecture, "words": answerer.vocab.words,
               "answers": answerer.answers.spelled, "transform": asdict(answerer.transform),
-              "longest": answerer.longest, "output": answerer.output,
-              "about": {**tensor_file.versions(), **about}}
-    tensors = halved(answerer.tensors())
-    if name := tensor_file.infinite(tensors):
-        raise BadInput(f"{path} was not written, {name} has numbers that float16 cannot hold: "
-                       "lower the learning rate and train again")
-    tensor_file.write(path, KIND, FORMAT, tensors, header)
+              "longest": answerer.longest, "output": answerer.output}
+    tensor_file.save(path, KIND, FORMAT, answerer, header, about)
 
 
 def load_answerer(path, device="cpu", boxes=None):
@@ -169,17 +166,7 @@ def load_answerer(path, device="cpu", boxes=None):
     that `save_answerer` did not write, and for a device that cannot be used.
     """
     refuse_device(device)
-    path = tensor_file.best_file(path)
-    remedy = "give a run of the recipe vqa, or its checkpoint"
-    tensors, header = tensor_file.read(path, KIND, FORMAT, remedy)
-    try:
-        answerer = build_empty(header)
-        tensor_file.refuse_strange(tensors, halved(answerer.tensors()))
-    except BadInput as error:
-        raise BadInput(f"{path} is no {KIND} that this program can use, {error}: {remedy}"
-                       ) from None
-    answerer.load_tensors({name: tensor.float() if tensor.is_floating_point() else tensor
-                           for name, tensor in tensors.items()}, assign=True)
+    answerer = tensor_file.load(path, KIND, FORMAT, REMEDY, build_empty)
     if not answerer.backbone.carried:
         from encoders.boxes import complete  # imports torchvision
         answerer.backbone = complete(answerer.backbone, boxes)
@@ -195,15 +182,11 @@ def load_answerer(path, device="cpu", boxes=None):
 def build_empty(header):
     """Build the answerer of a header, its tensors without memory; `BadInput` if it is unsound."""
     refuse_unsound(header)
-    transform = {key: tuple(value) if isinstance(value, list) else value
-                 for key, value in header["transform"].items()}
-    try:
-        with torch.device("meta"), tensor_file.SkipInit():
-            found = Answerer.build(header["architecture"], Vocabulary(words=header["words"][3:]),
-                                   words.Answers(header["answers"]), Transform(**transform),
-                                   header["longest"], header["output"], weights=None)
-    except (ArithmeticError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise BadInput(f"it cannot be built ({' '.join(str(error).split())[:120]})") from None
+    with tensor_file.no_memory():
+        found = Answerer.build(header["architecture"], Vocabulary(words=header["words"][3:]),
+                               words.Answers(header["answers"]),
+                               Transform.from_header(header["transform"]), header["longest"],
+                               header["output"], weights=None)
     return replace(found, about=header["about"])
 
 
@@ -212,9 +195,9 @@ def refuse_unsound(header):
     if place := misfit(header, SHAPE, "its header"):
         raise BadInput(f"{place} is not what it should be")
     encoder, model = (header["architecture"][key] for key in ("encoder", "model"))
-    boxes, transform = encoder.get("boxes"), header["transform"]
+    boxes = encoder.get("boxes")
     sizes = [model["embed_size"], model["hidden_size"], header["longest"]]
-    rules = {
+    tensor_file.refuse_broken({
         "its regions are absurd": boxes is None or misfit(boxes, BOXES) is None
             and encoder["grid"] and 1 <= boxes["most"] <= MOST
             and 1 <= (boxes.get("channels") or 1) <= LARGEST
@@ -230,17 +213,5 @@ def refuse_unsound(header):
         "it has no answers": bool(header["answers"]),
         "its vocabulary is none":
             header["words"][:3] == Vocabulary(words=[]).words and len(header["words"]) > 3,
-        "its pictures have an absurd size": 32 <= transform["size"] <= 1024,
-        "its pictures are neither squashed nor cropped": transform["fit"] in ("squash", "crop"),
-        "its normalisation is absurd": all(0 <= value <= 1 for value in transform["mean"])
-            and all(0.001 <= value <= 1 for value in transform["std"]),
-    }
-    for rule, kept in rules.items():
-        if not kept:
-            raise BadInput(rule)
-
-
-def halved(tensors):
-    """Return tensors by name, kernels and matrices in half precision, as a checkpoint has them."""
-    return {name: tensor.half() if tensor.dim() > 1 else tensor
-            for name, tensor in tensors.items()}
+        **transforms.rules(header["transform"]),
+    })

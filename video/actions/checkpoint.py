@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import torch
 
+from encoders import transform as transforms
 from encoders.backbones import NAMES, Backbone
 from encoders.transform import Transform
 from system import tensor_file
@@ -24,7 +25,7 @@ from system.processor import refuse_device
 from system.shapes import misfit
 from video.actions.models import MODELS, Sizes
 from video.clips import open_clip
-from video.features import clip_features, encode_clips
+from video.features import cells_of, clip_features, encode_clips
 
 KIND, FORMAT = "action labeller", 1
 LARGEST = 1 << 16           # of whole numbers in a header
@@ -34,7 +35,7 @@ SHAPE = {
                      "model": {"name": str, "cell_size": int, "hidden_size": int, "window": int,
                                "dropout": float}},
     "classes": [str], "hz": float, "about": dict,
-    "transform": {"size": int, "mean": (float,) * 3, "std": (float,) * 3, "fit": str},
+    "transform": transforms.SHAPE,
 }
 
 
@@ -107,23 +108,11 @@ class Labeller:
                 if name.startswith(f"{part}.")}, assign=assign)
 
 
-def cells_of(backbone, transform):
-    """Return how many vectors a backbone gives of a picture, 1 if it pools."""
-    device = next(backbone.parameters()).device
-    found = backbone(torch.zeros(1, 3, transform.size, transform.size, device=device))
-    return found.shape[1] if backbone.grid else 1
-
-
 def save_labeller(path, labeller, **about):
     """Write a self-contained checkpoint; `about` (settings, scores) goes into its header."""
     header = {"architecture": labeller.architecture, "classes": [*labeller.classes],
-              "hz": labeller.hz, "transform": asdict(labeller.transform),
-              "about": {**tensor_file.versions(), **about}}
-    tensors = halved(labeller.tensors())
-    if name := tensor_file.infinite(tensors):
-        raise BadInput(f"{path} was not written, {name} has numbers that float16 cannot hold: "
-                       "lower the learning rate and train again")
-    tensor_file.write(path, KIND, FORMAT, tensors, header)
+              "hz": labeller.hz, "transform": asdict(labeller.transform)}
+    tensor_file.save(path, KIND, FORMAT, labeller, header, about)
 
 
 def load_labeller(path, device="cpu"):
@@ -133,16 +122,7 @@ def load_labeller(path, device="cpu"):
     be used.
     """
     refuse_device(device)
-    path = tensor_file.best_file(path)
-    tensors, header = tensor_file.read(path, KIND, FORMAT, REMEDY)
-    try:
-        labeller = build_empty(header)
-        tensor_file.refuse_strange(tensors, halved(labeller.tensors()))
-    except BadInput as error:
-        raise BadInput(f"{path} is no {KIND} that this program can use, {error}: {REMEDY}"
-                       ) from None
-    labeller.load_tensors({name: tensor.float() if tensor.is_floating_point() else tensor
-                           for name, tensor in tensors.items()}, assign=True)
+    labeller = tensor_file.load(path, KIND, FORMAT, REMEDY, build_empty)
     labeller.model.eval()
     labeller.model.to(device)
     labeller.backbone.to(device)
@@ -152,14 +132,9 @@ def load_labeller(path, device="cpu"):
 def build_empty(header):
     """Build the labeller of a header, its tensors without memory; `BadInput` if it is unsound."""
     refuse_unsound(header)
-    transform = {key: tuple(value) if isinstance(value, list) else value
-                 for key, value in header["transform"].items()}
-    try:
-        with torch.device("meta"), tensor_file.SkipInit():
-            found = Labeller.build(header["architecture"], header["classes"], header["hz"],
-                                   Transform(**transform), weights=None)
-    except (ArithmeticError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise BadInput(f"it cannot be built ({' '.join(str(error).split())[:120]})") from None
+    with tensor_file.no_memory():
+        found = Labeller.build(header["architecture"], header["classes"], header["hz"],
+                               Transform.from_header(header["transform"]), weights=None)
     return replace(found, about=header["about"])
 
 
@@ -168,8 +143,7 @@ def refuse_unsound(header):
     if place := misfit(header, SHAPE, "its header"):
         raise BadInput(f"{place} is not what it should be")
     encoder, model = (header["architecture"][key] for key in ("encoder", "model"))
-    transform = header["transform"]
-    rules = {
+    tensor_file.refuse_broken({
         f"its backbone is unknown ({encoder['backbone']!r:.40})": encoder["backbone"] in NAMES,
         f"its model is unknown ({model['name']!r:.40})": model["name"] in MODELS,
         "its sizes are absurd": all(1 <= model[size] <= LARGEST for size in
@@ -177,17 +151,5 @@ def refuse_unsound(header):
         "its dropout is no probability": 0 <= model["dropout"] < 1,
         "it has no classes": bool(header["classes"]),
         "its frames a second are absurd": 0 < header["hz"] <= 1000,
-        "its pictures have an absurd size": 32 <= transform["size"] <= 1024,
-        "its pictures are neither squashed nor cropped": transform["fit"] in ("squash", "crop"),
-        "its normalisation is absurd": all(0 <= value <= 1 for value in transform["mean"])
-            and all(0.001 <= value <= 1 for value in transform["std"]),
-    }
-    for rule, kept in rules.items():
-        if not kept:
-            raise BadInput(rule)
-
-
-def halved(tensors):
-    """Return tensors by name, kernels and matrices in half precision, as a checkpoint has them."""
-    return {name: tensor.half() if tensor.dim() > 1 else tensor
-            for name, tensor in tensors.items()}
+        **transforms.rules(header["transform"]),
+    })

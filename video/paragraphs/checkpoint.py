@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from decoders.search import Search
+from encoders import transform as transforms
 from encoders.backbones import NAMES, Backbone
 from encoders.transform import Transform
 from system import tensor_file
@@ -25,7 +26,7 @@ from system.files import BadInput
 from system.processor import refuse_device
 from system.shapes import misfit
 from video.clips import open_clip
-from video.features import ClipFeatures, clip_features, encode_clips
+from video.features import ClipFeatures, cells_of, clip_features, encode_clips
 from video.paragraphs.settings import MODELS
 from video.paragraphs.sight import MOMENT, when
 from video.paragraphs.teller import FIRST, Sizes
@@ -42,7 +43,7 @@ SHAPE = {
                      "model": {"name": str, "guessed": int, "embed_size": int,
                                "hidden_size": int, "dropout": float}},
     "words": [str], "rate": float, "segments": bool, "longest": int, "most": int, "about": dict,
-    "transform": {"size": int, "mean": (float,) * 3, "std": (float,) * 3, "fit": str},
+    "transform": transforms.SHAPE,
 }
 
 
@@ -146,23 +147,12 @@ class Narrator:
                 if name.startswith(f"{part}.")}, assign=assign)
 
 
-def cells_of(backbone, transform):
-    """Return how many cells a backbone's grid has."""
-    device = next(backbone.parameters()).device
-    return backbone(torch.zeros(1, 3, transform.size, transform.size, device=device)).shape[1]
-
-
 def save_narrator(path, narrator, **about):
     """Write a self-contained checkpoint; `about` (settings, scores) goes into its header."""
     fields = ("architecture", "rate", "segments", "longest", "most")
     header = {**{name: getattr(narrator, name) for name in fields}, "words": narrator.vocab.words,
-              "transform": asdict(narrator.transform),
-              "about": {**tensor_file.versions(), **about}}
-    tensors = halved(narrator.tensors())
-    if name := tensor_file.infinite(tensors):
-        raise BadInput(f"{path} was not written, {name} has numbers that float16 cannot hold: "
-                       "lower the learning rate and train again")
-    tensor_file.write(path, KIND, FORMAT, tensors, header)
+              "transform": asdict(narrator.transform)}
+    tensor_file.save(path, KIND, FORMAT, narrator, header, about)
 
 
 def load_narrator(path, device="cpu"):
@@ -172,16 +162,7 @@ def load_narrator(path, device="cpu"):
     be used.
     """
     refuse_device(device)
-    path = tensor_file.best_file(path)
-    tensors, header = tensor_file.read(path, KIND, FORMAT, REMEDY)
-    try:
-        narrator = build_empty(header)
-        tensor_file.refuse_strange(tensors, halved(narrator.tensors()))
-    except BadInput as error:
-        raise BadInput(f"{path} is no {KIND} that this program can use, {error}: {REMEDY}"
-                       ) from None
-    narrator.load_tensors({name: tensor.float() if tensor.is_floating_point() else tensor
-                           for name, tensor in tensors.items()}, assign=True)
+    narrator = tensor_file.load(path, KIND, FORMAT, REMEDY, build_empty)
     narrator.model.eval()
     narrator.model.to(device)
     narrator.backbone.to(device)
@@ -191,15 +172,11 @@ def load_narrator(path, device="cpu"):
 def build_empty(header):
     """Build the narrator of a header, its tensors without memory; `BadInput` if it is unsound."""
     refuse_unsound(header)
-    transform = {key: tuple(value) if isinstance(value, list) else value
-                 for key, value in header["transform"].items()}
     fields = {key: header[key] for key in ("architecture", "rate", "segments", "longest", "most")}
-    try:
-        with torch.device("meta"), tensor_file.SkipInit():
-            found = Narrator.build(vocab=Vocabulary(words=header["words"][FIRST:]),
-                                   transform=Transform(**transform), weights=None, **fields)
-    except (ArithmeticError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise BadInput(f"it cannot be built ({' '.join(str(error).split())[:120]})") from None
+    with tensor_file.no_memory():
+        found = Narrator.build(vocab=Vocabulary(words=header["words"][FIRST:]),
+                               transform=Transform.from_header(header["transform"]),
+                               weights=None, **fields)
     return replace(found, about=header["about"])
 
 
@@ -208,9 +185,9 @@ def refuse_unsound(header):
     if place := misfit(header, SHAPE, "its header"):
         raise BadInput(f"{place} is not what it should be")
     encoder, model = (header["architecture"][key] for key in ("encoder", "model"))
-    transform, words = header["transform"], header["words"]
+    words = header["words"]
     sizes = [model["embed_size"], model["hidden_size"], model["guessed"], header["most"]]
-    rules = {
+    tensor_file.refuse_broken({
         f"its backbone is unknown ({encoder['backbone']!r:.40})": encoder["backbone"] in NAMES,
         f"its model is unknown ({model['name']!r:.40})": model["name"] in MODELS,
         "its vocabulary is none":
@@ -219,17 +196,5 @@ def refuse_unsound(header):
             and 3 <= header["longest"] <= LARGEST and model["guessed"] <= len(words) - FIRST,
         "its dropout is no probability": 0 <= model["dropout"] < 1,
         "its frames a second are absurd": 0 < header["rate"] < math.inf,
-        "its pictures have an absurd size": 32 <= transform["size"] <= 1024,
-        "its pictures are neither squashed nor cropped": transform["fit"] in ("squash", "crop"),
-        "its normalisation is absurd": all(0 <= value <= 1 for value in transform["mean"])
-            and all(0.001 <= value <= 1 for value in transform["std"]),
-    }
-    for rule, kept in rules.items():
-        if not kept:
-            raise BadInput(rule)
-
-
-def halved(tensors):
-    """Return tensors by name, kernels and matrices in half precision, as a checkpoint has them."""
-    return {name: tensor.half() if tensor.dim() > 1 else tensor
-            for name, tensor in tensors.items()}
+        **transforms.rules(header["transform"]),
+    })
