@@ -10,12 +10,17 @@ import argparse
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
+
 from captioning.task import Captioning
 from encoders.features import cached_features
+from experiments.bench.machine import processor
 from scenes.dataset import read_graphs
 from system.files import BadInput, read_json, write_json
-from system.processor import add_device
+from system.processor import add_device, line_about
 from training.loop import train
+
+SEEDS = 3                   # trainings of each row
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,19 @@ def add_options(parser, names, name):
     parser.add_argument("--table", action="store_true",
                         help="print the table of all that is finished, and do nothing else")
     add_device(parser)
+
+
+def add_seeds(parser, epochs):
+    """Give `parser` the options of rows that are trained several times; epochs: whose default."""
+    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N",
+                        help="trainings of each row, by seeds 0, 1, ... (%(default)s)")
+    parser.add_argument("--epochs", type=int, help=f"passes over train at most ({epochs})")
+
+
+def used(device):
+    """Return what a result says of the machine: the processor, or the GPU, and the threads."""
+    return {"processor": processor() if device == "cpu" else
+            line_about(device).removeprefix("computing on "), "threads": torch.get_num_threads()}
 
 
 def folders(options):

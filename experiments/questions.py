@@ -21,8 +21,7 @@ from pathlib import Path
 
 import torch
 
-from experiments.bench.machine import processor
-from experiments.harness import Experiment, add_options, folders
+from experiments.harness import Experiment, add_options, add_seeds, folders, used
 from experiments.objects import DETECTOR, detect
 from experiments.pointing import REMEDY, read_programs, report
 from experiments.questions_table import SPLITS, tables
@@ -31,7 +30,6 @@ from scenes.programs import Undecided, answer
 from scenes.programs import run as execute
 from scenes.questions.dataset import read_scenes
 from system.files import BadInput, run_command
-from system.processor import line_about
 from vqa.accuracy import accuracies, by_type, pair_accuracy
 from vqa.baselines import counted
 from vqa.checkpoint import load_answerer
@@ -40,7 +38,6 @@ from vqa.files import read_questions
 from vqa.settings import RECIPES, VQASettings
 from vqa.task import VQA
 
-SEEDS = 3
 BASELINES = "baselines"
 
 
@@ -185,11 +182,6 @@ def baselines(data):
     return found
 
 
-def used(device):
-    """Return the name of the processor, or of the GPU, that a device is."""
-    return processor() if device == "cpu" else line_about(device).removeprefix("computing on ")
-
-
 def climb(experiment, row, seed, boxes, epochs):
     """Train and judge a row with a seed, and write its result."""
     settings = settings_of(row, experiment.data, seed, boxes, epochs)
@@ -197,7 +189,7 @@ def climb(experiment, row, seed, boxes, epochs):
     result = experiment.trained(run, settings, task=VQA)
     if row.boxes:           # as for the dataset, the name and not where it lay
         result["settings"]["boxes"] = Path(boxes).name
-    result |= {"processor": used(experiment.device), "threads": torch.get_num_threads()}
+    result |= used(experiment.device)
     for split in SPLITS:
         # loaded anew, since a row may be given something before it is judged
         answerer = load_answerer(experiment.run(run), experiment.device, settings.beside())
@@ -213,11 +205,9 @@ def arguments():
         description="Train models that answer questions on drawn pictures, by families and by "
         "tricks, and judge them on test and novel. Started again, it goes on.")
     add_options(parser, [row.name for row in ROWS], "questions")
-    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N",
-                        help="trainings of each row, by seeds 0, 1, ... (%(default)s)")
+    add_seeds(parser, "each recipe's")
     parser.add_argument("--boxes", metavar="RUN", help="where regions come from, as for train.py "
                         "(a detector that is trained first)")
-    parser.add_argument("--epochs", type=int, help="passes over train at most (each recipe's)")
     return parser.parse_args()
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.harness import Experiment, folders, markdown
-from experiments.questions import ROWS, settings_of, used
+from experiments.harness import Experiment, folders, markdown, used
+from experiments.questions import ROWS, settings_of
 from experiments.questions_table import shown
 from scoring.significance import paired_bootstrap
 from system.files import BadInput, read_json, run_command
@@ -81,7 +81,8 @@ def compare(experiment, seeds, epochs=None):
             found[row.name] = scores_of(experiment, row, seeds, epochs, questions)
     means = {name: scores.mean(axis=0) for name, scores in found.items()}
     return {"data": Path(experiment.data).name, "split": questions.split,
-            "questions": len(questions.ids), "seeds": seeds, "processor": used(experiment.device),
+            "questions": len(questions.ids), "seeds": seeds,
+            "processor": used(experiment.device)["processor"],
             "rows": {name: {"accuracy": scores.mean(axis=1).tolist(),
                             "by_answer_type": by_type(means[name], questions.answer_types)}
                      for name, scores in found.items()},

@@ -18,11 +18,9 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
-from experiments.harness import Experiment, add_options, folders, markdown
-from experiments.questions import used
+from experiments.harness import Experiment, add_options, add_seeds, folders, markdown, used
 from experiments.questions_table import shown
 from scenes.motion.dataset import read_truths
 from scenes.motion.labels import OF_DIRECTION
@@ -38,7 +36,7 @@ from video.actions.settings import RECIPES, ActionSettings
 from video.actions.task import Actions
 from video.features import clip_features
 
-SEEDS, RESAMPLES = 3, 1000
+RESAMPLES = 1000
 SPLITS = ("test", "novel")
 BASELINES, GAIN = "baselines", "gain"
 LOWER, HIGHER = "lstm", "multilstm"
@@ -118,7 +116,7 @@ def climb(experiment, name, seed, epochs):
     run = f"{name}-{seed}"
     result = experiment.trained(run, ActionSettings(str(experiment.data), **{
         **RECIPES["actions"], **changes}), features=clip_features, task=Actions)
-    result |= {"processor": used(experiment.device), "threads": torch.get_num_threads()}
+    result |= used(experiment.device)
     labeller = load_labeller(experiment.run(run), experiment.device)
     for split in SPLITS:
         result[split] = judge(labeller, read_actions(experiment.data, split))
@@ -173,9 +171,7 @@ def arguments():
         description="Train models that label frames on drawn clips and judge them on test and "
         "novel. Started again, it goes on.")
     add_options(parser, [*MODELS], "actions")
-    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N",
-                        help="trainings of each row, by seeds 0, 1, ... (%(default)s)")
-    parser.add_argument("--epochs", type=int, help="passes over train at most (the recipe's)")
+    add_seeds(parser, "the recipe's")
     return parser.parse_args()
 
 

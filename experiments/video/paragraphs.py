@@ -17,17 +17,13 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from encoders.backbones import Backbone, transform_of
-from experiments.bench.machine import processor
-from experiments.harness import Experiment, add_options, folders
+from experiments.harness import Experiment, add_options, add_seeds, folders, used
 from experiments.video.paragraphs_table import SPLITS, table
 from scenes.motion.claims import check
 from scoring.metrics import cider_d
 from scoring.paragraphs import letters
 from system.files import BadInput, run_command
-from system.processor import line_about
 from video.features import clip_features
 from video.paragraphs.baselines import constant, nearest
 from video.paragraphs.checkpoint import load_narrator
@@ -36,7 +32,6 @@ from video.paragraphs.files import read_told
 from video.paragraphs.settings import MODELS, RECIPES, ParagraphSettings
 from video.paragraphs.task import Paragraphs
 
-SEEDS = 3
 BASELINES = "baselines"
 ROWS = {f"{model}{'-segments' * given}": {"model": model, "segments": given}
         for given in (False, True) for model in MODELS}
@@ -88,10 +83,7 @@ def climb(experiment, name, seed, epochs, told):
     run = f"{name}-{seed}"
     result = experiment.trained(run, settings, clip_features, Paragraphs)
     narrator = load_narrator(experiment.run(run), experiment.device)
-    device = experiment.device
-    result |= {"processor": processor() if device == "cpu" else
-               line_about(device).removeprefix("computing on "),
-               "threads": torch.get_num_threads()}
+    result |= used(experiment.device)
     for split in SPLITS:
         result[split] = judge(narrator, told[split])
     experiment.write(run, result)
@@ -104,9 +96,7 @@ def arguments():
         description="Train models of paragraphs on drawn clips, and judge them on test and novel. "
         "Started again, it goes on.")
     add_options(parser, [*ROWS], "paragraphs")
-    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N",
-                        help="trainings of each row, by seeds 0, 1, ... (%(default)s)")
-    parser.add_argument("--epochs", type=int, help="passes over train at most (the recipe's)")
+    add_seeds(parser, "the recipe's")
     return parser.parse_args()
 
 
