@@ -9,26 +9,36 @@
 A caption may be worded like no reference and be true, or be like all of them and be false: the
 scene graph of a drawn picture decides. The split `novel` has pairs of shape and colour that no
 training picture has. Decoders are trained by the recipe `small` with the changes of
-`decoder_settings`, which each result file records.
+`decoder_settings`, which each result file records. `constant` says the most frequent sentence of
+train of every picture. Beside each CIDEr is its difference from that of `soft`, with the 95 %
+interval of a paired bootstrap over pictures.
 """
 
+from pathlib import Path
+
+import numpy as np
+
 from captioning.checkpoint import load_captioner
-from captioning.evaluation import evaluate
+from captioning.evaluation import evaluate, report_of
 from captioning.pointing import caption_with_weights, mentions, read_boxes, report
 from captioning.settings import settings_of
 from coco.dataset import read_split
 from decoders.registry import NAMES, wants_grid
 from decoders.search import Search
+from experiments.baselines import most_frequent
 from experiments.harness import graphs_of, markdown, on_scenes
 from scenes.claims import KINDS, tally
+from scoring.significance import paired_bootstrap
 from system.files import BadInput, read_json, run_command
 
 SPLITS = ("test", "novel")
+CONSTANT, COMPARED = "constant", "soft"     # rows: one without training, and one to compare with
 BEAM = Search(beam=3)
 GRID = {"captions_per_picture": 5, "epochs": 8}     # side by side, to read a grid once
 TRANSFORMER = {"num_layers": 2, "dropout": 0.1, "learning_rate": 1e-3}
 FEW = 30                    # claims, below which their number is shown beside the percentage
-JUDGED = {"CIDEr": float, "claims": dict.fromkeys(KINDS, (int, int))}   # of a split, see `judge`
+# of a split, see `judge`
+JUDGED = {"CIDEr": float, "each": [float], "claims": dict.fromkeys(KINDS, (int, int))}
 POINTING = {"pointing": {str: {"right": float}}}
 REMEDY = "move it away and run experiments.truth again"
 
@@ -44,15 +54,13 @@ def decoder_settings(name, data, seed):
 
 
 def judge(captioner, data, name):
-    """Judge the captions of a split: {"CIDEr", "claims", and "pointing" if the decoder has a grid}.
+    """Judge a split's captions: {"CIDEr", "each", "claims", "pointing" if the decoder has a grid}.
 
-    claims: {kind: [true claims, claims]}.  pointing: {rule: {"words", "right", "random"}}.
+    each: CIDEr of every picture.  claims: {kind: [true claims, claims]}.  pointing: {rule:
+    {"words", "right", "random"}}.
     """
     split = read_split(data, name)
-    graphs = graphs_of(data, split)
-    scores, results, _ = evaluate(captioner, split, BEAM)
-    found = {"CIDEr": scores["CIDEr"],
-             "claims": tally([one["caption"] for one in results], graphs)}
+    found = judged(data, split, *evaluate(captioner, split, BEAM))
     if captioner.architecture["encoder"]["grid"]:
         grids = captioner.features(split)[0]
         captions, weights = caption_with_weights(captioner, grids, BEAM)
@@ -60,6 +68,19 @@ def judge(captioner, data, name):
         found["pointing"] = {rule: {"words": len(named.peaks), "right": right, "random": random}
                              for rule, (right, random, _) in report(named).items()}
     return found
+
+
+def judge_constant(data, name):
+    """Judge the most frequent sentence of train as the caption of every picture."""
+    split = read_split(data, name)
+    said = most_frequent(read_split(data, "train"), split, None)
+    return judged(data, split, *report_of(said, split, "none"))
+
+
+def judged(data, split, scores, results, each):
+    """Return what every split of a result holds, from what `evaluate` returns."""
+    return {"CIDEr": scores["CIDEr"], "each": [round(score, 4) for score in each],
+            "claims": tally([one["caption"] for one in results], graphs_of(data, split))}
 
 
 def read_result(file):
@@ -74,20 +95,27 @@ def table(results):
 
     Figures are per cent, CIDEr x 100.
     """
-    found = {name: read_result(file) for name in NAMES
+    found = {name: read_result(file) for name in (CONSTANT, *NAMES)
              if (file := results / f"{name}.json").exists()}
     if not found:
         raise BadInput(f"{results} holds no result: run experiments.truth with --data first")
-    heading = ["decoder", "split", "CIDEr", *KINDS, "points at it", "touches it"]
-    return markdown(heading, [row(name, split, result[split])
-                              for name, result in found.items() for split in SPLITS])
+    heading = ["decoder", "split", "CIDEr", f"over {COMPARED}", *KINDS, "points at it",
+               "touches it"]
+    compared = found.get(COMPARED)
+    return markdown(heading, [
+        row(name, split, result[split], compared and name != COMPARED and compared[split])
+        for name, result in found.items() for split in SPLITS])
 
 
-def row(name, split, judged):
-    """Return the cells of a decoder's captions of one split."""
-    points = [f"{100 * rule['right']:.1f}" for rule in judged.get("pointing", {}).values()]
-    return [name, split, f"{100 * judged['CIDEr']:.0f}",
-            *(cell(*judged["claims"][kind]) for kind in KINDS), *(points or ("", ""))]
+def row(name, split, one, compared):
+    """Return the cells of a decoder's captions of one split; compared: of that decoder, or None."""
+    points = [f"{100 * rule['right']:.1f}" for rule in one.get("pointing", {}).values()]
+    over = ""
+    if compared:
+        gain = paired_bootstrap(*(100 * np.array(each) for each in (compared["each"], one["each"])))
+        over = f"{gain.mean:+.0f} [{gain.low:+.0f}, {gain.high:+.0f}]"
+    return [name, split, f"{100 * one['CIDEr']:.0f}", over,
+            *(cell(*one["claims"][kind]) for kind in KINDS), *(points or ("", ""))]
 
 
 def cell(true, total):
@@ -100,11 +128,15 @@ def main():
     """Train and judge the decoders that are not done yet, or print the table."""
     experiment, options = on_scenes(
         "Train every decoder on drawn scenes and check the claims of its captions. Started again, "
-        "it goes on.", list(NAMES), "truth", table)
+        "it goes on.", [CONSTANT, *NAMES], "truth", table)
     if experiment is None:
         return
     for name in options.only:
         if experiment.done(name):
+            continue
+        if name == CONSTANT:
+            experiment.write(name, {"data": Path(options.data).name} | {
+                split: judge_constant(options.data, split) for split in SPLITS})
             continue
         about = experiment.trained(name, decoder_settings(name, options.data, options.seed))
         captioner = load_captioner(experiment.run(name), options.device)

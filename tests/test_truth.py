@@ -38,14 +38,16 @@ def small(name, data, seed):
 
 def test_a_decoder_is_trained_and_judged_once(drawn, tmp_path, monkeypatch, capsys, no_curves):
     monkeypatch.setattr(truth, "decoder_settings", small)
-    climb(monkeypatch, tmp_path, "--data", drawn, "--only", "lstm_every", "adaptive")
+    climb(monkeypatch, tmp_path, "--data", drawn, "--only", "constant", "soft",
+          "adaptive")
     file = tmp_path / "results/truth/adaptive.json"
     found, written = read_json(file, ""), file.stat().st_mtime_ns
     assert found["settings"]["decoder"] == "adaptive" and found["settings"]["data"] == "scenes"
     assert len(found["curve"]) == 1 and found["minutes"] > 0
-    assert found["test"].keys() == {"CIDEr", "claims", "pointing"}
+    assert found["test"].keys() == {"CIDEr", "each", "claims", "pointing"}
+    assert len(found["test"]["each"]) == 3
     assert set(found["test"]["pointing"]) == {"middle in the box", "cell touches the box"}
-    assert "pointing" not in read_json(file.with_name("lstm_every.json"), "")["novel"]
+    assert "pointing" not in read_json(file.with_name("constant.json"), "")["novel"]
     monkeypatch.setattr(harness, "train", None)             # so it would fail
     climb(monkeypatch, tmp_path, "--data", drawn, "--only", "adaptive")
     assert file.stat().st_mtime_ns == written
@@ -53,7 +55,7 @@ def test_a_decoder_is_trained_and_judged_once(drawn, tmp_path, monkeypatch, caps
     climb(monkeypatch, tmp_path, "--table")
     rows = capsys.readouterr().out.splitlines()
     assert [row.split(" | ")[:2] for row in rows[2:]] == [
-        ["| lstm_every", "test"], ["| lstm_every", "novel"],
+        ["| constant", "test"], ["| constant", "novel"], ["| soft", "test"], ["| soft", "novel"],
         ["| adaptive", "test"], ["| adaptive", "novel"]]
 
 
@@ -70,12 +72,15 @@ def test_the_table_is_that_of_the_files(tmp_path):
     claims = {kind: [0, 0] for kind in truth.KINDS} | {"object": [90, 120], "count": [3, 4]}
     pointing = {rule: {"words": 8, "right": right, "random": 0.1}
                 for rule, right in (("middle in the box", 0.5), ("cell touches the box", 0.875))}
-    one = {"CIDEr": 2.346, "claims": claims}
+    one = {"CIDEr": 2.346, "each": [2.0, 2.692], "claims": claims}
     write_json(tmp_path / "soft.json", {"test": {**one, "pointing": pointing}, "novel": one})
-    heading, _, test, novel = truth.table(tmp_path).splitlines()
-    assert heading == ("| decoder | split | CIDEr | object | colour | size | count | relation | "
-                       "background | points at it | touches it |")
-    assert test == ("| soft | test | 235 | 75.0 | none | none | 75.0 (4) | none | none | 50.0 | "
+    write_json(tmp_path / "hard.json", {"test": one | {"each": [2.1, 2.892]}, "novel": one})
+    heading, _, test, novel, better, same = truth.table(tmp_path).splitlines()
+    assert heading == ("| decoder | split | CIDEr | over soft | object | colour | size | count | "
+                       "relation | background | points at it | touches it |")
+    assert better.startswith("| hard | test | 235 | +15 [+10, +20] |")
+    assert same.startswith("| hard | novel | 235 | +0 [+0, +0] |")
+    assert test == ("| soft | test | 235 |  | 75.0 | none | none | 75.0 (4) | none | none | 50.0 | "
                     "87.5 |")
     assert novel.endswith("| none |  |  |")
 
