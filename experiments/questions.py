@@ -110,7 +110,7 @@ class Row:
 
 # The sizes of recipe vqa_grounded: the drawn questions have 150 words.
 SMALL = {"embed_size": 128, "hidden_size": 128, "batch_size": 64, "dropout": 0.1, "warmup": 100,
-         "epochs": 14}
+         "epochs": 14, "precision": "float32"}
 SHORT = {**SMALL, "epochs": 3}          # of a trick, which is trained three times
 POOLED = {"grid": False}
 
