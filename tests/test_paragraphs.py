@@ -28,10 +28,10 @@ from video.paragraphs.card import pack
 from video.paragraphs.checkpoint import FORMAT, KIND, LARGEST, load_narrator
 from video.paragraphs.evaluation import true_claims
 from video.paragraphs.files import Told, read_told
-from video.paragraphs.grounding import ground
+from video.paragraphs.grounding import ground, guess_loss
 from video.paragraphs.settings import MODELS, ParagraphSettings
-from video.paragraphs.sight import MOMENT, Sight, mirrored, when
-from video.paragraphs.task import Paragraphs, end_loss, look_loss
+from video.paragraphs.sight import MOMENT, Sight, mirrored, stages_of, when
+from video.paragraphs.task import Paragraphs, end_loss, look_loss, start_loss
 from video.paragraphs.teller import Beginning, Sizes
 from video.paragraphs.words import Batch, Part, sentence_of, vocabulary_of, words_of
 from video.paragraphs.writing import write
@@ -91,7 +91,7 @@ def batch_of(sentences=3, seed=0):
     frames[1, -1] = False
     moments = torch.rand(2 * CLIPS, sentences, FRAMES, MOMENT, generator=random)
     return Batch(torch.randn(CLIPS, FRAMES, CELLS, CHANNELS, generator=random), frames, ids,
-                 lengths, moments, moments[..., 0] > 0.5)
+                 lengths, moments, moments[..., 0] > 0.5, moments[::2, 0, :, 1] > 0.5)
 
 
 def command(monkeypatch, main, *words):
@@ -103,7 +103,7 @@ def command(monkeypatch, main, *words):
 def test_a_step_is_the_taught_forward_word_for_word(name):
     model, batch = model_of(name), batch_of()
     taught = model(batch)
-    seen, _ = model.sight(batch.features, batch.frames)
+    seen, *_ = model.sight(batch.features, batch.frames)
     for each in range(2):                           # both paragraphs of each clip
         rows = slice(each, None, 2)
         memory = model.nothing(CLIPS)
@@ -145,7 +145,8 @@ def test_only_the_memory_leads_from_one_sentence_to_the_next():
 def test_a_paragraph_does_not_depend_on_what_stands_beside_it(name):
     model, batch = model_of(name), batch_of()
     alone = Batch(batch.features[1:, :-1], batch.frames[1:, :-1], batch.sentences[2:, :2],
-                  batch.lengths[2:, :2], batch.moments[2:, :2, :-1], batch.inside[2:, :2, :-1])
+                  batch.lengths[2:, :2], batch.moments[2:, :2, :-1], batch.inside[2:, :2, :-1],
+                  batch.starts[1:, :-1])
     whole, part = model(batch), model(alone)
     torch.testing.assert_close(part.scores, whole.scores[2:, :2])
     torch.testing.assert_close(part.ends, whole.ends[2:, :2])
@@ -157,7 +158,7 @@ def test_a_paragraph_does_not_depend_on_what_stands_beside_it(name):
     Search("sample", captions=4, max_length=7, top_k=3)])
 def test_the_search_of_all_decoders_drives_it(settings):
     model, batch = model_of("hierarchical"), batch_of()
-    seen, _ = model.sight(batch.features, batch.frames)
+    seen, *_ = model.sight(batch.features, batch.frames)
     beginning = Beginning(seen, batch.moments[::2, 0], model.first(model.nothing(CLIPS)))
     found = search(model, beginning, settings)
     assert [len(one) for one in found] == [settings.captions] * CLIPS
@@ -165,9 +166,10 @@ def test_the_search_of_all_decoders_drives_it(settings):
         for one in several:
             ids = torch.tensor(one.words)[None, None]
             moments = batch.moments[::2, :1][clip:clip + 1]
-            scores = model(Batch(batch.features[clip:clip + 1], batch.frames[clip:clip + 1], ids,
-                                 torch.tensor([[len(one.words) - 1]]), moments,
-                                 moments[..., 0] > 0)).scores[0, 0].log_softmax(1)
+            inside = moments[..., 0] > 0
+            alone = Batch(batch.features[clip:clip + 1], batch.frames[clip:clip + 1], ids,
+                          torch.tensor([[len(one.words) - 1]]), moments, inside, inside[:, 0])
+            scores = model(alone).scores[0, 0].log_softmax(1)
             said = scores.gather(1, ids[0, 0, 1:, None]).sum().item()
             assert one.log_probability == pytest.approx(said, abs=1e-3)
 
@@ -199,6 +201,42 @@ def test_the_losses_are_those_of_a_loop():
                                -torch.tensor([0.5, 1.0]).log().mean())
 
 
+def test_what_cells_guess_is_asked_of_every_sentence_within_its_span():
+    batch, guesses = batch_of(), torch.randn(CLIPS, FRAMES, CELLS, WORDS - 5)
+    batch.inside[1, 2] = False                          # too short to have a frame
+    batch.lengths[3, 2] = 0                             # not written
+    total = 0
+    for row, (sentences, lengths) in enumerate(zip(batch.sentences, batch.lengths, strict=True)):
+        for number, (ids, length) in enumerate(zip(sentences, lengths, strict=True)):
+            if not length or (row, number) == (1, 2):
+                continue
+            odds = guesses[row // 2][batch.inside[row, number]].flatten(0, 1).exp().sum(dim=0)
+            said = torch.tensor([word in ids for word in range(3, WORDS - 2)])
+            right = torch.where(said, odds / (1 + odds), 1 / (1 + odds))
+            total = total - right.log().sum()
+    torch.testing.assert_close(guess_loss(guesses, batch), total)
+
+
+def test_frames_know_how_many_steps_have_started():
+    starts = torch.tensor([[0.0, 1.0, 0.0, 0.5, 0.0]])
+    stages = stages_of(starts)[0, :, :4]
+    assert stages.tolist() == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0.5, 0.5, 0],
+                               [0, 0.5, 0.5, 0]]
+    batch = batch_of()
+    hand = -torch.where(batch.starts, 0.8, 0.2).log()[batch.frames].sum()
+    torch.testing.assert_close(start_loss(torch.full((CLIPS, FRAMES), 0.8).logit(), batch), hand)
+
+
+def test_a_step_starts_where_a_sentence_of_any_paragraph_does(settings):
+    times = np.arange(0, 2, 0.25)
+    told = Told(None, "train", ("a",), (((Segment(0, 2, "It is day."), Segment(0.5, 1, "It goes.")),
+                                         (Segment(1.3, 2, "It leaves."),)),))
+    vocab = vocabulary_of(told, 1)
+    kept = ClipFeatures(np.ones((8, 4, 2), np.float16), np.array([0, 8]), times)
+    found = Part(told, vocab, kept, [2.0], settings).batch([0]).starts
+    assert times[found[0]].tolist() == [0.5, 1.5]       # the first sentence tells the whole clip
+
+
 def test_a_mirrored_clip_has_its_sides_and_its_words_exchanged():
     features = torch.arange(8.0).view(1, 4, 2)              # a grid of 2 x 2
     assert mirrored(features)[0, :, 0].tolist() == [2, 0, 6, 4]
@@ -221,7 +259,7 @@ def test_a_mirrored_clip_has_its_sides_and_its_words_exchanged():
 
 
 def test_words_are_found_in_the_cells_they_are_said_of():
-    """Of nine cells of three frames one is of the clip's word, and nobody says which."""
+    """Of nine cells of three frames one is of the sentence's word, and nobody says which."""
     random = np.random.default_rng(0)
     rows = 0.1 * random.standard_normal((90, 9, 4)).astype(np.float16)
     for clip in range(30):
@@ -234,9 +272,11 @@ def test_words_are_found_in_the_cells_they_are_said_of():
                 ParagraphSettings("x"))
     torch.manual_seed(0)
     sight = Sight(4, 9, 3, 0.0)
-    ground(sight, part, 200, seed=0)
-    cells = (torch.eye(4)[:3] - sight.mean) / sight.deviation
-    found = sight.words(cells).argmax(dim=1).tolist()
+    ground(sight, part, 200, seed=0, each=1)
+    shown = torch.full((3, 1, 9, 4), 0.0)
+    shown[range(3), 0, 4, range(3)] = 1                 # a clip of one frame for each word
+    guesses = sight.guess(shown, torch.ones(3, 1, dtype=torch.bool))[2]
+    found = guesses[:, 0, 4].argmax(dim=1).tolist()
     assert [vocab.words[3 + one] for one in found] == ["red", "blue", "green"]
 
 

@@ -1,22 +1,24 @@
 """What a clip shows, for a sentence to look at: patches of its frames, each with what moves there.
 
     features (P, T, L, D) --a vector a frame--> GRU over frames, both ways --> course (P, T, M)
-    features --what comes and goes in cells, the most of each patch--> changes (P, T, K, 4 R)
-    features --words that cells guess, the most of each patch--> guesses (P, T, K, G)
-    guesses, changes, course, which patch --> patches (P, T, K, M)
-    hidden (P, Q, W, H), patches, moments --Attention--> (P, Q, W, M + G)
+    course --where steps start, added up--> which stage of the clip each frame is, (P, T, STAGES)
+    features, what comes and goes in and around a cell --> cells (P, T, L, M)
+    features, cells --> which words they guess (P, T, L, G)
+    cells, guesses, course, which cell --> patches (P, T, L, M)
+    hidden (P, Q, W, H), patches, moments, stages --Attention--> (P, Q, W, M + G)
 
 The paper (see hierarchical.py) attends to features of things and to features of motion; here a
 patch has both, what is there, what comes and goes there, and where in the course of the clip that
 is, and two heads of attention read it. The paper's energies are additive; these are scaled dot
 products, which take a tenth of the time.
 
-A cell guesses words: a linear function of its features for each of the G most frequent ones, which
-grounding.py begins by which words are said of which clips. What a patch guesses is also added to
-the scores of the word that looks at it.
+A cell guesses words, those of what is there and those of what happens there, for each of the G most
+frequent ones; grounding.py teaches it by which words are said of which part of which clip. What
+is guessed where a word looks is also added to its scores. Sentences tell a clip's steps one after
+another, but read words alone, so frames know how many steps have started.
 
 Shape letters:  P clips   Q sentences of a clip   W words   T frames   L grid cells   D channels
-                K patches   G guessed words   R, C, M, A sizes below   H hidden
+                G guessed words   R, M, A sizes below   H hidden
 """
 
 import math
@@ -27,23 +29,24 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-SIDE = 3                    # patches a side: K = 9
-R, C = 32, 64               # numbers kept of a cell, and of what a patch guesses
+R, C = 32, 64               # numbers kept of a cell, and of what it guesses
 M, A = 128, 64              # of a patch and of a frame, and of an attention's key
 REACH = 1, 3                # frames before and after, between which changes are seen
 MOMENT = 4                  # numbers that relate a frame to a sentence, see `when`
+STAGES = 8                  # that are told apart, the time before the first step counted
 RARE = -9.0                 # the first log-odds of a word in a cell, one of a thousand
 ABSENT = -1e9               # an energy whose weight is 0
 
 
 class Seen(NamedTuple):
-    """What sentences look at: patches (P, T, K, M + G), keys (P, 2, T * K, A), frames (P, T).
-
-    frames: which are there.  All have a row for every clip, as `shared` of a state.
+    """What sentences look at: patches (P, T, L, M + G), keys (P, 2, T * L, A), stages
+    (P, T, STAGES), and which frames (P, T) are there.  All have a row for every clip, as `shared`
+    of a state.
     """
 
     patches: torch.Tensor
     keys: torch.Tensor
+    stages: torch.Tensor
     frames: torch.Tensor
 
 
@@ -68,11 +71,11 @@ def mirrored(features):
     return features.unflatten(-2, (side, side)).flip(-2).flatten(-3, -2)
 
 
-def most(cells):
-    """Return the largest numbers (P, T, K, .) of patches, each of several cells (P, T, L, .)."""
+def around(cells):
+    """Return the largest numbers (P, T, L, .) of each cell and those next to it."""
     side = math.isqrt(cells.shape[2])
     grid = cells.mT.flatten(0, 1).unflatten(2, (side, side))                    # (P * T, ., s, s)
-    found = functional.adaptive_max_pool2d(grid, SIDE).flatten(2).mT
+    found = functional.max_pool2d(grid, 3, stride=1, padding=1).flatten(2).mT
     return found.unflatten(0, cells.shape[:2])
 
 
@@ -103,29 +106,42 @@ class Sight(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("deviation", torch.ones(channels))
-        self.words = nn.Linear(channels, words)
-        nn.init.constant_(self.words.bias, RARE)
-        self.level, self.look = nn.LayerNorm(words), layer(words, C)
-        self.cell, self.frame = nn.Linear(channels, R), layer(cells * R, M)
+        self.cell, self.drop = nn.Linear(channels, R), nn.Dropout(dropout)
+        self.inside = layer(channels + 8 * R, M)
+        self.still, self.moving = nn.Linear(channels, words), nn.Linear(M, words, bias=False)
+        nn.init.constant_(self.still.bias, RARE)
+        nn.init.zeros_(self.moving.weight)
+        self.frame = layer(cells * R, M)
         self.course = nn.GRU(M, M // 2, batch_first=True, bidirectional=True)
-        self.place = nn.Parameter(torch.empty(SIDE * SIDE, C))
+        self.starts = nn.Linear(M, 1)
+        self.place = nn.Parameter(torch.empty(cells, C))
         nn.init.normal_(self.place, std=0.3)
-        self.change = nn.LayerNorm(4 * R)
-        self.patch, self.drop = layer(C + 4 * R + M, M), nn.Dropout(dropout)
+        self.level, self.look = nn.LayerNorm(words), layer(words, C)
+        self.patch = layer(C + 2 * M, M)
         self.keys = nn.ModuleList(nn.Linear(M, A) for _ in range(2))
 
     def forward(self, features, frames):
-        """Return what is `Seen` in features (P, T, L, D), and what patches guess, (P, T, K, G)."""
-        features = (features - self.mean) / self.deviation
-        guesses = most(self.words(features))                                    # (P, T, K, G)
+        """Return what is `Seen` in features (P, T, L, D), what cells guess, (P, T, L, G), and the
+        log-odds (P, T) that a step starts at a frame."""
+        cells, inside, guesses = self.guess(features, frames)
+        course = self.watch(cells, frames)                                      # (P, T, M)
+        starts = self.starts(course).squeeze(2)
         levels = self.level(guesses)
-        cells = self.cell(features)                                             # (P, T, L, R)
-        course = self.watch(cells, frames)[:, :, None].expand(-1, -1, SIDE * SIDE, -1)
-        parts = [self.drop(self.look(levels)) + self.place,
-                 self.drop(self.change(most(changes(cells, frames)))), 2 * course]
-        patches = self.patch(torch.cat(parts, dim=3))                           # (P, T, K, M)
+        parts = [self.drop(self.look(levels)) + self.place, inside,
+                 course[:, :, None].expand_as(inside)]
+        patches = self.patch(torch.cat(parts, dim=3))                           # (P, T, L, M)
         keys = torch.stack([key(patches).flatten(1, 2) for key in self.keys], dim=1)
-        return Seen(torch.cat([patches, levels], dim=3), keys, frames), guesses
+        stages = stages_of(starts.detach().sigmoid())
+        return Seen(torch.cat([patches, levels], dim=3), keys, stages, frames), guesses, starts
+
+    def guess(self, features, frames):
+        """Return numbers kept of cells (P, T, L, R), what is in them and moves there (P, T, L, M),
+        and the log-odds of the words that they guess, (P, T, L, G)."""
+        features = (features - self.mean) / self.deviation
+        cells = self.cell(features)
+        moved = changes(cells, frames)
+        inside = self.drop(self.inside(torch.cat([features, moved, around(moved)], dim=3)))
+        return cells, inside, self.still(features) + self.moving(inside)
 
     def watch(self, cells, frames):
         """Return what happens around each frame, (P, T, M), of cells (P, T, L, R)."""
@@ -136,17 +152,26 @@ class Sight(nn.Module):
                                    total_length=frames.shape[1])[0]
 
 
+def stages_of(starts):
+    """Return how much each frame is of each stage, (P, T, STAGES), by where steps start, (P, T).
+
+    The stage is how many steps have started; between two whole numbers it is a bit of both.
+    """
+    number = torch.arange(STAGES, device=starts.device)
+    return (1 - (starts.cumsum(dim=1)[..., None] - number).abs()).relu()
+
+
 class Attention(nn.Module):
     """One of the two heads with which words look at patches."""
 
     def __init__(self, hidden_size):
         super().__init__()
-        self.query, self.time = nn.Linear(hidden_size, A), nn.Linear(hidden_size, MOMENT)
+        self.query, self.time = nn.Linear(hidden_size, A), nn.Linear(hidden_size, MOMENT + STAGES)
 
     def forward(self, hidden, keys, seen, moments):
-        """Return what words look at (P, Q, W, M + G), and the weights (P, Q, W, T, K).
+        """Return what words look at (P, Q, W, M + G), and the weights (P, Q, W, T, L).
 
-        hidden (P, Q, W, H).  keys (P, T * K, A).  moments (P, Q, T, MOMENT).
+        hidden (P, Q, W, H).  keys (P, T * L, A).  moments (P, Q, T, MOMENT + STAGES).
         """
         clips, sentences, words = hidden.shape[:3]
         energies = self.query(hidden).flatten(1, 2) @ keys.mT / math.sqrt(A)

@@ -22,7 +22,7 @@ from video.features import clip_features
 from video.paragraphs.checkpoint import Narrator, save_narrator
 from video.paragraphs.evaluation import true_claims
 from video.paragraphs.files import read_told
-from video.paragraphs.grounding import clip_guess, ground, guess_loss, words_said
+from video.paragraphs.grounding import ground, guess_loss
 from video.paragraphs.teller import FIRST
 from video.paragraphs.words import Part, vocabulary_of
 
@@ -52,17 +52,10 @@ class Objective(nn.Module):
         whole = loss + self.located * look_loss(found.weights.float(), batch.inside)[there].sum()
         if self.ending:
             whole = whole + end_loss(found.ends.float(), batch.lengths)
+        whole = whole + start_loss(found.starts.float(), batch)
         if self.said:
-            whole = whole + self.said * self.guess_loss(found.guesses.float(), batch)
+            whole = whole + self.said * guess_loss(found.guesses.float(), batch)
         return whole, loss.detach(), batch.lengths.sum()
-
-    def guess_loss(self, guesses, batch):
-        """Return the loss of what the patches (P, T, K, G) of each clip guess."""
-        said = words_said(batch.sentences.reshape(len(guesses), -1).cpu(),
-                          guesses.shape[3]).to(guesses.device)
-        found = torch.stack([clip_guess(one[frames]) for one, frames in
-                             zip(guesses, batch.frames, strict=True)])
-        return batch.lengths.any() * guess_loss(found, said)
 
 
 def look_loss(weights, inside):
@@ -72,6 +65,13 @@ def look_loss(weights, inside):
     """
     found = (weights * inside[:, :, None, None]).sum(dim=4)
     return -found.clamp(min=1e-6).log().mean(dim=3)
+
+
+def start_loss(starts, batch):
+    """Return the cross-entropy of log-odds (P, T) that a step starts at a frame."""
+    there = batch.frames & batch.lengths.any()
+    return functional.binary_cross_entropy_with_logits(starts[there], batch.starts[there].float(),
+                                                       reduction="sum")
 
 
 def end_loss(ends, lengths):
@@ -122,7 +122,8 @@ class Paragraphs(Task):
             settings.rate, settings.segments, settings.longest, settings.most, settings.weights)
         self.narrator.backbone.to(device)
         self.train = self.part(train)
-        ground(self.narrator.model.sight, self.train, settings.words_first, settings.seed)
+        ground(self.narrator.model.sight, self.train, settings.words_first, settings.seed,
+               settings.each)
         self.narrator.model.to(device)
         self.objective = Objective(self.narrator.model, settings)
         steps = -(-len(self.train) // settings.batch_size)

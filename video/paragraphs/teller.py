@@ -44,12 +44,13 @@ class Sizes:
 class Taught(NamedTuple):
     """What a model makes of a batch: scores (B, S, W - 1, V) of the next words, log-odds (B, S)
     that the paragraph ends before a sentence, how much the heads look at each frame
-    (B, S, W - 1, 2, T), and what patches guess (P, T, K, G)."""
+    (B, S, W - 1, 2, T), what cells guess (P, T, L, G), and log-odds (P, T) that a step starts."""
 
     scores: torch.Tensor
     ends: torch.Tensor
     weights: torch.Tensor
     guesses: torch.Tensor
+    starts: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Teller(nn.Module):
         self.attention = nn.ModuleList(Attention(hidden) for _ in range(2))
         self.multimodal = nn.Linear(hidden + 2 * M, hidden)
         self.output, self.ends = nn.Linear(hidden, sizes.words), nn.Linear(hidden, 1)
-        self.gain = nn.Parameter(torch.full((2,), 0.3))     # of what each head's patches guess
+        self.gain = nn.Parameter(torch.full((2,), 0.3))     # of what each head's cells guess
         self.drop = nn.Dropout(sizes.dropout)
 
     def nothing(self, paragraphs):
@@ -106,7 +107,7 @@ class Teller(nn.Module):
 
     def forward(self, batch):
         """Return what is `Taught` by a `Batch`; zeros stand for words that are not asked for."""
-        seen, guesses = self.sight(batch.features, batch.frames)
+        seen, guesses, starts = self.sight(batch.features, batch.frames)
         hidden = self.told(batch.sentences, batch.lengths)              # (B, S, W - 1, H)
         words = torch.arange(hidden.shape[2], device=hidden.device)
         asked = (words < batch.lengths[..., None]) | (words == 0)       # after <start>: is it over?
@@ -120,7 +121,7 @@ class Teller(nn.Module):
                          moments[row, order // len(words)])
         mixed, guess, weights = (put_back(one[:, :, 0], order, asked) for one in found)
         return Taught(self.score(mixed, guess), self.ends(mixed[:, :, 0]).squeeze(2),
-                      weights.unflatten(3, (2, -1)), guesses)
+                      weights.unflatten(3, (2, -1)), guesses, starts)
 
     def told(self, sentences, lengths):
         """Return the states (B, S, W - 1, H) after all words but the last of each sentence."""
@@ -147,6 +148,8 @@ class Teller(nn.Module):
 
         hidden (P, Q, W, H).  moments (P, Q, T, MOMENT).
         """
+        stages = seen.stages[:, None].expand(-1, moments.shape[1], -1, -1)
+        moments = torch.cat([moments, stages], dim=3)
         found, weights = zip(*(attend(hidden, keys, seen, moments) for attend, keys in
                                zip(self.attention, seen.keys.unbind(1), strict=True)), strict=True)
         mixed = self.multimodal(torch.cat([hidden, *(one[..., :M] for one in found)], dim=3))

@@ -51,7 +51,8 @@ class Batch(NamedTuple):
     features (P, T, L, D) or (P, T, D), of which frames (P, T) are there.  sentences (B, S, W): ids,
     filled with `<end>`.  lengths (B, S): words and `<end>` of a sentence, 0 where there is none; S
     is one more than the most sentences.  moments (B, S, T, 4): see `sight.when`.  inside (B, S, T):
-    whether a frame lies in the span of a sentence, known in training only.
+    whether a frame lies in the span of a sentence, and starts (P, T): whether a sentence of any
+    paragraph starts at it; both are known in training only.
     """
 
     features: torch.Tensor
@@ -60,6 +61,7 @@ class Batch(NamedTuple):
     lengths: torch.Tensor
     moments: torch.Tensor
     inside: torch.Tensor
+    starts: torch.Tensor
 
     def to(self, device):
         """Return the batch on a device."""
@@ -101,7 +103,8 @@ class Part:
         rows = [(clip, place, flip) for clip, flip in zip(clips, flipped, strict=True)
                 for place in drawn(len(self.ids[clip]), each, rng)]
         return Batch(features, torch.from_numpy(frames), *self.written(rows, counted),
-                     *self.moments(rows, frames.shape[1]))
+                     *self.moments(rows, frames.shape[1]),
+                     self.starts(clips, frames.shape[1]))
 
     def written(self, rows, counted):
         """Return sentences (B, S, W) and lengths (B, S) of (clip, paragraph, mirrored) rows."""
@@ -134,6 +137,16 @@ class Part:
                 spans = when(times, [(0.0, duration)] * most, duration)
             found[b, :, :len(times)] = spans
         return found, inside
+
+    def starts(self, clips, frames):
+        """Return at which frames of clips a sentence of any paragraph starts, (P, frames)."""
+        found = torch.zeros(len(clips), frames, dtype=torch.bool)
+        for row, clip in zip(found, clips, strict=True):
+            times, duration = self.features.of(clip)[1], self.durations[clip]
+            for start, end in {span for spans in self.spans[clip] for span in spans}:
+                if end - start < duration - 1e-2:       # else it tells no step, but the clip
+                    row[min(np.searchsorted(times, start - 1e-2), len(times) - 1)] = True
+        return found
 
 
 def drawn(count, each, rng):

@@ -23,7 +23,7 @@ def write(teller, features, frames, moments, search, count=None):
     search: the `Search` for a sentence.  count: (P,) how many sentences there are, if given.
     """
     teller.eval()
-    seen, _ = teller.sight(features, frames)
+    seen, *_ = teller.sight(features, frames)
     clips, found = torch.arange(len(features), device=features.device), [[] for _ in features]
     memory = teller.nothing(len(features))
     for number in range(moments.shape[1]):
