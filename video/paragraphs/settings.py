@@ -16,12 +16,12 @@ MODELS = {"hierarchical": Hierarchical, "independent": Independent, "flat": Flat
 class ParagraphSettings(Settings):
     """What the training of a model that tells what happens in clips depends on."""
 
-    epochs: int = dial(20, "passes over the clips of train at most")
+    epochs: int = dial(8, "passes over the clips of train at most")
     batch_size: int = dial(8, "clips a step")
     learning_rate: float = dial(4e-3, "peak rate of AdamW")
     warmup: int = dial(100, "steps of linear rise, before a cosine fall to 0")
     average: float = dial(0.99, "decay a step of the averaged weights that are used; 0 is off")
-    patience: int = dial(6, "epochs without a better score before stopping")
+    patience: int = dial(4, "epochs without a better score before stopping")
 
     encoder: str = dial("efficientnet_lite0_fine", "backbone, see encoders/backbones.py")
     weights: str | None = dial("pretrained", "pretrained, or a local .pth or .safetensors file")
@@ -36,7 +36,7 @@ class ParagraphSettings(Settings):
     hidden_size: int = dial(192, "size of the states of both recurrent networks")
     dropout: float = dial(0.3, "fraction of word vectors, patches and outputs silenced")
     guessed: int = dial(256, "words, the most frequent ones, that cells of frames guess")
-    words_first: int = dial(10, "passes over train before all others in which cells learn which "
+    words_first: int = dial(6, "passes over train before all others in which cells learn which "
                             "words are said of their clips")
     said: float = dial(0.3, "weight of that loss later on")
     located: float = dial(0.3, "weight of how little words look at the time that their sentence is "
