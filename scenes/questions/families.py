@@ -162,7 +162,7 @@ COMPARED = {
                   "Does the picture show fewer {0:s} than {1:s}?"),
     "equal_integer": ("Are there exactly as many {0:s} as {1:s}?",
                       "Is the number of {0:s} the same as the number of {1:s}?",
-                      "Are there equal numbers of {0:s} and {1:s}?")}
+                      "Are there just as many {0:s} as {1:s}?")}
 
 
 SAME = {
@@ -188,8 +188,10 @@ FORMS = (
     *(Form("shape", propose, ask("query_shape"), SHAPE)
       for propose in (of(*NAMELESS), of(*UNNAMED_SIDED))),
     Form("background", lambda scene, rng: [()], lambda: then([step("scene")], "query_background"),
-         ("What kind of scene is it?", "What scene does the picture show?",
-          "What kind of scene does the picture show?")),
+         # a meadow could be called a field: the choices say which words there are
+         ("Which of these does the picture show: beach, meadow, room, snow, night or sunset?",
+          "Which scene is it: night, sunset, snow, beach, room or meadow?",
+          "Is this a room, a meadow, a beach, a sunset, snow or night?")),
     *(Form("compare counts", pairs(("shape",), ("colour",)),
            both(function, "count", start=select), wordings)
       for function, wordings in COMPARED.items()),
