@@ -152,7 +152,7 @@ FACTS = {
                 "What material is the {0} made of?"),
     "meant for": ("What occasion is the {0} for?", "Which occasion is the {0} for?",
                   "Which occasion is the {0} meant for?"),
-    "stored in": ("Where is the {0} stored?", "Where do people store the {0}?",
+    "stored in": ("Where is the {0} stored?", "Where is the {0} kept?",
                   "Where is the {0} usually stored?")}
 COMPARED = {
     "greater_than": ("Are there more {0:s} than {1:s}?", "Can you see more {0:s} than {1:s}?",
@@ -171,7 +171,7 @@ SAME = {
                "Are the {0} and the {1} the same colour?"),
     "shape": ("Are the {0} and the {1} the same kind of thing?",
               "Is the {0} the same kind of thing as the {1}?",
-              "Are the {0} and the {1} of the same kind?")}
+              "Are the {0} and the {1} both the same kind of thing?")}
 
 
 FORMS = (
