@@ -13,11 +13,14 @@ could argue, as when two things of a picture are red and "the red one" is asked 
 raises `Undecided`, and the question is not asked.
 """
 
+import math
+
 from scenes.scenery import SIDE
 from system.files import BadInput
 
 QUERIED = ("shape", "colour", "size")
 CLEAR = 0.05            # of the width: how far from the border of two columns a place is plain
+FAR = 0.4               # of the width: the gap from which two things are plainly not next to
 RELATIONS = ("left of", "right of", "above", "below", "next to")
 STEP = {"function": str, "inputs": [int], "value_inputs": [str]}    # as system/shapes.py reads it
 
@@ -128,8 +131,17 @@ def disputed(scene, i, relation, j):
     aside = any((i, side, j) in scene.relations for side in ("left of", "right of"))
     if relation in ("left of", "right of"):     # one hangs over the other, never quite in line
         return not aside
-    # of what hangs above and to a side, "above" is as true as "next to"
+    if relation == "next to":                   # of what hangs close above one could say both
+        return (i, relation, j) not in scene.relations and gap(scene, i, j) < FAR * SIDE
+    # of what hangs above and to a side one could say "above" or not
     return aside and scene.objects[i]["row"] != scene.objects[j]["row"]
+
+
+def gap(scene, i, j):
+    """Return the pixels between the boxes of two things, in a straight line."""
+    one, other = scene.objects[i]["box"], scene.objects[j]["box"]
+    return math.hypot(*(max(0, one[k] - other[k] - other[k + 2], other[k] - one[k] - one[k + 2])
+                        for k in (0, 1)))
 
 
 def is_related(scene, subject, other, relation):

@@ -17,14 +17,13 @@ NEXT = {"red": ("orange",), "orange": ("red", "yellow"), "yellow": ("orange",),
         "green": ("blue",), "blue": ("purple",), "white": ("grey",), "black": ("grey",),
         "left": ("middle",), "right": ("middle",), "middle": ("left", "right"),
         "beach": ("meadow",), "meadow": ("beach",), "night": ("sunset",), "sunset": ("night",),
-        "snow": ("meadow",), "room": ("hall",),
+        "snow": ("meadow",), "room": ("night",),
         "ball": ("balloon",), "balloon": ("ball",), "butterfly": ("moth",), "car": ("truck",),
         "cat": ("dog",), "house": ("church",), "mug": ("bucket",), "mushroom": ("tree",),
         "star": ("flower",), "tree": ("mushroom",),
         "small": ("large",), "large": ("small",), "yes": ("no", "maybe"), "no": ("yes", "maybe")}
 SYNONYMS = {**{noun: others for noun, *others in words.NOUNS.values() if others},
-            "cat": ["kitten"], "large": ["big"], "small": ["little"], "middle": ["centre"],
-            "beach": ["sea"], "meadow": ["field"], "snow": ["winter"], "sunset": ["evening"]}
+            "cat": ["kitten"], "large": ["big"], "small": ["little"], "middle": ["centre"]}
 
 
 def neighbours(said):

@@ -152,7 +152,7 @@ FACTS = {
                 "What material is the {0} made of?"),
     "meant for": ("What occasion is the {0} for?", "Which occasion is the {0} for?",
                   "Which occasion is the {0} meant for?"),
-    "stored in": ("Where is the {0} stored?", "Where do people store the {0}?",
+    "stored in": ("Where is the {0} stored?", "Where is the {0} kept?",
                   "Where is the {0} usually stored?")}
 COMPARED = {
     "greater_than": ("Are there more {0:s} than {1:s}?", "Can you see more {0:s} than {1:s}?",
@@ -162,7 +162,7 @@ COMPARED = {
                   "Does the picture show fewer {0:s} than {1:s}?"),
     "equal_integer": ("Are there exactly as many {0:s} as {1:s}?",
                       "Is the number of {0:s} the same as the number of {1:s}?",
-                      "Are there equal numbers of {0:s} and {1:s}?")}
+                      "Are there just as many {0:s} as {1:s}?")}
 
 
 SAME = {
@@ -171,7 +171,7 @@ SAME = {
                "Are the {0} and the {1} the same colour?"),
     "shape": ("Are the {0} and the {1} the same kind of thing?",
               "Is the {0} the same kind of thing as the {1}?",
-              "Are the {0} and the {1} of the same kind?")}
+              "Are the {0} and the {1} both the same kind of thing?")}
 
 
 FORMS = (
@@ -188,8 +188,10 @@ FORMS = (
     *(Form("shape", propose, ask("query_shape"), SHAPE)
       for propose in (of(*NAMELESS), of(*UNNAMED_SIDED))),
     Form("background", lambda scene, rng: [()], lambda: then([step("scene")], "query_background"),
-         ("What kind of scene is it?", "What scene does the picture show?",
-          "What kind of scene does the picture show?")),
+         # a meadow could be called a field: the choices say which words there are
+         ("Which of these does the picture show: beach, meadow, room, snow, night or sunset?",
+          "Which scene is it: night, sunset, snow, beach, room or meadow?",
+          "Is this a room, a meadow, a beach, a sunset, snow or night?")),
     *(Form("compare counts", pairs(("shape",), ("colour",)),
            both(function, "count", start=select), wordings)
       for function, wordings in COMPARED.items()),

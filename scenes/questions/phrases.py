@@ -10,12 +10,10 @@ from scenes import words
 from scenes.programs import step, then
 
 SIDES = {"left": "on the left", "middle": "in the middle", "right": "on the right"}
-# "near" could be said of more than neighbours, "higher than" of what is taller, and "what is left
-# of the toy" means what remains of it
-RELATED = {**words.RELATIONS,
-           "left of": ("to the left of", "on the left of"),
-           "right of": ("to the right of", "on the right of"), "above": ("above", "over"),
-           "next to": ("next to", "beside")}
+# "near" could be said of more than neighbours, "higher than" of what is taller, "over" of what is
+# close above; and "what is left of the toy" means what remains of it
+RELATED = {**words.RELATIONS, "left of": ("to the left of",), "right of": ("to the right of",),
+           "above": ("above",), "next to": ("next to", "beside")}
 TOY = "toy"             # what is not named by its shape; no cloud, sun or moon is one
 
 
