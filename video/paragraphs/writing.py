@@ -5,9 +5,9 @@
 The best sentence of a search is told to the next one, as in the paper. With given segments there
 are as many sentences as segments; else a paragraph ends where the model says so.
 
-What is likeliest is the same wording every time, where people vary theirs. So a word that repeats
-three words of an earlier sentence costs something, less than a false word does: Melas-Kyriazi, Rush
-and Han 2018 (EMNLP), who add such a cost to a search, too.
+What is likeliest is the same wording every time, where people vary theirs. So a third word in a row
+that an earlier sentence has, too, costs something, less than a false word does, after the penalty
+on trigrams of Melas-Kyriazi, Rush and Han 2018 (EMNLP).
 """
 
 from dataclasses import replace
