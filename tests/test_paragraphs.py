@@ -21,7 +21,7 @@ from system.files import BadInput
 from training import loop
 from training import run as runs
 from video.features import ClipFeatures
-from video.paragraphs import evaluation
+from video.paragraphs import evaluation, writing
 from video.paragraphs import task as tasks
 from video.paragraphs.baselines import constant, nearest
 from video.paragraphs.card import pack
@@ -187,6 +187,34 @@ def test_a_paragraph_is_written_until_it_ends_or_its_segments_do(monkeypatch):
     assert [len(one) for one in alone] == [3, 3]
     # what has ended takes no part, and the others do not notice
     assert write(model, *given, torch.tensor([1, 3]))[1] == alone[1]
+
+
+def test_a_third_word_in_a_row_that_has_been_said_costs(monkeypatch):
+    model, batch = model_of("hierarchical"), batch_of()
+    seen, *_ = model.sight(batch.features, batch.frames)
+    beginning = Beginning(seen, batch.moments[::2, 0], model.first(model.nothing(CLIPS)))
+    captions = [[[START_ID, 5, 6, 7, 8, END_ID]], [[START_ID, 4, END_ID]]]
+    sparing = writing.Sparing(model, writing.said_before(captions, "cpu"))
+    plain, state = model.begin(beginning), sparing.begin(beginning)
+    for place, words in enumerate([(START_ID, START_ID), (5, 5), (6, 6), (7, 7)]):
+        words = torch.tensor(words)
+        scores, plain = model.step(words, plain)
+        spared, state = sparing.step(words, state)
+        cost = torch.zeros_like(scores)
+        if place >= 2:                                  # after 5 6 comes 7, after 6 7 comes 8
+            cost[0, 5 + place] = writing.COST
+        torch.testing.assert_close(scores[:, 1:] - spared[:, 1:], cost[:, 1:])     # but <start>
+    given = (batch.features, batch.frames, batch.moments[::2],
+             Search("greedy", max_length=9, allow_repetition=True))
+    repeats = {}
+    for cost in (0, 1e6):
+        monkeypatch.setattr(writing, "COST", cost)
+        said = [[{*zip(one[1:-3], one[2:-2], one[3:-1], strict=True)} for one in paragraph]
+                for paragraph in write(model, *given, torch.tensor([3, 3]))]
+        repeats[cost] = sum(len(later & earlier) for paragraph in said
+                            for place, later in enumerate(paragraph) for earlier in
+                            paragraph[:place])
+    assert repeats[0] > 0 and repeats[1e6] == 0
 
 
 def test_the_losses_are_those_of_a_loop():
