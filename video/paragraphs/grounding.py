@@ -4,9 +4,10 @@
     guesses of a sentence against which words it has --cross-entropy--> weights of `Sight.guess`
 
 Nobody says which cell of which frame a word is about: a part of a clip about which "red" and
-"jumps" are said has a red cell somewhere, and one that jumps. That is multiple-instance learning, and finds
-shapes, colours and actions in a minute, which from sentences alone takes longer than all the rest.
-Fang et al. 2015 (arXiv:1411.4952) find words in regions so, by a noisy-or; here odds are added up.
+"jumps" are said has a red cell somewhere, and one that jumps. That is multiple-instance learning,
+and finds shapes, colours and actions in a minute, which from sentences alone takes longer than all
+the rest. Fang et al. 2015 (arXiv:1411.4952) find words in regions so, by a noisy-or; here odds are
+added up.
 
 Shape letters are those of sight.py and words.py.
 """
