@@ -35,7 +35,7 @@ def arguments():
     parser.add_argument("--host", default="127.0.0.1", help="the address to serve at; any but "
                         "127.0.0.1 lets everyone who reaches this machine use the page, without a "
                         "password and unencrypted (%(default)s)")
-    parser.add_argument("--port", type=int, help="(7860, or any that is free)")
+    parser.add_argument("--port", type=int, help="0 is any that is free (7860, or any if that is taken)")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     parser.add_argument("--boxes", metavar="FILE", help="weights of the detector that a captioner "
                         "of regions needs, if they are not the published ones")
@@ -49,8 +49,8 @@ def main():
     if not importlib.util.find_spec(NEEDED):
         raise BadInput("the page needs gradio, which is not installed: run "
                        "'python -m pip install -r requirements-app.txt'")
-    if options.port is not None and not 0 < options.port < 65536:
-        raise BadInput("--port takes a whole number from 1 to 65535")
+    if options.port is not None and not 0 <= options.port < 65536:
+        raise BadInput("--port takes a whole number from 0, which is any that is free, to 65535")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # so that the folder is removed
     stay_here()
     from page.folder import Folder
@@ -60,7 +60,8 @@ def main():
     models, folder = Models(places, options.device, options.boxes), Folder()
     # read when gradio is imported
     os.environ.update(GRADIO_TEMP_DIR=str(folder.uploads), GRADIO_ANALYTICS_ENABLED="False",
-                      HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
+                      HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1",
+                      MPLCONFIGDIR=str(folder.root / "matplotlib"))
     from page.layout import page
     from page.server import Served, application
 
@@ -78,9 +79,12 @@ def main():
     try:
         while served.thread.is_alive():     # not a wait without end: Windows would not interrupt it
             time.sleep(TICK)
-    finally:
-        served.stop()
+    except (KeyboardInterrupt, SystemExit):
         folder.remove()
+        print("stopped", file=sys.stderr, flush=True)
+        os._exit(130)           # at once: else what is being described would be waited for
+    raise BadInput("the page's server has ended by itself: see what it wrote above")
+
 
 
 if __name__ == "__main__":

@@ -1,5 +1,13 @@
 // A word that has the focus or the pointer: what else it might have been, and where it looked.
 (() => {
+  // Gradio lays the page out bit by bit: it is shown once all is in its place.
+  const watcher = new MutationObserver(() => {
+    if (!document.querySelector(".sheet")) return;
+    watcher.disconnect();
+    setTimeout(() => document.documentElement.classList.add("placed"), 150);
+  });
+  watcher.observe(document, {childList: true, subtree: true});
+
   const escape = text => Object.assign(document.createElement("i"), {textContent: text}).innerHTML;
   const HINT = "instead of";
 

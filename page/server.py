@@ -30,6 +30,7 @@ POLICY = ("default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' b
           "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'")
 HEADERS = {"content-security-policy": POLICY, "referrer-policy": "no-referrer",
            "x-content-type-options": "nosniff", "cross-origin-resource-policy": "same-origin"}
+PLACED = "<style>html:not(.placed) gradio-app { visibility: hidden }</style>"      # see page.js
 ADVERTS = re.compile(r'<meta\s+(?:property|name)="(?:og|twitter):[^>]*>\s*')
 SAMPLES = re.compile(r"""https://[^"'\\]*gradio-app[^"'\\]*""")   # how programs may call a page
 ICON = ("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
@@ -87,8 +88,10 @@ def application(blocks, folder, theme, host):
     app = gradio.mount_gradio_app(
         app, blocks, path="/", server_name=host, footer_links=[], run_history=False, ssr_mode=False,
         enable_monitoring=False, mcp_server=False, pwa=False, max_file_size=LARGEST, theme=theme,
-        css=style, head=f'<link rel="icon" href="{ICON}">\n<script>{script}</script>',
+        css=style, head=f'<link rel="icon" href="{ICON}">\n{PLACED}\n<script>{script}</script>',
         allowed_paths=[], blocked_paths=[], show_error=True)
+    # gradio looks whether a file was dropped, or is anyone's, only in what it launched itself
+    blocks.has_launched = True
     app.add_middleware(Guard)
     if host in LOOPBACK:                # a page elsewhere cannot have its own name lead here
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
@@ -96,15 +99,14 @@ def application(blocks, folder, theme, host):
 
 
 class Served:
-    """A server in a thread of its own, at `url`; it stops without waiting for who is connected."""
+    """A server in a thread of its own, at `url`; it ends with the process."""
 
     def __init__(self, app, host, port):
         self.socket = listening(host, port)
         number = self.socket.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
         self.url = f"http://{name}:{number}"
-        self.server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on",
-                                                    timeout_graceful_shutdown=1))
+        self.server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
         self.thread = threading.Thread(target=self.server.run, args=([self.socket],), daemon=True)
 
     def start(self):
@@ -114,10 +116,6 @@ class Served:
             if not self.thread.is_alive():
                 raise BadInput("the page's server ended before it began: see what it wrote above")
             time.sleep(0.02)
-
-    def stop(self):
-        """Stop serving; answers that are on their way are cut."""
-        self.server.should_exit = self.server.force_exit = True
 
 
 def listening(host, port):
