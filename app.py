@@ -35,7 +35,7 @@ def arguments():
     parser.add_argument("--host", default="127.0.0.1", help="the address to serve at; any but "
                         "127.0.0.1 lets everyone who reaches this machine use the page, without a "
                         "password and unencrypted (%(default)s)")
-    parser.add_argument("--port", type=int, help="0 is any that is free (7860, or any if that is taken)")
+    parser.add_argument("--port", type=int, help="0 is any that is free (7860, or any)")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     parser.add_argument("--boxes", metavar="FILE", help="weights of the detector that a captioner "
                         "of regions needs, if they are not the published ones")
@@ -50,7 +50,7 @@ def main():
         raise BadInput("the page needs gradio, which is not installed: run "
                        "'python -m pip install -r requirements-app.txt'")
     if options.port is not None and not 0 <= options.port < 65536:
-        raise BadInput("--port takes a whole number from 0, which is any that is free, to 65535")
+        raise BadInput("--port takes a whole number from 0 to 65535")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # so that the folder is removed
     stay_here()
     from page.folder import Folder

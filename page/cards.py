@@ -55,12 +55,13 @@ def card(entry, token):
     return CARD.render(entry=entry, token=token)
 
 
-def sheet(cards, total, token="", done=False, asks=False):
-    """Return the HTML of all cards so far, of `total` files; the downloads are there once `done`.
+def sheet(cards, total, token="", done=False, saved=False, asks=False):
+    """Return the HTML of all cards so far, of `total` files whose desk has this token.
 
-    asks: whether it is for answers; without cards it says what will stand there.
+    done: whether they are all.  saved: whether the gallery and the JSON are there.  asks: whether
+    it is for answers, since without files it says what will stand there.
     """
-    return SHEET.render(cards=cards, total=total, token=token, done=done, asks=asks)
+    return SHEET.render(cards=cards, total=total, token=token, done=done, saved=saved, asks=asks)
 
 
 def tries(examples):

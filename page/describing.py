@@ -28,7 +28,7 @@ WHAT = "replace it, or leave it out"
 
 @dataclass
 class Entry:
-    """What is said of one file.
+    """What is said of one file: an error or a note, one sentence, or all that follows.
 
     picture: name of its JPEG in the desk, "" for none.  size: (width, height) of that.
     said: `Weighed` of each caption, best first.  paragraphs: of a clip.  answers: (answer, how
@@ -39,6 +39,7 @@ class Entry:
 
     name: str
     error: str = ""
+    note: str = ""
     picture: str = ""
     size: tuple = (1, 1)
     said: list = field(default_factory=list)

@@ -25,7 +25,7 @@ class Example(NamedTuple):
 
 def examples(folder, seed=0):
     """Write the examples into a folder and return them: photographs, then a seed's scenes."""
-    data = Path(importlib.util.find_spec("skimage").origin).parent / "data"
+    data = data_folder()
     found = [Example(Path(shutil.copy(data / name, folder)), label, None)
              for name, label in PHOTOS.items() if (data / name).exists()]
     for number in range(1, SCENES + 1):
@@ -34,3 +34,8 @@ def examples(folder, seed=0):
         picture.save(file)
         found.append(Example(file, captions[0], graph))
     return found
+
+
+def data_folder():
+    """Return where scikit-image's pictures lie; it is not imported, which takes a second."""
+    return Path(importlib.util.find_spec("skimage").origin).parent / "data"

@@ -20,6 +20,7 @@ from vqa.words import question_words
 METHODS = {"beams": "beam", "greedy": "greedy", "sampling": "sample"}
 PAUSE = 0.6                 # seconds between two looks at how far it is
 AT_ONCE = 8                 # drops that are worked on; others wait for their turn
+LEFT = "thumbs.db", "desktop.ini"
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial",
          "sans-serif"]
 MONO = ["ui-monospace", "Consolas", "monospace"]
@@ -46,7 +47,7 @@ class Page:
 
     def described(self, session, files, name, narrator, *controls):
         """Yield the page's HTML, again whenever some more files are described."""
-        files = [Path(one) for one in files or []]
+        files = pictures_among(files)
         if not files:
             yield sheet([], 0)
             return
@@ -59,7 +60,7 @@ class Page:
             search = ready.captioner.search(**search)
             narrator = self.models.get(narrator, NARRATOR) if narrator else None
         except (BadInput, ValueError) as error:
-            yield sheet([card(Entry("These settings", str(error)), token)], len(files), done=True)
+            yield sheet([card(Entry("these settings", str(error)), token)], len(files), token, True)
             return
 
         def work(numbered):
@@ -70,22 +71,20 @@ class Page:
 
         made = Made(desk, search.method == "sample" and search.captions > 1)
         cards, shown = [], -PAUSE
-        yield sheet([], len(files))
+        yield sheet([], len(files), token)
         for entry in in_order(work, list(enumerate(files))):
             made.add(entry)
             cards.append(card(entry, token))
             if time.monotonic() - shown > PAUSE and len(cards) < len(files):
                 shown = time.monotonic()
-                yield sheet(cards, len(files))
-        if any("captions" in one for one in made.plain):
+                yield sheet(cards, len(files), token)
+        if saved := any("captions" in one for one in made.plain):
             made.write(f"{name}, {search}")
-        else:
-            token = ""
-        yield sheet(cards, len(files), token, done=True)
+        yield sheet(cards, len(files), token, done=True, saved=saved)
 
     def answered(self, session, files, name, question):
         """Return the HTML of the answers to a question about each file."""
-        files = [Path(one) for one in files or []]
+        files = pictures_among(files)
         if not files:
             return sheet([], 0, asks=True)
         token, desk = self.folder.desk(f"{session} answers")
@@ -94,13 +93,14 @@ class Page:
                 raise BadInput("it has no word: ask something, as in 'how many dogs?'")
             answerer = self.models.get(name, ANSWERER)
         except BadInput as error:
-            return sheet([card(Entry("Your question", str(error)), token)], 1, done=True)
+            return sheet([card(Entry("your question", str(error)), token)], 1, token, done=True)
         cards = [card(readable(ask, file, answerer, question, desk, number), token)
                  for number, file in enumerate(files)]
         if unknown := answerer.unknown(question):
-            cards.insert(0, card(Entry("Your question", "it has not learned " + ", ".join(unknown)
-                                       + " and answers as if an unknown word stood there"), token))
-        return sheet(cards, len(files), done=True)
+            note = (f"It has not learned {', '.join(f'“{word}”' for word in unknown)}, and answers "
+                    "as if an unknown word stood there.")
+            cards.insert(0, card(Entry("your question", note=note), token))
+        return sheet(cards, len(files), token, done=True)
 
     def warm(self):
         """Describe one example, so that the first picture of a user does not wait."""
@@ -113,6 +113,12 @@ class Page:
         """Forget what was made for a page that was closed."""
         for name in (session, f"{session} answers"):
             self.folder.close(name)
+
+
+def pictures_among(files):
+    """Return the paths of what was dropped, without what systems leave in folders of pictures."""
+    paths = [Path(one) for one in files or []]
+    return [one for one in paths if not one.name.startswith(".") and one.name.lower() not in LEFT]
 
 
 def search_of(method, captions, beams, temperature, top_p, top_k, length, repeat, seed):
@@ -138,13 +144,13 @@ def controls():
     """Return the components of how captions are written, in the order of `search_of`."""
     slider = partial(gr.Slider, step=1)
     method = gr.Radio(list(METHODS), value="beams", label="Method")
-    captions = slider(1, 8, 1, label="Sentences of each picture")
+    captions = slider(1, 8, 1, label="Sentences a picture")
     beams = slider(1, 10, 3, label="Beams")
     temperature = gr.Slider(0.1, 2, 1, step=0.05, label="Temperature", interactive=False)
     top_p = gr.Slider(0.05, 1, 1, step=0.05, label="Top-p", interactive=False)
-    top_k = slider(0, 100, 0, label="Top-k (0 is all words)", interactive=False)
-    length = slider(0, 60, 0, label="Length in ids at most (0 is as it was trained)")
-    repeat = slider(0, 5, 0, label="Words in a row that occur once (0 is off)")
+    top_k = slider(0, 100, 0, label="Top-k (0: all)", interactive=False)
+    length = slider(0, 60, 0, label="Ids at most (0: as trained)")
+    repeat = slider(0, 5, 0, label="No repeats of N words (0: off)")
     seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**32 - 1, interactive=False)
     sampled = [temperature, top_p, top_k, seed]
 

@@ -1,12 +1,17 @@
 // A word that has the focus or the pointer: what else it might have been, and where it looked.
 (() => {
-  // Gradio lays the page out bit by bit: it is shown once all is in its place.
-  const watcher = new MutationObserver(() => {
-    if (!document.querySelector(".sheet")) return;
-    watcher.disconnect();
-    setTimeout(() => document.documentElement.classList.add("placed"), 150);
-  });
-  watcher.observe(document, {childList: true, subtree: true});
+  // Gradio lays the page out bit by bit: it is shown once all is in its place. On a phone, where
+  // what is said stands far below what was dropped, a new sheet is brought into view.
+  let shown = "";
+  new MutationObserver(() => {
+    const sheet = [...document.querySelectorAll(".sheet")].find(one => one.offsetParent);
+    if (sheet && !document.documentElement.classList.contains("placed"))
+      setTimeout(() => document.documentElement.classList.add("placed"), 150);
+    const token = sheet && sheet.dataset.token;
+    if (!token || token === shown) return;
+    shown = token;
+    if (matchMedia("(max-width: 48rem)").matches) sheet.scrollIntoView({behavior: "smooth"});
+  }).observe(document, {childList: true, subtree: true});
 
   const escape = text => Object.assign(document.createElement("i"), {textContent: text}).innerHTML;
   const HINT = "instead of";

@@ -50,6 +50,8 @@ def actions(page, folder, photos, kinds):
     yield "opened"
     drop(page, photos[:3])
     assert page.locator(".card").count() == 3
+    page.wait_for_timeout(500)                              # on a phone it is scrolled to
+    assert page.evaluate("document.querySelector('.card').getBoundingClientRect().y") < 300
     yield "dropped three photographs"
     page.locator(".word").nth(1).hover()
     assert page.locator(".card.looking").count() == 1
@@ -66,7 +68,7 @@ def actions(page, folder, photos, kinds):
     assert page.locator(".word.shown").count() == 0
     page.get_by_role("button", name="How it writes").click()
     page.get_by_label("sampling").check()
-    set_number(page, "Sentences of each picture", 4)
+    set_number(page, "Sentences a picture", 4)
     again(page)
     assert page.locator(".card").first.locator(".said").count() == 4
     yield "drew four samples of each"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from urllib.error import HTTPError
@@ -48,7 +49,8 @@ def dropped(visitor, *files):
 
 def sentences(found):
     """The sentences that a sheet shows, those of each card in a list."""
-    return [[html.unescape(one) for one in re.findall(r'class="sentence" aria-label="([^"]*)"', card)]
+    said = re.compile(r'class="sentence" aria-label="([^"]*)"')
+    return [[html.unescape(one) for one in said.findall(card)]
             for card in found.split("<article")[1:]]
 
 
@@ -96,15 +98,17 @@ def wrong_files():
             "vast.png": (bomb.getvalue(), "limit"), "IMG_1.HEIC": (heic, "HEIC"),
             "photos.zip": (zipped.getvalue(), "no format"),
             "../../up.jpg": (b"no picture", "no format"),
-            "cut.jpg": (whole.getvalue()[:4000], "truncated"), "text.txt": ("é".encode(), "no format"),
+            "cut.jpg": (whole.getvalue()[:4000], "truncated"),
+            "text.txt": ("é".encode(), "no format"),
             "film.mp4": (b"\0\0\0\x18ftypmp42" + bytes(100), "is a clip"),
             "<b>x</b>.jpg": (b"\n" * 300, "empty")}
 
 
-def test_ten_wrong_files_are_ten_sentences_and_nothing_is_written_elsewhere(page, visitor, photos):
+def test_wrong_files_are_sentences_and_nothing_is_written_elsewhere(page, visitor, photos):
     wrong = wrong_files()
     before = page.files()
     files = [visitor.upload(name, content) for name, (content, _) in wrong.items()]
+    files += [visitor.upload(name, b"x") for name in (".DS_Store", "Thumbs.db")]    # not shown
     found = visitor.describe([*files, *dropped(visitor, photos[0])])
     said = errors(found)
     assert len(said) == len(wrong) == 10 and sentences(found)[-1]
@@ -184,12 +188,39 @@ def test_a_slow_picture_does_not_keep_another_visitor_waiting(page, photos):
     assert ended and ended[0] >= before
 
 
-def test_ctrl_c_ends_it_at_once_and_removes_what_was_dropped(photos):
-    with Page([SHIPPED]) as page:
+WATCH = """import sys
+def note(event, arguments):
+    if event in ("socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo"):
+        where = arguments[:1] if event == "socket.getaddrinfo" else arguments[1]
+        with open({path!r}, "a") as file:
+            print(event, repr(where), file=file)
+sys.addaudithook(note)
+"""
+
+
+def test_from_start_to_end_it_reaches_for_this_machine_only_and_ctrl_c_ends_it_at_once(
+        photos, tmp_path):
+    log = tmp_path / "sockets"
+    (tmp_path / "sitecustomize.py").write_text(WATCH.format(path=str(log)))
+    proxies = {"HTTPS_PROXY": "http://127.0.0.1:9", "PYTHONPATH": str(tmp_path)}
+    with Page([SHIPPED], **proxies) as page:
         visitor = Visitor(page.url)
-        Thread(target=visitor.describe, args=[dropped(visitor, *photos) * 20], daemon=True).start()
+        assert sentences(visitor.describe(dropped(visitor, *photos)))[0]
+        late = Thread(target=lambda: suppress_all(visitor.describe, dropped(visitor, *photos) * 20))
+        late.start()
         time.sleep(1)
         assert page.files()
         assert page.interrupt() < 1
+        late.join()
         assert page.files() == set() and page.process.returncode == 130
         assert "Traceback" not in page.said()
+    found = log.read_text().splitlines()
+    assert any(line.startswith("socket.bind") for line in found)
+    here = "127.0.0.1", "socket.bind ('', 0)"         # the latter in search of a free port
+    assert [line for line in found if not any(one in line for one in here)] == []
+
+
+def suppress_all(function, *arguments):
+    """Call a function whose failure is expected: its server is stopped."""
+    with suppress(Exception):
+        function(*arguments)
