@@ -3,8 +3,8 @@
     features (1, ...), hypotheses --weigh--> a `Weighed` for each: sentence, confidence, words
 
 All words of a caption are scored at once, as in training; that gives the probabilities with which
-the search chose them, before its rules and its temperature. They are the decoder's own opinion:
-one that self-critical training has gone on with is surer than it is right.
+the search chose them, before its rules and its temperature. They are the decoder's own opinion,
+not how often it is right: experiments/strangers/confidence.py holds them against scores.
 
 Shape letters:  K hypotheses of one picture   T tokens   V vocabulary   L grid cells or regions
 """

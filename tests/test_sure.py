@@ -1,5 +1,7 @@
 """How CIDEr goes with a captioner's confidence: parts in order, the correlation's sign."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -34,3 +36,9 @@ def test_the_table_has_a_row_for_each_dataset(tmp_path):
     assert table(tmp_path).splitlines()[2:] == [
         f"| {name} | val | 8 | 10.0 (sure 0.50) | 20.0 (sure 0.60) | 30.0 (sure 0.70) | "
         "40.0 (sure 0.80) | 0.25 |" for name in ("a", "b")]
+
+
+def test_the_page_quotes_the_table_of_the_committed_results():
+    here = Path(__file__).parents[1]
+    page = (here / "docs/EXPERIMENTS.md").read_text(encoding="utf-8")
+    assert table(here / "results/confidence") in page
