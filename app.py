@@ -18,7 +18,7 @@ import webbrowser
 
 from captioning.checkpoint import SHIPPED
 from system.files import BadInput, run_command
-from system.loopback import is_here, stay_here
+from system.loopback import bound_socket, stay_here
 from system.processor import add_device, name_gpu
 
 NEEDED = "gradio"
@@ -52,6 +52,8 @@ def main():
     if options.port is not None and not 0 <= options.port < 65536:
         raise BadInput("--port takes a whole number from 0 to 65535")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # so that the folder is removed
+    # before: whoever names another address than loopback has it looked up
+    socket = bound_socket(options.host, (7860, 0) if options.port is None else (options.port,))
     stay_here()
     from page.folder import Folder
     from page.models import Models, found_in
@@ -63,13 +65,13 @@ def main():
                       HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1",
                       MPLCONFIGDIR=str(folder.root / "matplotlib"))
     from page.layout import page
-    from page.server import Served, application
+    from page.server import LOOPBACK, Served, application
 
     name_gpu(options.device)
     blocks, theme = page(models, folder)
-    served = Served(application(blocks, folder, theme, options.host), options.host, options.port)
+    served = Served(application(blocks, folder, theme, options.host), socket)
     served.start()
-    if not is_here(options.host) or options.host in ("0.0.0.0", "::"):
+    if options.host not in LOOPBACK:
         print(f"everyone who reaches this machine can use the page, at {options.host}",
               file=sys.stderr)
     print(f"the page: {served.url}   (Ctrl-C ends it; ready after "

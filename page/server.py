@@ -8,7 +8,6 @@ what points elsewhere, and by a content-security policy keeps the browser from f
 """
 
 import re
-import socket
 import threading
 import time
 from pathlib import Path
@@ -99,15 +98,14 @@ def application(blocks, folder, theme, host):
 
 
 class Served:
-    """A server in a thread of its own, at `url`; it ends with the process."""
+    """A server of a socket, in a thread of its own, at `url`; it ends with the process."""
 
-    def __init__(self, app, host, port):
-        self.socket = listening(host, port)
-        number = self.socket.getsockname()[1]
-        name = f"[{host}]" if ":" in host else host
-        self.url = f"http://{name}:{number}"
+    def __init__(self, app, socket):
+        host, number, *_ = socket.getsockname()
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        self.url = f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}"
         self.server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
-        self.thread = threading.Thread(target=self.server.run, args=([self.socket],), daemon=True)
+        self.thread = threading.Thread(target=self.server.run, args=([socket],), daemon=True)
 
     def start(self):
         """Return once the page can be asked for."""
@@ -116,18 +114,3 @@ class Served:
             if not self.thread.is_alive():
                 raise BadInput("the page's server ended before it began: see what it wrote above")
             time.sleep(0.02)
-
-
-def listening(host, port):
-    """Return a socket that listens; port None: the usual one, or any where that is taken."""
-    for number in (7860, 0) if port is None else (port,):
-        try:
-            family = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0][0]
-            found = socket.socket(family)
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            found.bind((host, number))
-            return found
-        except OSError as error:
-            fault = error.strerror or str(error)
-    raise BadInput(f"nothing can be served at {host}, port {number} ({fault}): give another --port "
-                   "or --host")

@@ -1,11 +1,15 @@
 """Keep a process from connecting to any other machine, whatever its libraries would like to do.
 
+    host, port --bound_socket--> a socket to serve from, before
     stay_here() --audit hook--> PermissionError where a socket would leave, for the process's life
 """
 
 import ipaddress
 import os
+import socket
 import sys
+
+from system.files import BadInput
 
 NAMES = {"localhost", "", None}
 PROXIES = "http_proxy", "https_proxy", "all_proxy", "ftp_proxy"
@@ -43,3 +47,19 @@ def is_here(host):
     except ValueError:
         return False
     return found.is_loopback or found.is_unspecified
+
+
+def bound_socket(host, ports):
+    """Return a socket at the first of some ports that is free, 0 being any; or raise `BadInput`."""
+    for number in ports:
+        try:
+            family = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0][0]
+            found = socket.socket(family)
+            if os.name != "nt":         # there it would share a port that is taken
+                found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.bind((host, number))
+            return found
+        except OSError as error:
+            fault = error.strerror or str(error)
+    raise BadInput(f"nothing can be served at {host}, port {number} ({fault}): give another --port "
+                   "or --host")

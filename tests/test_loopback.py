@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from system.loopback import is_here, refuse_others
+from system.files import BadInput
+from system.loopback import bound_socket, is_here, refuse_others
 
 PROGRAM = """
 import os, socket, urllib.request
@@ -48,3 +49,13 @@ def test_what_is_no_connection_is_let_through():
     refuse_others("socket.connect", (None, "/run/socket"))
     with pytest.raises(PermissionError, match="192.0.2.1"):
         refuse_others("socket.connect", (None, ("192.0.2.1", 80)))
+
+
+def test_a_socket_takes_the_first_port_that_is_free():
+    with bound_socket("127.0.0.1", (0,)) as first:
+        first.listen()
+        taken = first.getsockname()[1]
+        with bound_socket("127.0.0.1", (taken, 0)) as second:
+            assert second.getsockname()[1] not in (0, taken)
+        with pytest.raises(BadInput, match=f"port {taken}.*another --port"):
+            bound_socket("127.0.0.1", (taken,))
