@@ -49,7 +49,7 @@ def dropped(visitor, *files):
 
 def sentences(found):
     """The sentences that a sheet shows, those of each card in a list."""
-    said = re.compile(r'class="sentence" aria-label="([^"]*)"')
+    said = re.compile(r'class="sentence" role="group" aria-label="([^"]*)"')
     return [[html.unescape(one) for one in said.findall(card)]
             for card in found.split("<article")[1:]]
 
