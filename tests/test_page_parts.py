@@ -102,7 +102,8 @@ def test_a_picture_is_described_and_its_card_shows_where_each_word_looked(folder
     for text, word in zip(looked, words, strict=True):
         weights = torch.tensor(list(bytes.fromhex(text))) / 255
         torch.testing.assert_close(weights, word.looked / word.looked.max(), atol=3e-3, rtol=0)
-    assert unescape(re.search(r'class="sentence" role="group" aria-label="([^"]*)"', shown)[1]) == entry.best
+    told = re.search(r'class="sentence" role="group" aria-label="([^"]*)"', shown)[1]
+    assert unescape(told) == entry.best
     assert folder.find(token, "0.jpg")
 
 
