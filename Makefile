@@ -1,6 +1,7 @@
 # make notebooks   set up, draw the embedded datasets, run the seven notebooks in order
 # make test        set up, run the tests
-# make check       what is slower, side by side: lint, README, kills, memory; the notebooks' style,
+# make check       what is slower, side by side: lint, README, kills, memory, the page (for which it
+#                  installs gradio into cache/page-venv); the notebooks' style,
 #                  all of them small with exercises unsolved and solved, each by itself as on
 #                  Colab, those with an encoder on a ResNet that a server on this machine publishes
 # make student     student/, to hand out: the notebooks without their solutions, the modules that
@@ -35,6 +36,7 @@ check: .venv/installed-dev           # the longest first; so many at a time as t
 	    "-m tests.check_colab" "-m tests.check_exercises" "-m tests.check_resnet" \
 	    "-m tests.check_kills_training" "-m tests.check_kills" "tests/check_memory.py" \
 	    "tests/check_caption_memory.py --pictures 1000" "tests/check_readme.py" \
+	    "-m tests.check_page" \
 	    "-m tests.check_style" "-m ruff check"
 
 student: .venv/installed

@@ -19,16 +19,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from captioning.checkpoint import load_captioner, refuse_needless
+from captioning.checkpoint import SHIPPED, load_captioner, refuse_needless
 from captioning.photos import Described, describe_distributed, find_pictures
 from decoders.search import Search
 from system.distributed import is_main, processes
 from system.files import BadInput, one_line, run_command
 from system.processor import add_device, name_gpu
 from system.tensor_file import best_file, kind_of
-from video.readers import TIMES
+from video.readers import CLIPS, TIMES
 
-SHIPPED = Path(__file__).parent / "checkpoints" / "critical-flickr8k.safetensors"
 FROM_ONE = "a whole number of 1 or more", lambda value: value >= 1
 RANGES = {                  # of the options for the search: what each takes, and whether it does
     "beam": FROM_ONE, "captions": FROM_ONE, "sample": FROM_ONE, "top_k": FROM_ONE,
@@ -37,7 +36,6 @@ RANGES = {                  # of the options for the search: what each takes, an
     "temperature": ("a number above 0", lambda value: 0 < value < math.inf),
     "top_p": ("a number above 0 and at most 1", lambda value: 0 < value <= 1),
     "seed": ("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32)}
-CLIPS = ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"
 ONLY_BEAMS, ONLY_SAMPLES = {"beam", "captions"}, {"temperature", "top_k", "top_p", "seed"}
 
 

@@ -38,12 +38,16 @@ class Describer:
 
     def sentences(self, features, search=None):
         """Return a list of sentences, best first, for each of features (P, D) or (P, L, D)."""
+        return [[self.vocab.decode(one.words) for one in found]
+                for found in self.hypotheses(features, search)]
+
+    def hypotheses(self, features, search=None):
+        """Return what `sentences` does as a list of `Hypothesis` for each picture."""
         starts = range(0, len(features), self.batch_size)
         bar = tqdm(starts, "captions", leave=False, unit="batch", disable=len(starts) < 2)
         batches = (self.embed(features[start:start + self.batch_size]) for start in bar)
-        return [[self.vocab.decode(found.words) for found in hypotheses]
-                for batch in batches
-                for hypotheses in run_search(self.decoder, batch, search or self.search())]
+        return [found for batch in batches
+                for found in run_search(self.decoder, batch, search or self.search())]
 
     def search(self, **changes):
         """Return the `Search` for this captioner: captions as long as those it has learned."""

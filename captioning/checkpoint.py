@@ -9,6 +9,7 @@ nothing before it has checked the header, and loads nothing before it has checke
 """
 
 from dataclasses import asdict
+from pathlib import Path
 
 from captioning.captioner import Captioner
 from decoders import registry as decoders
@@ -20,6 +21,7 @@ from system.files import BadInput
 from system.processor import refuse_device
 from vocabulary import END_WORD, START_WORD, UNK_WORD, Vocabulary
 
+SHIPPED = Path(__file__).parents[1] / "checkpoints" / "critical-flickr8k.safetensors"
 REMEDY = "give a checkpoint or a run's folder made by train.py"
 FORMAT = 3                  # raised when an older program could not read the file
 LONGEST = 1000              # ids of a caption; every step of a search takes time

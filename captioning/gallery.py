@@ -62,9 +62,12 @@ class Gallery:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.entries = tempfile.TemporaryFile(dir=self.path.parent)     # noqa: SIM115
 
-    def add(self, file, sentences, likeliest=""):
-        """Add a picture, its sentences, best first, and the likeliest where these were sampled."""
-        entry = {"file": str(file), "sentences": list(Counter(sentences).items()),
+    def add(self, file, sentences, likeliest="", name=None):
+        """Add a picture, its sentences, best first, and the likeliest where these were sampled.
+
+        name: what the page calls the picture, if not by its path.
+        """
+        entry = {"file": str(name or file), "sentences": list(Counter(sentences).items()),
                  "likeliest": likeliest, "best": likeliest or sentences[0],
                  "jpeg": thumbnail(file)}
         begin = self.entries.seek(0, io.SEEK_END)

@@ -124,11 +124,16 @@ def caption_features(captioner, files, features, search):
     """Return the sentences of each file, best first, from its features (files, ...)."""
     if search.method != "sample":
         return captioner.sentences(features, search)
-    # Random numbers of its own for each picture, by its path as it was given, so that what is
-    # sampled of it depends neither on the other pictures nor on the number of processes.
-    seeds = [search.seed + crc32(os.fsencode(file.as_posix())) for file in files]
-    return [captioner.sentences(features[row:row + 1], replace(search, seed=seed))[0]
-            for row, seed in enumerate(seeds)]
+    return [captioner.sentences(features[row:row + 1], seeded(search, file))[0]
+            for row, file in enumerate(files)]
+
+
+def seeded(search, file):
+    """Return a `Search` with random numbers of its own for each picture, by its path as given.
+
+    What is sampled of a picture so depends neither on others nor on the number of processes.
+    """
+    return replace(search, seed=search.seed + crc32(os.fsencode(Path(file).as_posix())))
 
 
 def describe_distributed(captioner, files, search=None, second=None):

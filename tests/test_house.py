@@ -12,11 +12,11 @@ ROOT = Path(__file__).parents[1]
 # A module imports what stands further left, or in its own room; words side by side are equals.
 ORDER = """
 system | vocabulary | scoring scenes coco training | encoders | detection
-| data_loader model | decoders | captioning vqa video | concepts | figures
-| prepare train evaluate caption answer | experiments course | images | tests
+| data_loader model | decoders | captioning vqa video | concepts | figures | page
+| prepare train evaluate caption answer app | experiments course | images | tests
 """
 PLACES = {name: place for place, names in enumerate(ORDER.split("|")) for name in names.split()}
-COMMANDS = {"prepare", "train", "evaluate", "caption", "answer"}
+COMMANDS = {"prepare", "train", "evaluate", "caption", "answer", "app"}
 COURSEWORK = {"vocabulary", "data_loader", "model"}
 ROOMS = PLACES.keys() - COMMANDS - COURSEWORK - {"images", "tests"}
 

@@ -18,6 +18,7 @@ from system.files import BadInput, read_json
 
 FRAMES = ".png", ".jpg", ".jpeg"
 TIMES = "frames.json"
+CLIPS = ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"    # names of files
 SHAPE = {"times": [float], "duration": float}
 UNSAID = 100                # ms: what browsers show a frame for that says 0
 MOVING = "GIF", "PNG", "WEBP"
