@@ -43,7 +43,7 @@ ROW = {"epoch": 1, "train_loss": 2.0, "val_loss": 1.0, "CIDEr": 0.5}
 RESULT = {"rung": "constant", "seed": 0, "data": "d", "split": "val", "pictures": 2, "CIDEr": 0.5}
 BENCH = {"data": "flickr8k", **dict.fromkeys(plan.RATES, 50.0), "limits": {"float32_flops": 2e11},
          "machine": {"threads": 2, "cpu": "x", "instructions": "AVX2"}}
-JUDGED = {"CIDEr": 0.5, "claims": {kind: [1, 2] for kind in truth.KINDS}}
+JUDGED = {"CIDEr": 0.5, "each": [0.5], "claims": {kind: [1, 2] for kind in truth.KINDS}}
 REPORT = {"split": "val", "pictures": 1, "references": 5, "distinct": 1, "search": "s",
           "tokenizer": "t", "CIDEr": 0.5}
 GRAPH = {"background": "plain", "held_out": "A dog.", "relations": [
