@@ -12,20 +12,21 @@ picture, show what CHAIR is of people: that much is misread, or seen by one and 
 others. A dog stands for what a captioner learned too well: a fifth of Flickr8k's pictures show one.
 """
 
-import argparse
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from caption import SHIPPED
 from captioning.checkpoint import load_captioner
 from captioning.evaluation import evaluate, objects_of
 from coco.dataset import Split, read_split, split_names
-from experiments.harness import folders, markdown
+from experiments.harness import markdown
+from experiments.strangers.datasets import finished, parser_of, percent, run
 from scoring.chair import absent, chair
 from scoring.metrics import METRICS
 from scoring.objects import categories, known_by, objects_in
-from system.files import BadInput, read_json, run_command, write_json
+from system.files import run_command
 from system.processor import add_device
 from system.tensor_file import best_file
 
@@ -82,11 +83,7 @@ def judge(captioner, split):
 
 def table(results):
     """Return a Markdown table of all captioners and datasets, in per cent, CIDEr x 100."""
-    found = [read_json(file, f"move it away and run experiments.{results.name} again", RESULT)
-             for file in sorted(results.glob("*.json"))]
-    if not found:
-        raise BadInput(f"{results} holds no result: run experiments.strangers.captions "
-                       "with --data first")
+    found = finished(results, RESULT, "experiments.strangers.captions")
     heading = ["data", "split", "pictures", "sentences of",
                *(METRICS[name].label for name in SHOWN), f"name a {COMMON}",
                f"a {COMMON} that no reference knows", "most often absent"]
@@ -103,38 +100,28 @@ def table(results):
     return markdown(heading, rows)
 
 
-def percent(value):
-    """Return a fraction as text in per cent, "" where there is none."""
-    return "" if value is None else f"{100 * value:.1f}"
+def add_checkpoint(parser):
+    """Add the options of a captioner to judge, and return the parser."""
+    parser.add_argument("--checkpoint", default=SHIPPED,
+                        help="a .safetensors checkpoint or a run's folder (the one in the box)")
+    add_device(parser)
+    return parser
+
+
+def by_captioner(options, judge):
+    """Return {its name: function of a root}; judge: function of the captioner and a `Split`."""
+    path = best_file(options.checkpoint)
+    name = path.parent.name if Path(options.checkpoint).is_dir() else path.stem
+    captioner = cache(lambda: load_captioner(path, options.device))
+    return {name: lambda root: {"checkpoint": name, **judge(
+        captioner(), pictures_of(root, captioner()))}}
 
 
 def main():
     """Judge the captioner on the datasets that are not done yet, and print the table."""
-    parser = argparse.ArgumentParser(description="Judge a captioner on photographs of several "
-                                     "datasets. Started again, it goes on.")
-    parser.add_argument("--data", nargs="+", default=[], metavar="ROOT",
-                        help="datasets in COCO's layout")
-    parser.add_argument("--checkpoint", default=SHIPPED,
-                        help="a .safetensors checkpoint or a run's folder (the one in the box)")
-    parser.add_argument("--name", default="strangers",
-                        help="folder in results/; another for other data (%(default)s)")
-    parser.add_argument("--table", action="store_true", help="only print what is finished")
-    add_device(parser)
-    options = parser.parse_args()
-    _, results = folders(options)
-    if not options.table and not options.data:
-        raise BadInput("give --data the datasets to caption, or --table")
-    path = best_file(options.checkpoint)
-    name = path.parent.name if Path(options.checkpoint).is_dir() else path.stem
-    captioner = None
-    for root in () if options.table else options.data:
-        file = results / f"{name}.{Path(root).name}.json"
-        if not file.exists():
-            captioner = captioner or load_captioner(path, options.device)
-            found = judge(captioner, pictures_of(root, captioner))
-            write_json(file, {"data": Path(root).name, "checkpoint": name, **found}, indent=1)
-            print(f"{file}: done", flush=True)
-    print(table(results))
+    parser = add_checkpoint(parser_of(
+        "Judge a captioner on photographs of several datasets.", "strangers"))
+    run(parser.parse_args(), lambda options: by_captioner(options, judge), table)
 
 
 if __name__ == "__main__":

@@ -12,17 +12,15 @@ judge that sees no picture and knows the answers. Average precision ranks the pi
 probability; by chance it is the fraction of the pictures that have the word.
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import torch
 
 from coco.dataset import Split, read_split, split_names
 from concepts.nouns import named
 from encoders.concepts import WORDS, cached_concepts
-from experiments.harness import folders, markdown
-from system.files import BadInput, read_json, run_command, write_json
+from experiments.harness import markdown
+from experiments.strangers.datasets import finished, parser_of, percent, run
+from system.files import run_command
 
 NETWORKS = "efficientnet_lite0", "efficientnet_lite2"
 LEAST = 0.02                # of the pictures have a word that is frequent
@@ -81,11 +79,7 @@ def judge(split, network):
 
 def table(results):
     """Return Markdown tables of all results, and of the words of each dataset, in per cent."""
-    found = [read_json(file, "move it away and run experiments.strangers.classifier again", RESULT)
-             for file in sorted(results.glob("*.json"))]
-    if not found:
-        raise BadInput(f"{results} holds no result: run experiments.strangers.classifier "
-                       "with --data first")
+    found = finished(results, RESULT, "experiments.strangers.classifier")
     heading = ["data", "split", "pictures", "network", *(f"precision at {k}" for k in KS),
                *(f"of the {k} most frequent" for k in KS), f"likeliest above {SURE}",
                "precision of these", "frequent words", "average precision", "by chance"]
@@ -104,34 +98,18 @@ def table(results):
                         "chance:", *lines])
 
 
-def percent(value):
-    """Return a fraction as text in per cent, "" where there is none."""
-    return "" if value is None else f"{100 * value:.1f}"
+def by_networks(options):
+    """Return {name of a network: function of a root that judges it}."""
+    return {network: lambda root, network=network: judge(pictures_of(root), network)
+            for network in options.networks}
 
 
 def main():
     """Judge the networks on the datasets that are not done yet, and print the table."""
-    parser = argparse.ArgumentParser(description="Compare the classifier's words with people's. "
-                                     "Started again, it goes on.")
-    parser.add_argument("--data", nargs="+", default=[], metavar="ROOT",
-                        help="datasets in COCO's layout")
+    parser = parser_of("Compare the classifier's words with people's.", "concepts")
     parser.add_argument("--networks", nargs="+", default=NETWORKS, metavar="NAME",
                         help=f"with their classifiers ({', '.join(NETWORKS)})")
-    parser.add_argument("--name", default="concepts",
-                        help="folder in results/; another for other data (%(default)s)")
-    parser.add_argument("--table", action="store_true", help="only print what is finished")
-    options = parser.parse_args()
-    _, results = folders(options)
-    if not options.table and not options.data:
-        raise BadInput("give --data the datasets to look at, or --table")
-    for root in () if options.table else options.data:
-        for network in options.networks:
-            file = results / f"{network}.{Path(root).name}.json"
-            if not file.exists():
-                found = judge(pictures_of(root), network)
-                write_json(file, {"data": Path(root).name, **found}, indent=1)
-                print(f"{file}: done", flush=True)
-    print(table(results))
+    run(parser.parse_args(), by_networks, table)
 
 
 if __name__ == "__main__":

@@ -11,18 +11,14 @@ decoders/confidence.py has it. Pictures are those of experiments.strangers.capti
 is judged among all of its dataset.
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 from scipy.stats import spearmanr
 
-from captioning.checkpoint import SHIPPED, load_captioner
 from captioning.evaluation import score, tokenized_references
-from experiments.harness import folders, markdown
-from experiments.strangers.captions import pictures_of
-from system.files import BadInput, read_json, run_command, write_json
-from system.processor import add_device
+from experiments.harness import markdown
+from experiments.strangers.captions import add_checkpoint, by_captioner
+from experiments.strangers.datasets import finished, parser_of, run
+from system.files import run_command
 
 PARTS = 4                   # quarters, from the least sure to the surest
 RESULT = {"data": str, "checkpoint": str, "split": str, "pictures": int, "spearman": float,
@@ -36,7 +32,13 @@ def confidences(captioner, split):
             np.exp([one.rank(1) for one in found]))
 
 
-def judge(sentences, sure, split):
+def judge(captioner, split):
+    """Return how a captioner's CIDEr goes with its confidence on a split."""
+    return {"split": split.name, "pictures": len(split.pictures),
+            **compared(*confidences(captioner, split), split)}
+
+
+def compared(sentences, sure, split):
     """Return how CIDEr goes with confidence: rank correlation, and the mean of each part."""
     each = score(sentences, tokenized_references(split))[1]
     parts = np.array_split(np.argsort(sure, kind="stable"), PARTS)
@@ -47,11 +49,7 @@ def judge(sentences, sure, split):
 
 def table(results):
     """Return a Markdown table of all datasets: CIDEr x 100 and mean confidence of each part."""
-    found = [read_json(file, "move it away and run experiments.strangers.confidence again", RESULT)
-             for file in sorted(results.glob("*.json"))]
-    if not found:
-        raise BadInput(f"{results} holds no result: run experiments.strangers.confidence with "
-                       "--data first")
+    found = finished(results, RESULT, "experiments.strangers.confidence")
     heading = ["data", "split", "pictures", "least sure quarter", "second", "third",
                "surest quarter", "rank correlation"]
     return markdown(heading, [
@@ -63,28 +61,9 @@ def table(results):
 
 def main():
     """Judge the captioner on the datasets that are not done yet, and print the table."""
-    parser = argparse.ArgumentParser(description="Score sentences by how sure a captioner was.")
-    parser.add_argument("--data", nargs="+", default=[], metavar="ROOT",
-                        help="datasets in COCO's layout")
-    parser.add_argument("--checkpoint", default=SHIPPED, help="(the captioner in the box)")
-    parser.add_argument("--name", default="confidence",
-                        help="folder in results/; another for other data (%(default)s)")
-    parser.add_argument("--table", action="store_true", help="only print what is finished")
-    add_device(parser)
-    options = parser.parse_args()
-    _, results = folders(options)
-    if not options.table and not options.data:
-        raise BadInput("give --data the datasets to caption, or --table")
-    for root in () if options.table else options.data:
-        name = Path(options.checkpoint).stem
-        file = results / f"{name}.{Path(root).name}.json"
-        if not file.exists():
-            captioner = load_captioner(options.checkpoint, options.device)
-            split = pictures_of(root, captioner)
-            write_json(file, {"data": Path(root).name, "checkpoint": name, "split": split.name,
-                              "pictures": len(split.pictures),
-                              **judge(*confidences(captioner, split), split)}, indent=1)
-    print(table(results))
+    parser = add_checkpoint(parser_of("Score sentences by how sure a captioner was.",
+                                      "confidence"))
+    run(parser.parse_args(), lambda options: by_captioner(options, judge), table)
 
 
 if __name__ == "__main__":
