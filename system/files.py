@@ -145,7 +145,8 @@ def holds(root, files, info, partly=False):
     for path in found:
         content = read_json(path, "give another folder")
         if not isinstance(content, dict) or content.get("info") != info:
-            raise BadInput(f"{root} holds something else, {path.name}: give another folder")
+            raise BadInput(f"{root} holds something else, {path.name}: give another folder, or "
+                           "remove this one if an earlier version of this program made it")
     if not found and not partly:
         raise BadInput(f"{root} holds something else: give another folder")
     return bool(found)

@@ -45,6 +45,13 @@ def material(folder):
 
 def actions(page, folder, photos, kinds):
     """Yield the name of each action after it was done; `kinds` are those of the checkpoints."""
+    yield from looking(page, photos)
+    yield from choosing(page, kinds)
+    yield from dropping(page, folder, photos, kinds)
+
+
+def looking(page, photos):
+    """Open the page, drop photographs and look at what is said."""
     page.goto(page.address)
     page.wait_for_selector(".empty")
     yield "opened"
@@ -66,6 +73,10 @@ def actions(page, folder, photos, kinds):
     yield "walked along a sentence by the arrow keys"
     page.keyboard.press("Escape")
     assert page.locator(".word.shown").count() == 0
+
+
+def choosing(page, kinds):
+    """Choose how sentences are written, by which captioner, and of which example."""
     page.get_by_role("button", name="How it writes").click()
     page.get_by_label("sampling").check()
     set_number(page, "Sentences a picture", 4)
@@ -84,6 +95,10 @@ def actions(page, folder, photos, kinds):
     done(page, lambda: page.locator("[data-example]").nth(4).click())
     assert page.locator(".card").count() == 1 and page.locator(".word.true, .word.false").count()
     yield "tried a drawn scene"
+
+
+def dropping(page, folder, photos, kinds):
+    """Drop what is no picture, save what was said, and drop a clip and pictures to ask about."""
     drop(page, [folder / "empty.jpg", folder / "page.png", folder / "wide ${name} {{x}} <b>.png"])
     assert page.locator(".card.failed").count() == 2
     assert "it is empty" in page.locator(".error").first.inner_text()

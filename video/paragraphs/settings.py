@@ -37,7 +37,7 @@ class ParagraphSettings(Settings):
     dropout: float = dial(0.3, "fraction of word vectors, patches and outputs silenced")
     guessed: int = dial(256, "words, the most frequent ones, that cells of frames guess")
     words_first: int = dial(6, "passes over train before all others in which cells learn which "
-                            "words are said of their clips")
+                            "words are said of what they show")
     said: float = dial(0.3, "weight of that loss later on")
     located: float = dial(0.3, "weight of how little words look at the time that their sentence is "
                           "about, which is known in training")

@@ -85,6 +85,7 @@ class Part:
                      for part in several] for several in paragraphs]
         self.spans = [[[(one.start, one.end) for one in part] for part in several]
                       for several in paragraphs]
+        self.begun = [self.beginnings(clip) for clip in range(len(paragraphs))]
 
     def __len__(self):
         return len(self.ids)
@@ -142,11 +143,15 @@ class Part:
         """Return at which frames of clips a sentence of any paragraph starts, (P, frames)."""
         found = torch.zeros(len(clips), frames, dtype=torch.bool)
         for row, clip in zip(found, clips, strict=True):
-            times, duration = self.features.of(clip)[1], self.durations[clip]
-            for start, end in {span for spans in self.spans[clip] for span in spans}:
-                if end - start < duration - 1e-2:       # else it tells no step, but the clip
-                    row[min(np.searchsorted(times, start - 1e-2), len(times) - 1)] = True
+            row[self.begun[clip]] = True
         return found
+
+    def beginnings(self, clip):
+        """Return the places of the frames at which a sentence of a clip starts."""
+        times, duration = self.features.of(clip)[1], self.durations[clip]
+        return [min(np.searchsorted(times, start - 1e-2), len(times) - 1)
+                for spans in self.spans[clip] for start, end in spans
+                if end - start < duration - 1e-2]       # else it tells no step, but the clip
 
 
 def drawn(count, each, rng):
