@@ -45,6 +45,10 @@ class Page:
         size, graph = self.graphs.get(file.name, (None, None))
         return graph if size == file.stat().st_size else None
 
+    def told(self, file, name, *how):
+        """Return the `Entry` of a clip by the narrator of a name, loaded when there is a clip."""
+        return narrate(file, self.models.get(name, NARRATOR), *how)
+
     def described(self, session, files, name, narrator, *controls):
         """Yield the page's HTML, again whenever some more files are described."""
         files = pictures_among(files)
@@ -58,7 +62,6 @@ class Page:
             if not search["max_length"]:
                 search["max_length"] = ready.captioner.max_length
             search = ready.captioner.search(**search)
-            narrator = self.models.get(narrator, NARRATOR) if narrator else None
         except (BadInput, ValueError) as error:
             yield sheet([card(Entry("these settings", str(error)), token)], len(files), token, True)
             return
@@ -66,7 +69,7 @@ class Page:
         def work(numbered):
             number, file = numbered
             if narrator and is_clip(file):
-                return readable(narrate, file, narrator, search, desk, number)
+                return readable(self.told, file, narrator, search, desk, number)
             return readable(describe, file, ready, search, desk, number, self.graph_of(file))
 
         made = Made(desk, search.method == "sample" and search.captions > 1)

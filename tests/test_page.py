@@ -14,11 +14,14 @@ from threading import Thread
 from urllib.error import HTTPError
 
 import pytest
+import torch
 from PIL import Image
 
 from captioning.checkpoint import SHIPPED
 from page.examples import examples
+from system import tensor_file
 from tests.serving import ROOT, Page, Visitor
+from video.paragraphs.checkpoint import FORMAT, KIND
 
 pytest.importorskip("gradio", reason="needs gradio: pip install -r requirements-app.txt")
 if not SHIPPED.exists():
@@ -117,6 +120,18 @@ def test_wrong_files_are_sentences_and_nothing_is_written_elsewhere(page, visito
     assert "<b>x" not in found
     own = re.compile(r"tmp/captions-page-\w+/")
     assert [file for file in page.files() - before if not own.match(file)] == []
+
+
+def test_a_teller_of_clips_that_cannot_be_loaded_leaves_photographs_alone(photos, tmp_path):
+    old, clip = tmp_path / "old.safetensors", tmp_path / "clip.gif"
+    tensor_file.write(old, KIND, FORMAT, {"x": torch.zeros(1)}, {})
+    frames = [Image.new("RGB", (40, 40), colour) for colour in ("red", "green")]
+    frames[0].save(clip, save_all=True, append_images=frames[1:], duration=500)
+    with Page([SHIPPED, old]) as page:
+        visitor = Visitor(page.url)
+        found = visitor.describe(dropped(visitor, photos[0], clip))
+    assert [len(said) for said in sentences(found)] == [1, 0]
+    assert len(errors(found)) == 1 and "old" in errors(found)[0]
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", str(ROOT / "app.py"), str(SHIPPED), "../x",
