@@ -34,7 +34,7 @@ from video.paragraphs.words import sentence_of
 from video.paragraphs.writing import write
 from vocabulary import Vocabulary
 
-KIND, FORMAT = "narrator", 1
+KIND, FORMAT = "narrator", 2
 BATCH_SIZE = 32             # clips in one pass
 LARGEST = 1 << 16           # of whole numbers in a header
 REMEDY = "give a run of the recipe paragraphs, or its checkpoint"
