@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from urllib.error import HTTPError
+from urllib.parse import quote
 
 import pytest
 import torch
@@ -138,7 +139,7 @@ def test_a_teller_of_clips_that_cannot_be_loaded_leaves_photographs_alone(photos
                                   "http://127.0.0.1:9/a.jpg"])
 def test_only_what_was_dropped_can_be_read(visitor, path):
     with pytest.raises(HTTPError) as refused:
-        visitor.get(f"/gradio_api/file={path}")
+        visitor.get(f"/gradio_api/file={quote(path)}")
     assert refused.value.code in (403, 404)
     with pytest.raises(RuntimeError):
         visitor.describe([{"path": path, "meta": {"_type": "gradio.FileData"}}])
