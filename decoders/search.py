@@ -4,9 +4,10 @@
     words (N,), state --decoder.step---> scores (N, V), state      until every row has said END
 
 `search` picks the method and turns gradients and dropout off. Read `greedy` first: the others are
-its loop with another way to choose the next word, and rules.py says which words may be chosen. A
-row of `captions` (N, T) is filled with END from the start, so it has ended once its last id is END,
-and whatever is not END is its length.
+its loop with another way to choose the next word, and rules.py says which words may be chosen;
+constrained.py is the beam search for captions that must name something. A row of `captions` (N, T)
+is filled with END from the start, so it has ended once its last id is END, and whatever is not END
+is its length.
 
 Length normalisation: Wu et al. 2016 (arXiv:1609.08144), here the plain power of the length.
 
@@ -14,14 +15,16 @@ Shape letters:  B pictures  K beams or samples of each  N rows, B * K  V vocabul
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
 
+from decoders.beams import blank, continuations, ranked, reorder, widen
+from decoders.constrained import MOST, constrained_beam_search
 from decoders.rules import FORBIDDEN, draw, log_probabilities, restrict, shortlist
-from model import State
-from vocabulary import END_ID, START_ID
+from vocabulary import END_ID
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Search:
     suppress_unk: bool = True       # a reader learns nothing from <unk>
     allow_repetition: bool = False  # whether a word may stand twice in a row
     no_repeat_ngram: int = 0        # words of an n-gram that occurs once only; 0 is off, 3 is usual
+    naming: tuple = ()              # beam: of each of these tuples of words one must be said
     beam: int = 3                   # hypotheses per picture; 3 to 5 score best, 10 falls back
     length_penalty: float = 0.7     # rank is log-probability / length ** this; 0 favours brevity
     temperature: float = 1.0        # sample: divides the log-probabilities; towards 0 is greedy
@@ -47,6 +51,8 @@ class Search:
             f"method must be one of {', '.join(METHODS)}": self.method in METHODS,
             "beam must be at least 1": self.beam >= 1,
             f"captions must lie between 1 and {most} for {self.method}": 1 <= self.captions <= most,
+            "naming is for beam": not self.naming or self.method == "beam",
+            f"naming takes at most {MOST} tuples": len(self.naming) <= MOST,
             "max_length must be at least 3: START, a word, END": self.max_length >= 3,
             "length_penalty must be a number of 0 or more": 0 <= self.length_penalty < math.inf,
             "no_repeat_ngram and top_k must be 0 (off) or more":
@@ -73,6 +79,7 @@ class Search:
             f"no {self.no_repeat_ngram}-gram twice": self.no_repeat_ngram > 0,
             "<unk> allowed": not self.suppress_unk,
             f"{self.captions} captions a picture": self.captions > 1,
+            f"naming {len(self.naming)} words": len(self.naming) > 0,
         }
         return ", ".join(text for text, mattered in shown.items() if mattered)
 
@@ -90,16 +97,24 @@ class Hypothesis(NamedTuple):
 
 
 @torch.no_grad()
-def search(decoder, features, settings=None):
+def search(decoder, features, settings=None, constraints=None):
     """Caption every picture: B lists of at most `settings.captions` hypotheses, best first.
 
+    constraints: of each picture its own tuples of words, in place of `settings.naming` for all.
     ValueError: the decoder's scores are NaN or plus infinity.
     """
     settings = settings or Search()
+    method = METHODS[settings.method]
+    if constraints is None and settings.naming:
+        constraints = [settings.naming] * len(features)
+    if constraints is not None:
+        for one in constraints:
+            replace(settings, naming=tuple(one))        # refuses what cannot be had
+        method = partial(constrained_beam_search, constraints=constraints)
     modes = [(module, module.training) for module in decoder.modules()]
     decoder.eval()
     try:
-        captions, totals = METHODS[settings.method](decoder, features, settings)
+        captions, totals = method(decoder, features, settings)
     finally:
         for module, mode in modes:      # each its own: a part may be frozen in eval mode
             module.training = mode
@@ -156,7 +171,8 @@ def beam_search(decoder, features, settings):
         unfinished = ((beams[:, :, position] != END_ID) & (sums > FORBIDDEN)).any(dim=1)
         if not unfinished.any():
             break
-        state = reorder(state, source[unfinished].flatten(), unfinished)
+        state = reorder(state, source[unfinished].flatten(),
+                        None if unfinished.all() else unfinished)
         growing = growing[unfinished]
     return captions, totals
 
@@ -170,9 +186,7 @@ def extend(beams, sums, log_probs, position, settings):
     rows = beams.view(pictures * width, -1)
     allowed = restrict(log_probs, rows, position, settings)
     gains, words = continuations(allowed, rows[:, position - 1] == END_ID, width)  # (P * K, k)
-    sums = sums.view(-1, 1) + gains                                        # (P * K, k)
-    lengths = (rows != END_ID).sum(dim=1, keepdim=True)                    # START stands for END
-    ranks = sums / lengths**settings.length_penalty     # ended and growing ones compete
+    sums, ranks = ranked(rows, sums.flatten(), gains, settings)            # (P * K, k)
     best = ranks.view(pictures, -1).topk(width).indices                    # (P, K), below K * k
     first = torch.arange(pictures, device=best.device)[:, None] * width
     source = first + best // gains.shape[1]                                # (P, K), rows
@@ -181,25 +195,7 @@ def extend(beams, sums, log_probs, position, settings):
     return beams, sums.view(pictures, -1).gather(1, best), source
 
 
-def continuations(allowed, ended, width):
-    """Return each row's k = min(K, V) best words and their gains, (N, k).
-
-    A row that has ended (N,) has one continuation: another END, which costs nothing.
-    """
-    gains, words = allowed.topk(min(width, allowed.shape[1]))
-    free = torch.full_like(gains[0], FORBIDDEN)
-    free[0] = 0
-    return gains.where(~ended[:, None], free), words.masked_fill(ended[:, None], END_ID)
-
-
 METHODS = {"greedy": greedy, "beam": beam_search, "sample": sample}
-
-
-def blank(rows, settings, device):
-    """Return captions (rows, T) of START and then END throughout, and totals (rows,) of zero."""
-    captions = torch.full((rows, settings.max_length), END_ID, device=device)
-    captions[:, 0] = START_ID
-    return captions, torch.zeros(rows, device=device)
 
 
 def append(words, log_probs, captions, totals, position):
@@ -208,21 +204,6 @@ def append(words, log_probs, captions, totals, position):
     captions[:, position] = words.masked_fill(ended, END_ID)
     totals += log_probs.gather(1, words[:, None]).squeeze(1).masked_fill(ended, 0)
     return (captions[:, position] == END_ID).all()
-
-
-def widen(state, width):
-    """Return the state with `width` equal rows of each picture, side by side."""
-    # `shared` stays as it is: a grid of cells is too large to be copied for each row.
-    rows = torch.arange(len(state.own[0]), device=state.own[0].device).repeat_interleave(width)
-    return State(tuple(tensor[rows] for tensor in state.own), state.shared)
-
-
-def reorder(state, rows, pictures):
-    """Return the state whose row i is the old row rows[i], of the pictures that are True."""
-    shared = state.shared
-    if not pictures.all():
-        shared = tuple(tensor[pictures] for tensor in shared)
-    return State(tuple(tensor[rows] for tensor in state.own), shared)
 
 
 def hypotheses(captions, totals, settings):

@@ -1,0 +1,143 @@
+"""Beam search for captions that must say certain words: Anderson et al. 2017 (arXiv:1612.00576).
+
+    constraints, tuples of words of which one must be said --table--> words, bits (B, W)
+    captions (B, S, K, T) --step, follow, choose--> captions (B, S, K, T), longer by a word
+
+A picture's constraints make a finite-state machine: a state is the set of those that have been met,
+C bits, and a word that meets one leads to another state. Every state has a beam of its own, so that
+a hypothesis which has said an unlikely word competes only with those that have said it, too. All
+beams that hold a hypothesis, of all pictures, are one batch of `decoder.step`. Only in the state of
+all constraints may a caption end. Without constraints there is one state, and this is beam search.
+
+Shape letters:  B pictures   C constraints   S states, 2^C   K beams   T max_length   V vocabulary
+                W words that meet a constraint   G groups: beams in use   M ways to extend a group
+"""
+
+import torch
+
+from decoders.beams import blank, continuations, ranked, reorder, widen
+from decoders.rules import FORBIDDEN, log_probabilities, restrict
+from vocabulary import END_ID, START_ID
+
+MOST = 4        # constraints of a picture; each doubles the time
+
+
+def constrained_beam_search(decoder, features, settings, constraints):
+    """Keep the K best beginnings in every state: captions (B, S * K, T), log-probabilities.
+
+    constraints: of each picture a list of tuples of words. Where no caption meets all of them, as
+    where it would be too long, captions that meet all but one are searched for, then all but two.
+    """
+    words, bits = table(constraints, features.device)
+    count = max(map(len, constraints), default=0)
+    # What a picture has fewer than others counts as met, so that the last state is all pictures'.
+    met = [2**count - 2**len(one) for one in constraints]
+    first = torch.tensor(met, dtype=torch.long, device=features.device)
+    most = torch.tensor([state.bit_count() for state in range(2**count)], device=features.device)
+    begun, left = decoder.begin(features), torch.arange(len(features), device=features.device)
+    for missing in range(count + 1):
+        state = reorder(begun, left, left) if missing else begun
+        found = write(decoder, state, (first[left], words[left], bits[left]),
+                      most >= count - missing, settings)
+        captions, totals = found if not missing else (
+            old.index_copy(0, left, new)
+            for old, new in zip((captions, totals), found, strict=True))
+        left = left[(found[1] == FORBIDDEN).all(dim=1)]
+        if not len(left):
+            break
+    return captions, totals
+
+
+def table(constraints, device):
+    """Return the words (B, W) that meet a constraint and the bits (B, W) of those they meet."""
+    met = []
+    for each in constraints:
+        met.append({})
+        for place, one in enumerate(each):
+            for word in set(one) - {START_ID, END_ID}:      # which are not said
+                met[-1][word] = met[-1].get(word, 0) | 1 << place
+    width = max(map(len, met), default=0)
+    filled = [[*one.items(), *[(START_ID, 0)] * (width - len(one))] for one in met]
+    found = torch.tensor(filled, dtype=torch.long, device=device).view(len(met), width, 2)
+    return found.unbind(dim=2)
+
+
+def write(decoder, state, machine, accepts, settings):
+    """Search once: captions (B, S * K, T) and log-probabilities (B, S * K) of those accepted.
+
+    machine: each picture's first state (B,), words (B, W) and bits (B, W).  accepts (S,): whether a
+    caption may end in a state.
+    """
+    first, words, bits = machine
+    pictures, states, width = len(first), len(accepts), settings.beam
+    captions, totals = blank(pictures * states * width, settings, first.device)
+    captions = captions.view(pictures, states, width, settings.max_length)
+    totals = totals.view(pictures, states, width).fill_(FORBIDDEN)
+    totals[torch.arange(pictures), first, 0] = 0
+    live = (totals > FORBIDDEN).any(dim=2)      # (B, S): the groups, those that are stepped
+    state = widen(state, width)
+    for position in range(1, settings.max_length):
+        picture, group = live.nonzero(as_tuple=True)                       # (G,), (G,)
+        beams, sums = captions[live], totals[live]                         # (G, K, T), (G, K)
+        scores, state = decoder.step(beams[:, :, position - 1].flatten(), state)
+        rows = beams.flatten(0, 1)
+        allowed = restrict(log_probabilities(scores), rows, position, settings)
+        gains, following, targets = follow(
+            allowed, rows[:, position - 1] == END_ID, group, words[picture], bits[picture], accepts)
+        sums, ranks = ranked(rows, sums.flatten(), gains, settings)        # (G * K, k + W)
+        running = live.any(dim=1)                                          # P of the B pictures
+        best, kept = choose(ranks, targets, live[running], width)          # (P, S, K)
+        source = best // gains.shape[1]                                    # rows
+        beams, sums = rows[source], sums.flatten()[best].where(kept, FORBIDDEN)
+        beams[..., position] = following.flatten()[best]
+        captions[running], totals[running] = beams, sums
+        ended, held = beams[..., position] == END_ID, sums > FORBIDDEN
+        finished = (ended & held | ~accepts[:, None]).flatten(1).all(dim=1)
+        growing = (~ended & held).flatten(1).any(dim=1) & ~finished
+        if not growing.any():
+            break
+        stays = held.any(dim=2) & growing[:, None]                         # (P, S)
+        live[running] = stays
+        after = live.nonzero()[:, 0]
+        state = reorder(state, source[stays].flatten(), None if torch.equal(picture, after)
+                        else torch.searchsorted(picture, after))
+    totals = totals.masked_fill(~accepts[:, None], FORBIDDEN)
+    return captions.flatten(1, 2), totals.flatten(1, 2)
+
+
+def follow(allowed, ended, group, words, bits, accepts):
+    """Return how rows (N,) may go on: gains, words and the states they lead to, (N, k + W).
+
+    allowed (N, V) is changed.  group (G,): the state of each group.  words, bits (G, W): of its
+    picture.
+    """
+    width = len(ended) // len(group)
+    group, words, bits = (one.repeat_interleave(width, dim=0) for one in (group, words, bits))
+    targets = group[:, None] | bits                                        # (N, W)
+    leaves = targets != group[:, None]
+    gains = allowed.gather(1, words).masked_fill(~leaves | ended[:, None], FORBIDDEN)
+    # What leads elsewhere is not among the words with which the state stays as it is.
+    allowed.scatter_(1, words.where(leaves, START_ID), FORBIDDEN)
+    allowed[:, END_ID] = allowed[:, END_ID].where(accepts[group], FORBIDDEN)
+    stays, others = continuations(allowed, ended, width)                   # (N, k)
+    return (torch.cat([stays, gains], dim=1), torch.cat([others, words], dim=1),
+            torch.cat([group[:, None].expand_as(others), targets], dim=1))
+
+
+def choose(ranks, targets, live, width):
+    """Return the best for every state of the pictures: (P, S, K) into ranks, whether there is one.
+
+    ranks, targets (N, k + W): of N = G * K rows.  live (P, S): which states the G groups are.
+    """
+    groups = live.sum()
+    ranks, targets = ranks.view(groups, -1), targets.view(groups, -1)      # (G, M)
+    size, states = ranks.shape[1], torch.arange(live.shape[1], device=live.device)
+    number = torch.zeros_like(live, dtype=torch.long)
+    number[live] = torch.arange(groups, device=live.device)
+    every = ranks.new_full((*live.shape, size), FORBIDDEN)                 # (P, S, M)
+    leads = torch.zeros_like(every, dtype=torch.long)
+    every[live], leads[live] = ranks, targets
+    leading = leads.flatten(1)[:, None] == states[:, None]                 # (P, S, S * M)
+    found, best = every.flatten(1)[:, None].where(leading, FORBIDDEN).topk(width)
+    number = number.gather(1, (best // size).flatten(1)).view_as(best)
+    return number * size + best % size, found != FORBIDDEN
