@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from captioning.checkpoint import SHIPPED, load_captioner, refuse_needless
 from captioning.photos import Described, describe_distributed, find_pictures
+from decoders.constrained import MOST
 from decoders.search import Search
 from system.distributed import is_main, processes
 from system.files import BadInput, one_line, run_command
@@ -35,8 +36,10 @@ RANGES = {                  # of the options for the search: what each takes, an
     "max_length": ("a whole number of 3 or more", lambda value: value >= 3),
     "temperature": ("a number above 0", lambda value: 0 < value < math.inf),
     "top_p": ("a number above 0 and at most 1", lambda value: 0 < value <= 1),
-    "seed": ("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32)}
-ONLY_BEAMS, ONLY_SAMPLES = {"beam", "captions"}, {"temperature", "top_k", "top_p", "seed"}
+    "seed": ("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32),
+    "naming": (f"1 to {MOST} words with commas between them",
+               lambda value: value.count(",") < MOST and all(map(str.strip, value.split(","))))}
+ONLY_BEAMS, ONLY_SAMPLES = {"beam", "captions", "naming"}, {"temperature", "top_k", "top_p", "seed"}
 
 
 def arguments():
@@ -54,6 +57,8 @@ def arguments():
     parser.add_argument("--beam", type=int, help=f"beams; 1 is greedy ({Search.beam})")
     parser.add_argument("--captions", type=int,
                         help="sentences a picture, best first, at most as many as beams (1)")
+    parser.add_argument("--naming", metavar="WORDS", help="words like cup,table that every "
+                        "sentence names, each in singular or plural (none)")
     parser.add_argument("--no-repeat", type=int, metavar="N",
                         help="no N words in a row occur twice in a sentence (off)")
     parser.add_argument("--max-length", type=int, metavar="N", help="ids of a sentence at most, "
@@ -75,7 +80,10 @@ def arguments():
 
 
 def search_of(options):
-    """Return the `Search` that the options ask for; raise `BadInput` for one that cannot be had."""
+    """Return the `Search` that the options ask for; raise `BadInput` for one that cannot be had.
+
+    What it is to name depends on the captioner, so --naming is only checked.
+    """
     given = {name: value for name, value in vars(options).items()
              if name in RANGES and value is not None}
     for name, value in given.items():
@@ -87,6 +95,7 @@ def search_of(options):
         raise BadInput(f"{written(name)} " + (
             "is for beams: leave it or --sample out" if sampling else
             "is for sampling: add --sample N, or leave it out"))
+    given.pop("naming", None)
     captions = given.pop("sample" if sampling else "captions", 1)
     if not sampling and captions > given.get("beam", Search.beam):
         raise BadInput("--captions takes a whole number from 1 to that of --beam: raise --beam")
@@ -134,7 +143,8 @@ def narrate(options, search, device):
     """Print paragraphs about each clip, with a checkpoint of --recipe paragraphs; return status."""
     from video.paragraphs.checkpoint import load_narrator  # here: photographs need none of it
 
-    ignored = [name for name in ("boxes", "gallery", "references") if getattr(options, name)]
+    ignored = [name for name in ("boxes", "gallery", "references", "naming")
+               if getattr(options, name)]
     if search.method == "beam" and search.captions > 1:
         ignored.append("captions")
     if ignored:
@@ -184,6 +194,8 @@ def main():
         refuse_needless(options.boxes, [captioner])
         if options.max_length is None:
             search = replace(search, max_length=captioner.max_length)
+        if options.naming:
+            search = replace(search, naming=captioner.naming(options.naming.split(",")))
         gallery = open_gallery(options)
         name_gpu(device)
         # a gallery shows what is likeliest beside what was drawn

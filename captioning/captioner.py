@@ -24,7 +24,7 @@ from encoders.features import cached_features
 from encoders.transform import Transform
 from model import EncoderCNN
 from system.files import BadInput
-from vocabulary import Vocabulary
+from vocabulary import UNK_ID, Vocabulary
 
 
 class Describer:
@@ -52,6 +52,21 @@ class Describer:
     def search(self, **changes):
         """Return the `Search` for this captioner: captions as long as those it has learned."""
         return Search(**{"max_length": self.max_length, **changes})
+
+    def naming(self, words):
+        """Return the `naming` of a `Search` for captions that say each word or its plural.
+
+        BadInput: the vocabulary does not have a word.
+        """
+        from scoring.objects import plural  # here: few searches name anything
+
+        words, known = [word.strip().lower() for word in words], self.vocab.words[UNK_ID + 1:]
+        for word in words:
+            if word not in known:
+                raise BadInput(f"the captioner does not know the word {word!r:.40}: name one of "
+                               f"the {len(known):,} of its vocabulary")
+        return tuple(tuple(self.vocab(form) for form in dict.fromkeys([word, plural(word)])
+                           if form in self.vocab) for word in words)
 
     def describe(self, pictures, search=None):
         """Return a list of sentences, best first, for each of some PIL pictures of any size."""

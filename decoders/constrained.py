@@ -34,17 +34,15 @@ def constrained_beam_search(decoder, features, settings, constraints):
     met = [2**count - 2**len(one) for one in constraints]
     first = torch.tensor(met, dtype=torch.long, device=features.device)
     most = torch.tensor([state.bit_count() for state in range(2**count)], device=features.device)
-    begun, left = decoder.begin(features), torch.arange(len(features), device=features.device)
-    for missing in range(count + 1):
-        state = reorder(begun, left, left) if missing else begun
-        found = write(decoder, state, (first[left], words[left], bits[left]),
-                      most >= count - missing, settings)
-        captions, totals = found if not missing else (
-            old.index_copy(0, left, new)
-            for old, new in zip((captions, totals), found, strict=True))
-        left = left[(found[1] == FORBIDDEN).all(dim=1)]
+    begun, machine = decoder.begin(features), (first, words, bits)
+    captions, totals = write(decoder, begun, machine, most == count, settings)
+    for missing in range(1, count + 1):
+        left = (totals == FORBIDDEN).all(dim=1).nonzero()[:, 0]
         if not len(left):
             break
+        captions[left], totals[left] = write(
+            decoder, reorder(begun, left, left), [one[left] for one in machine],
+            most >= count - missing, settings)
     return captions, totals
 
 
@@ -91,9 +89,8 @@ def write(decoder, state, machine, accepts, settings):
         beams, sums = rows[source], sums.flatten()[best].where(kept, FORBIDDEN)
         beams[..., position] = following.flatten()[best]
         captions[running], totals[running] = beams, sums
-        ended, held = beams[..., position] == END_ID, sums > FORBIDDEN
-        finished = (ended & held | ~accepts[:, None]).flatten(1).all(dim=1)
-        growing = (~ended & held).flatten(1).any(dim=1) & ~finished
+        held = sums > FORBIDDEN
+        growing = (held & (beams[..., position] != END_ID)).flatten(1).any(dim=1)
         if not growing.any():
             break
         stays = held.any(dim=2) & growing[:, None]                         # (P, S)

@@ -267,7 +267,7 @@ def test_the_usual_vocabulary_is_ours(root):
 
 
 def test_captions_are_compared_once_they_agree(setup, monkeypatch):
-    assert set(bench_rows.beam(setup)) == {"beam_ratio", "beam_rate"}
+    assert set(bench_rows.beam(setup)) == {"beam_ratio", "beam_rate", "naming_times"}
     found = Captioner.sentences
     monkeypatch.setattr(Captioner, "sentences", lambda captioner, features, search: found(
         captioner, features, Search(method="greedy", max_length=4)))

@@ -37,6 +37,7 @@ from training.loop import step
 
 SAME_LOSS = 0.005           # relative difference of losses per word: our features are float16
 SAME_SCORE = 1e-9
+NAMED = "dog"               # in captions that must name a word
 WHOLE_SCORED = 5000         # pictures; of Karpathy's test split
 
 
@@ -121,7 +122,10 @@ def same_losses(run, theirs, split):
 
 
 def beam(setup):
-    """Search beam-3 captions from cached features, per second, by the shipped captioner."""
+    """Search beam-3 captions from cached features, per second, by the shipped captioner.
+
+    Beside it: how many times as long it takes where every caption must name a word.
+    """
     captioner, (few, many) = load_captioner(SHIPPED), setup.sizes.captioned
     split = read_split(setup.data, "val").first(many)
     with quiet():
@@ -133,13 +137,19 @@ def beam(setup):
     def ours():
         return [found[0] for found in captioner.sentences(features, Search())]
 
+    def naming():
+        return captioner.sentences(features, Search(naming=captioner.naming([NAMED])))
+
     require(theirs() == ours()[:few], "the captions")
-    slow, fast = alternate(setup.sizes, lambda: len(features[:few]) / timed(theirs)[1],
-                           lambda: len(features) / timed(ours)[1])
+    slow, fast, named = alternate(
+        setup.sizes, lambda: len(features[:few]) / timed(theirs)[1],
+        lambda: len(features) / timed(ours)[1], lambda: len(features) / timed(naming)[1])
     sample = f"{len(features[:few])} and {len(features)} pictures a round, of 1,000"
     return {"beam_ratio": Figure.of(ratios(fast, slow), "x",
                                     best_rates(slow, fast, "captions/s", sample)),
-            "beam_rate": Figure.of(fast, "captions/s", sample)}
+            "beam_rate": Figure.of(fast, "captions/s", sample),
+            "naming_times": Figure.of(ratios(fast, named), "x", "as long with one word to name, "
+                                      f"{len(features)} pictures a round")}
 
 
 def reward(setup):
