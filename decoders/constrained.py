@@ -72,32 +72,28 @@ def write(decoder, state, machine, accepts, settings):
     captions = captions.view(pictures, states, width, settings.max_length)
     totals = totals.view(pictures, states, width).fill_(FORBIDDEN)
     totals[torch.arange(pictures), first, 0] = 0
-    live = (totals > FORBIDDEN).any(dim=2)      # (B, S): the groups, those that are stepped
+    live = (totals > FORBIDDEN).any(dim=2)      # (B, S): where something grows, the G groups
     state = widen(state, width)
     for position in range(1, settings.max_length):
-        picture, group = live.nonzero(as_tuple=True)                       # (G,), (G,)
-        beams, sums = captions[live], totals[live]                         # (G, K, T), (G, K)
-        scores, state = decoder.step(beams[:, :, position - 1].flatten(), state)
-        rows = beams.flatten(0, 1)
-        allowed = restrict(log_probabilities(scores), rows, position, settings)
-        gains, following, targets = follow(
-            allowed, rows[:, position - 1] == END_ID, group, words[picture], bits[picture], accepts)
-        sums, ranks = ranked(rows, sums.flatten(), gains, settings)        # (G * K, k + W)
         running = live.any(dim=1)                                          # P of the B pictures
-        best, kept = choose(ranks, targets, live[running], width)          # (P, S, K)
-        source = best // gains.shape[1]                                    # rows
-        beams, sums = rows[source], sums.flatten()[best].where(kept, FORBIDDEN)
-        beams[..., position] = following.flatten()[best]
+        beams, sums, steps = captions[running], totals[running], live[running]
+        picture, group = steps.nonzero(as_tuple=True)                      # (G,), (G,)
+        rows = beams[steps].flatten(0, 1)                                  # (G * K, T)
+        scores, state = decoder.step(rows[:, position - 1], state)
+        allowed = restrict(log_probabilities(scores), rows, position, settings)
+        ways = follow(allowed, rows[:, position - 1] == END_ID, group, words[running][picture],
+                      bits[running][picture], accepts)
+        beams, sums, source = choose(beams, sums, steps, ways, position, settings)
         captions[running], totals[running] = beams, sums
-        held = sums > FORBIDDEN
-        growing = (held & (beams[..., position] != END_ID)).flatten(1).any(dim=1)
-        if not growing.any():
+        grows = ((beams[..., position] != END_ID) & (sums > FORBIDDEN)).any(dim=2)     # (P, S)
+        if position + 2 == settings.max_length:
+            grows &= accepts                    # only END is to come
+        if not grows.any():
             break
-        stays = held.any(dim=2) & growing[:, None]                         # (P, S)
-        live[running] = stays
-        after = live.nonzero()[:, 0]
-        state = reorder(state, source[stays].flatten(), None if torch.equal(picture, after)
-                        else torch.searchsorted(picture, after))
+        live[running] = grows
+        before, after = running.nonzero()[picture, 0], live.nonzero()[:, 0]
+        state = reorder(state, source[grows].flatten(), None if torch.equal(before, after)
+                        else torch.searchsorted(before, after))
     totals = totals.masked_fill(~accepts[:, None], FORBIDDEN)
     return captions.flatten(1, 2), totals.flatten(1, 2)
 
@@ -121,20 +117,29 @@ def follow(allowed, ended, group, words, bits, accepts):
             torch.cat([group[:, None].expand_as(others), targets], dim=1))
 
 
-def choose(ranks, targets, live, width):
-    """Return the best for every state of the pictures: (P, S, K) into ranks, whether there is one.
+def choose(beams, sums, steps, ways, position, settings):
+    """Choose the best for every state: beams (P, S, K, T), sums (P, S, K), rows extended (P, S, K).
 
-    ranks, targets (N, k + W): of N = G * K rows.  live (P, S): which states the G groups are.
+    steps (P, S): which states the G groups are.  ways: what `follow` returned of their rows, which
+    are numbered as in it. In other states all captions have ended and wait.
     """
-    groups = live.sum()
-    ranks, targets = ranks.view(groups, -1), targets.view(groups, -1)      # (G, M)
-    size, states = ranks.shape[1], torch.arange(live.shape[1], device=live.device)
-    number = torch.zeros_like(live, dtype=torch.long)
-    number[live] = torch.arange(groups, device=live.device)
-    every = ranks.new_full((*live.shape, size), FORBIDDEN)                 # (P, S, M)
-    leads = torch.zeros_like(every, dtype=torch.long)
-    every[live], leads[live] = ranks, targets
-    leading = leads.flatten(1)[:, None] == states[:, None]                 # (P, S, S * M)
-    found, best = every.flatten(1)[:, None].where(leading, FORBIDDEN).topk(width)
-    number = number.gather(1, (best // size).flatten(1)).view_as(best)
-    return number * size + best % size, found != FORBIDDEN
+    pictures, states, width = sums.shape
+    size, place = ways[0].shape[1], torch.arange(states, device=sums.device)[:, None]
+    gains = sums.new_full((*sums.shape, size), FORBIDDEN)                  # (P, S, K, k + W)
+    gains[..., 0] = 0
+    words = torch.full_like(gains, END_ID, dtype=torch.long)
+    targets = torch.zeros_like(words) + place[..., None]
+    for every, new in zip((gains, words, targets), ways, strict=True):
+        every[steps] = new.view(-1, width, size)
+    rows = beams.flatten(0, 2)                                             # (P * S * K, T)
+    sums, ranks = ranked(rows, sums.flatten(), gains.flatten(0, 2), settings)
+    leading = targets.view(pictures, 1, -1) == place                       # (P, S, S * K * (k + W))
+    found, best = ranks.view(pictures, 1, -1).where(leading, FORBIDDEN).topk(width)
+    best += torch.arange(0, ranks.numel(), states * width * size, device=best.device)[:, None, None]
+    source = best // size
+    beams = rows[source]
+    beams[..., position] = words.flatten()[best]
+    number = torch.zeros_like(targets[..., 0])
+    number[steps] = torch.arange(len(ways[0]), device=best.device).view(-1, width)
+    sums = sums.flatten()[best].where(found != FORBIDDEN, FORBIDDEN)
+    return beams, sums, number.flatten()[source]
