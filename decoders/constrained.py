@@ -86,6 +86,9 @@ def write(decoder, state, machine, accepts, settings):
         beams, sums, source = choose(beams, sums, steps, ways, position, settings)
         captions[running], totals[running] = beams, sums
         grows = ((beams[..., position] != END_ID) & (sums > FORBIDDEN)).any(dim=2)     # (P, S)
+        # Where all captions had ended a step ago and no new one was better, none will be soon.
+        still = (sums > FORBIDDEN) & (beams[..., position - 1] == END_ID) | ~accepts[:, None]
+        grows &= ~still.flatten(1).all(dim=1, keepdim=True)
         if position + 2 == settings.max_length:
             grows &= accepts                    # only END is to come
         if not grows.any():
