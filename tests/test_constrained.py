@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from captioning.captioner import Captioner
+from decoders.constrained import choose, follow
 from decoders.registry import NAMES, build_decoder, wants_grid
 from decoders.search import Search, search
 from scoring.objects import plural
@@ -150,6 +151,27 @@ def test_only_states_that_can_hold_a_hypothesis_are_stepped():
     decoder.step = lambda words, state: rows.append(len(words)) or step(words, state)
     search(decoder, pictures(2), Search(beam=2, max_length=6), [[(3,), (4,)], [(5,)]])
     assert rows[:3] == [4, 2 * (3 + 2), 2 * (4 + 2)]        # both words may be said from the third
+    assert len(rows) == 5                                   # in one search
+
+
+def test_a_word_that_meets_a_constraint_leads_elsewhere_and_end_nowhere_too_soon():
+    allowed = torch.zeros(4, 7)             # two groups of two beams, of states 0 and 1
+    gains, words, targets = follow(
+        allowed, torch.tensor([False, True, False, False]), torch.tensor([0, 1]),
+        torch.tensor([[3], [3]]), torch.tensor([[1], [1]]), torch.tensor([False, True]))
+    ways = [{(word, target) for gain, word, target in zip(*row, strict=True) if gain == 0}
+            for row in zip(gains.tolist(), words.tolist(), targets.tolist(), strict=True)]
+    assert (3, 1) in ways[0] and not ways[0] & {(3, 0), (END_ID, 0)}
+    assert ways[1] == {(END_ID, 0)}
+
+
+def test_captions_that_have_ended_wait_while_other_states_grow():
+    beams = torch.tensor([[[[START_ID, 4, END_ID, END_ID]], [[START_ID, 3, END_ID, END_ID]]]])
+    ways = torch.tensor([[-1.0, -9.0]]), torch.tensor([[5, 3]]), torch.tensor([[0, 1]])
+    found, sums, _ = choose(beams, torch.tensor([[[-2.0], [-3.0]]]), torch.tensor([[True, False]]),
+                            ways, 2, Search(beam=1))
+    assert found[0, :, 0].tolist() == [[START_ID, 4, 5, END_ID], [START_ID, 3, END_ID, END_ID]]
+    assert sums.flatten().tolist() == [-3.0, -3.0]
 
 
 def test_broken_scores_are_reported():
