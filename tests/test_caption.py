@@ -217,6 +217,15 @@ def test_options_become_the_search_they_name():
                                 no_repeat_ngram=2, seed=7)
 
 
+@pytest.mark.parametrize("given, said", [
+    (["--naming", "cup,,table"], "--naming takes 1 to 4 words"),
+    (["--naming", "a,b,c,d,e"], "--naming takes 1 to 4 words"),
+    (["--naming", "cup", "--sample", 2], "--naming is for beams")])
+def test_words_to_name_that_cannot_be_had_are_refused(given, said):
+    with pytest.raises(caption.BadInput, match=said):
+        caption.search_of(options(*given))
+
+
 def run_here(monkeypatch, *options):
     """Run the command in this process: its exit status."""
     monkeypatch.setattr(sys, "argv", ["caption.py", *map(str, options)])
