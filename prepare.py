@@ -7,6 +7,7 @@
     python prepare.py karpathy dataset_coco.json              the split on which papers compare
     python prepare.py flickr8k Images captions.txt            Flickr8k as you have it
     python prepare.py folder photos captions.csv              your own pictures
+    python prepare.py lent --captioned .. --asked .. --texts ..   questions in place of captions
     python prepare.py check data/coco                         is it all there, and sound?
     python prepare.py cache                                   what is kept, and how large it is
 
@@ -36,7 +37,8 @@ from system.roots import output_folder, sweep_root
 
 # by what was prepared, as the README trains on it; all else by the default
 RECIPES = {"scenes": ("--recipe", "small"), "questions": ("--recipe", "vqa_grounded"),
-           "motion": ("--recipe", "actions"), "folder": ("--recipe", "own")}
+           "motion": ("--recipe", "actions"), "folder": ("--recipe", "own"),
+           "lent": ("--recipe", "own")}
 
 
 def locked(root):
@@ -76,6 +78,13 @@ def convert_flickr8k(options):
 def convert_folder(options):
     sources.folder(options.root, options.pictures, options.captions, options.val, options.test,
                    options.seed, options.link)
+
+
+def lend_captions(options):
+    from pseudo_captions.dataset import lend  # imports torch, which takes a second
+
+    lend(options.root, options.captioned, options.asked, options.texts, options.without,
+         options.sentences, seed=options.seed, linked=options.link)
 
 
 def show_cache(options):
@@ -136,10 +145,22 @@ def parse(arguments):
     for one in (flickr8k, own):
         one.add_argument("--val", type=float, help="share of val (0.1)")
         one.add_argument("--test", type=float, help="share of test (0.1)")
-    for one in (split, flickr8k, own):
+    lent = source("lent", lend_captions, "data/lent",
+                  "lend captions to pictures that have only questions")
+    lent.add_argument("--captioned", required=True, metavar="ROOT",
+                      help="a dataset with captions, whose val it will have")
+    lent.add_argument("--asked", required=True, metavar="ROOT",
+                      help="pictures with questions in VQA v2's layout")
+    lent.add_argument("--texts", required=True, nargs="+", metavar="FILE",
+                      help="COCO captions files, whose sentences are lent")
+    lent.add_argument("--without", nargs="+", default=[], metavar="ROOT",
+                      help="datasets whose pictures, by their ids, are left out")
+    lent.add_argument("--sentences", type=at_least_one, default=5, metavar="N",
+                      help="lent to each picture (%(default)s)")
+    for one in (split, flickr8k, own, lent):
         one.add_argument("--link", action="store_true", help="make hard links, not copies: they "
                          "take no room, but a picture changed in one place changes in both")
-    for one in (drawn, asked, moving, coco, flickr8k, own):
+    for one in (drawn, asked, moving, coco, flickr8k, own, lent):
         one.add_argument("--seed", type=int, default=0, help="of what is drawn (%(default)s)")
 
     looked_at = commands.add_parser("check", help="look at every picture and caption of a dataset")
