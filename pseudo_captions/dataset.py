@@ -48,7 +48,10 @@ def lend(root, captioned, asked, texts, without=(), count=5, encoder="efficientn
     """
     root = Path(root)
     train, val = (read_split(captioned, split) for split in ("train", "val"))
-    questions = questions_of(asked, held(without))
+    others = [Picture(number, Path(root, split, name), ()) for root in without
+              for split in split_names(root) for number, name, _ in kept_captions(
+                  Path(root, "annotations", f"captions_{split}.json"))]
+    questions = questions_of(asked, {one.id for one in others}, [*others, *val.pictures])
     described = Split("texts", tuple(
         Picture(number, None, tuple(sentences)) for file in texts
         for number, _, sentences in kept_captions(file)))
@@ -75,18 +78,20 @@ def lend(root, captioned, asked, texts, without=(), count=5, encoder="efficientn
     return root
 
 
-def held(roots):
-    """Return the ids of all captioned pictures of these roots."""
-    return {one.id for root in roots for split in split_names(root)
-            for one in read_split(root, split).pictures}
+def questions_of(root, ids, others):
+    """Return the questions of the root's first split about pictures that can be used.
 
-
-def questions_of(root, without):
-    """Return the questions of the root's first split about readable pictures of other ids."""
+    Those that cannot be read, that have one of these ids, and that are one of `others` byte for
+    byte are left out.
+    """
     questions = read_files(Path(root), question_splits(root)[0])
-    usable = {one.id for one in readable(Split("questions", questions.pictures)).pictures}
+    known = set(content_hashes([one.file for one in others]))
+    usable = readable(Split("questions", questions.pictures)).pictures
+    usable = {one.id for one, content in zip(
+        usable, content_hashes([one.file for one in usable]), strict=True)
+        if one.id not in ids and content not in known}
     rows = [row for row, picture in enumerate(questions.picture.tolist())
-            if (id := questions.pictures[picture].id) in usable and id not in without]
+            if questions.pictures[picture].id in usable]
     if not rows:
         raise BadInput(f"no picture of {root} is left: give other --without, or none")
     return questions.only(rows)

@@ -23,7 +23,6 @@ FUNCTION = frozenset([
     "why", "will", "with", "would", "yes", "you", "your"])
 LEAST = 3                   # letters of a content word
 RARE = 25                   # pictures: a word of fewer is left out
-BULK = 200_000              # words counted at once, to bound memory
 
 
 @dataclass(frozen=True)
