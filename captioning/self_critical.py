@@ -9,6 +9,9 @@ the model's own beginnings. Rennie et al. 2017 (arXiv:1612.00563) train for the 
 REINFORCE. Their baseline is the greedy caption; the mean of the other samples (Luo 2020,
 arXiv:2003.09971) needs no decoding of its own and is better.
 
+A named object that no caption of the picture names can cost some of the reward, so that CHAIR is
+taught beside CIDEr-D, which forgives such words.
+
 `<end>` counts as a word, in samples and references: otherwise "a man on a" would score better than
 the whole sentence. The words are those that the scorer counts, without punctuation.
 
@@ -22,15 +25,21 @@ from torch.nn.utils.rnn import pad_sequence
 from captioning.objectives import counted
 from decoders.search import Search, search
 from scoring import ptb
+from scoring.chair import absent
+from scoring.objects import known_by
 from scoring.scores import CiderD
 from vocabulary import END_ID, END_WORD
 
 
 class Rewards:
-    """CIDEr-D of sampled captions against the training captions of their pictures."""
+    """CIDEr-D of sampled captions against the training captions of their pictures.
 
-    def __init__(self, split, vocab):
-        self.vocab = vocab
+    hallucination: what each object costs that a sample names and none of these captions knows of.
+    """
+
+    def __init__(self, split, vocab, hallucination=0.0):
+        self.vocab, self.cost = vocab, hallucination
+        self.known = [known_by(one.sentences) for one in split.pictures] if self.cost else []
         self.scorer = CiderD([[self.words(sentence) for sentence in picture.sentences]
                               for picture in split.pictures])
 
@@ -45,7 +54,12 @@ class Rewards:
         """
         said = [self.words(self.vocab.decode(caption), len(caption) < longest)
                 for caption in captions]
-        return torch.as_tensor(self.scorer.scores(said, pictures), dtype=torch.float32)
+        rewards = torch.as_tensor(self.scorer.scores(said, pictures), dtype=torch.float32)
+        if self.cost:
+            rewards -= self.cost * torch.tensor([
+                len({one.label for one in absent(self.vocab.decode(caption), self.known[picture])})
+                for caption, picture in zip(captions, pictures, strict=True)])
+        return rewards
 
 
 class SelfCritical(nn.Module):

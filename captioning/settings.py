@@ -38,6 +38,8 @@ class CaptioningSettings(Settings):
         None, "ids of a caption written, <start> and <end> counted; by default 20, or more where "
         "more than a twentieth of train's captions are longer")
     samples: int = dial(0, "self-critical: captions sampled of a picture; 0 is cross-entropy")
+    hallucination: float = dial(0.0, "self-critical: CIDEr-D that a named object costs which no "
+                                "caption of the picture knows of")
     val_pictures: int = dial(1000, "pictures of val captioned and scored after each epoch")
     train_pictures: int | None = dial(None, "pictures of train used, the first; None is all")
 
@@ -73,6 +75,8 @@ class CaptioningSettings(Settings):
                 self.train_pictures is None or self.train_pictures >= 1,
             "samples must be 0, or 2 or more with one_per_picture":
                 self.samples == 0 or self.samples > 1 and self.one_per_picture,
+            "hallucination must be 0 or more, and is for samples":
+                self.hallucination == 0 or self.hallucination > 0 and self.samples > 0,
         }
 
 

@@ -164,8 +164,9 @@ class Captioning(Task):
         # of a frozen encoder only the linear layer: the rest is in the features
         encoder = captioner.encoder if self.train.features is None else captioner.encoder.embed
         if settings.samples:
-            return SelfCritical(encoder, captioner.decoder, Rewards(self.train_split, self.vocab),
-                                settings.samples, self.max_length + MORE)
+            rewards = Rewards(self.train_split, self.vocab, settings.hallucination)
+            return SelfCritical(encoder, captioner.decoder, rewards, settings.samples,
+                                self.max_length + MORE)
         return CrossEntropy(encoder, captioner.decoder, settings.label_smoothing)
 
     def groups(self):

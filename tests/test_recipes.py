@@ -10,7 +10,7 @@ from torch.nn import functional
 from captioning.checkpoint import load_captioner
 from captioning.self_critical import Rewards, SelfCritical
 from captioning.settings import CaptioningSettings, settings_of
-from coco.dataset import read_split
+from coco.dataset import Picture, Split, read_split
 from data_loader import CaptionData, tokenized
 from decoders.search import Search
 from encoders.features import encode_split
@@ -173,6 +173,15 @@ def test_rewards_are_cider_with_the_frequencies_of_train_and_end_counts(data):
     found = rewards.of([whole, broken, whole], [3, 3, 4], 24)
     assert found[0] > found[1] and found[0] > found[2]
     assert rewards.of([whole], [3], len(whole)) < found[0]  # cut off there: the end is not its own
+
+
+def test_a_named_object_that_no_caption_knows_of_costs_some_of_the_reward():
+    split = Split("train", (Picture(1, None, ("A dog runs.", "A puppy plays with a ball.")),
+                            Picture(2, None, ("A cat sits.", "A cat on a couch."))))
+    vocab = Vocabulary.build(tokenized(split), 1)
+    said = [vocab.encode(one) for one in ("A dog runs.", "A dog and a cat.", "A cat sits.")]
+    plain, costly = (Rewards(split, vocab, cost).of(said, [0, 0, 0], 24) for cost in (0, 0.5))
+    torch.testing.assert_close(plain - costly, torch.tensor([0, 0.5, 0.5]))
 
 
 def test_the_objective_is_reinforce_with_the_mean_of_the_others(settings, tmp_path):
