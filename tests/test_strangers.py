@@ -52,6 +52,7 @@ def test_every_split_of_strangers_is_captioned_and_of_ones_own_val_alone(root):
     assert whole.name == "train and val" and len(whole.pictures) == 4
     own = strangers.pictures_of(root, stub(["x"], "over/there/strange"))
     assert own == read_split(root, "val")
+    assert strangers.pictures_of(root, stub(["x"], "over/there/else"), "strange") == own
 
 
 def test_a_dog_that_no_reference_knows_is_counted(root):

@@ -39,9 +39,12 @@ RESULT = {"data": str, "checkpoint": str, "split": str, "pictures": int, "dog": 
           **dict.fromkeys(SHOWN, float | None)}
 
 
-def pictures_of(root, captioner):
-    """Return the pictures that a captioner is judged by, as one `Split`."""
-    trained_on = Path(captioner.about.get("settings", {}).get("data", "")).name
+def pictures_of(root, captioner, trained_on=None):
+    """Return the pictures that a captioner is judged by, as one `Split`.
+
+    trained_on: the name of the dataset of whose pictures it has seen train; that of its settings.
+    """
+    trained_on = trained_on or Path(captioner.about.get("settings", {}).get("data", "")).name
     names = ["val"] if Path(root).name == trained_on else split_names(root)
     splits = [read_split(root, name) for name in names]
     return Split(" and ".join(one.name for one in splits),
@@ -104,6 +107,8 @@ def add_checkpoint(parser):
     """Add the options of a captioner to judge, and return the parser."""
     parser.add_argument("--checkpoint", default=SHIPPED,
                         help="a .safetensors checkpoint or a run's folder (the one in the box)")
+    parser.add_argument("--trained-on", metavar="NAME", help="the dataset of whose pictures it has "
+                        "seen train, so that val is captioned (that of its settings)")
     add_device(parser)
     return parser
 
@@ -114,7 +119,7 @@ def by_captioner(options, judge):
     name = path.parent.name if Path(options.checkpoint).is_dir() else path.stem
     captioner = cache(lambda: load_captioner(path, options.device))
     return {name: lambda root: {"checkpoint": name, **judge(
-        captioner(), pictures_of(root, captioner()))}}
+        captioner(), pictures_of(root, captioner(), options.trained_on))}}
 
 
 def main():
