@@ -1,6 +1,6 @@
-"""Calibrate a captioner: fit its law on half of val, measure it on the other, note both in its file.
+"""Calibrate a captioner: fit a law on half of val, measure it on the other, note it in its file.
 
-    checkpoint, val --captions--> Figures, outcomes --fit--> Law --note--> the same checkpoint
+    checkpoint, val --calibrated--> Law and its measures --note--> the same checkpoint
 
     python -m calibration checkpoints/critical-flickr8k.safetensors --data data/flickr8k
 
@@ -11,46 +11,13 @@ says which of them are guesses. Training further writes a checkpoint that is not
 import argparse
 from pathlib import Path
 
-import numpy as np
-
-from calibration.figures import right, weigh_each
-from calibration.law import KEY, fit
+from calibration.fitting import calibrated
+from calibration.law import KEY
 from captioning.checkpoint import load_captioner, note
-from captioning.evaluation import objects_of
-from coco.dataset import in_drawn_order, read_split
-from scoring.calibration import area_under_curve, calibration_error
+from coco.dataset import read_split
 from system.files import run_command
 from system.processor import add_device
 from system.tensor_file import best_file
-
-SEED = 0                    # of the halves
-
-
-def halves(split):
-    """Return which pictures of a split fit a law, (P,) booleans; the others measure it."""
-    pictures = split.pictures
-    chosen = in_drawn_order(range(len(pictures)), SEED, lambda number: pictures[number].id)
-    fits = np.zeros(len(pictures), bool)
-    fits[chosen[:len(pictures) // 2]] = True
-    return fits
-
-
-def calibrated(captioner, split, data):
-    """Return what a checkpoint notes: the law of one half of a split, and how the other keeps to it.
-
-    data: the dataset's name.
-    """
-    features = captioner.features(split)[0]
-    found = captioner.hypotheses(features)
-    figures = weigh_each(captioner, features, found)
-    outcomes = right([captioner.vocab.decode(best.words) for best, *_ in found], objects_of(split))
-    fits = halves(split)
-    law = fit([one for one, fitting in zip(figures, fits, strict=True) if fitting], outcomes[fits])
-    chances = np.array([law.probability(one) for one in figures])[~fits]
-    return {"law": law._asdict(), "data": data, "split": split.name, "fitted": int(fits.sum()),
-            "measured": len(chances), "absent": float(1 - outcomes[~fits].mean()),
-            "error": calibration_error(chances, outcomes[~fits]),
-            "auc": area_under_curve(chances, outcomes[~fits])}
 
 
 def calibrate(path, data, device="cpu", boxes=None):

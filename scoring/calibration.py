@@ -1,11 +1,12 @@
-"""Whether probabilities keep their word: how far they are off, and whether they sort well.
+"""How well probabilities are calibrated, and how well they tell true from false.
 
     probabilities, outcomes (N,) --calibration_error--> 0 to 1, best 0
     probabilities, outcomes (N,) --area_under_curve---> 0 to 1, by chance 0.5, best 1
-    probabilities, outcomes (N,) --risks--> (N,) the fraction that failed among the surest 1, 2 ... N
+    probabilities, outcomes (N,) --risks--> (N,) the fraction false among the surest 1, 2 ... N
 
-The error is that of Naeini, Cooper and Hauskrecht 2015, over bins of equally many instead of equal
-width, as probabilities crowd near 1. Even perfect ones have some: with 50 in a bin about 0.03.
+The error is that of Naeini, Cooper and Hauskrecht 2015, over bins of equal count instead of equal
+width, since probabilities crowd near 1. Perfect probabilities have an error above 0, too, which is
+the larger the fewer are in a bin.
 """
 
 import numpy as np
@@ -41,8 +42,8 @@ def area_under_curve(probabilities, outcomes):
 
 
 def risks(probabilities, outcomes):
-    """Return the risk-coverage curve (N,): the fraction that failed among the k surest, k from 1.
+    """Return the risk-coverage curve (N,): the fraction false among the k surest, k from 1 on.
     """
     surest = np.argsort(-np.asarray(probabilities, float), kind="stable")
-    failed = 1 - np.asarray(outcomes, float)[surest]
-    return failed.cumsum() / np.arange(1, len(failed) + 1)
+    false = 1 - np.asarray(outcomes, float)[surest]
+    return false.cumsum() / np.arange(1, len(false) + 1)
