@@ -13,19 +13,27 @@ from pathlib import Path
 
 from calibration.fitting import calibrated
 from calibration.law import KEY
+from captioning.card import card, is_packed
 from captioning.checkpoint import load_captioner, note
 from coco.dataset import read_split
 from system.files import run_command
 from system.processor import add_device
 from system.tensor_file import best_file
+from training.cards import is_card, write_card
 
 
 def calibrate(path, data, device="cpu", boxes=None):
-    """Write a captioner's law into its checkpoint, or its run's best, and return what was noted."""
+    """Write a captioner's law into its checkpoint, or its run's best, and return what was noted.
+
+    The card beside a packed captioner is written again, too.
+    """
     path = best_file(path)
     noted = calibrated(load_captioner(path, device, boxes), read_split(data, "val"),
                        Path(data).resolve().name)
     note(path, **{KEY: noted})
+    beside = path.with_suffix(".md")
+    if is_packed(path) and beside.exists() and is_card(beside):
+        write_card(beside, card(path))
     return noted
 
 

@@ -23,6 +23,7 @@ from calibration.figures import right, weigh_each
 from calibration.fitting import halves
 from calibration.law import GUESS, KEY, law_of
 from captioning.evaluation import objects_of, score, tokenized_references
+from coco.dataset import read_split
 from experiments.harness import markdown
 from experiments.strangers.captions import add_checkpoint, by_captioner, pictures_of
 from experiments.strangers.datasets import finished, parser_of, percent, run
@@ -48,12 +49,21 @@ def judge(captioner, root):
     sentences = [captioner.vocab.decode(best.words) for best, *_ in found]
     sure = np.exp([best.rank(1) for best, *_ in found])
     chances = np.array([law.probability(one) for one in weigh_each(captioner, features, found)])
-    at_home = captioner.about[KEY]["data"] == Path(root).resolve().name
-    measured = ~halves(split) if at_home else np.ones(len(chances), bool)
+    measured = unfitted(captioner, root, split)
     return {"split": split.name, "pictures": len(split.pictures),
             **compared(sentences, sure, split),
             "calibrated": measures(chances[measured], sure[measured],
                                    right(sentences, objects_of(split))[measured])}
+
+
+def unfitted(captioner, root, split):
+    """Return which pictures of a split the captioner's law was not fitted on, (pictures,) booleans.
+    """
+    if captioner.about[KEY]["data"] != Path(root).resolve().name:
+        return np.ones(len(split.pictures), bool)
+    val = read_split(root, "val")
+    fitted = {picture.file for picture, fits in zip(val.pictures, halves(val), strict=True) if fits}
+    return np.array([picture.file not in fitted for picture in split.pictures])
 
 
 def compared(sentences, sure, split):
