@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 
 from decoders.confidence import weigh
-from scoring.objects import mentions
 
 LEAST = 1e-9                # of a word's probability, whose logarithm is taken
 
@@ -33,6 +32,8 @@ class Figures(NamedTuple):
 
 def figures_of(words):
     """Return the `Figures` of a caption's words, each with a `text` and a `probability`."""
+    from scoring.objects import mentions  # here: a captioner that is not calibrated needs none
+
     said = mentions(" ".join(word.text for word in words))
     naming, start = 0.0, 0
     for word in words:

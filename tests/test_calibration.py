@@ -2,6 +2,7 @@
 
 import json
 import math
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,8 +19,9 @@ from calibration.fitting import calibrated, fit, halves
 from calibration.law import GUESS, KEY, Law, judge_of, law_of, probabilities
 from captioning.captioner import Captioner
 from captioning.checkpoint import load_captioner, note, save_captioner
-from captioning.photos import Described, describe_files
+from captioning.photos import Described
 from coco.dataset import Picture, Split, read_split
+from coco.pictures import open_picture
 from decoders.confidence import Word, weigh
 from encoders.backbones import transform_of
 from page.cards import card
@@ -40,11 +42,11 @@ NOTED = {"law": LAW._asdict(), "data": "d", "split": "val", "fitted": 3, "measur
 def captioner():
     """An untrained captioner whose words are objects, so that its captions name many."""
     torch.manual_seed(3)
-    architecture = {"encoder": {"backbone": "tiny", "grid": False},
+    architecture = {"encoder": {"backbone": "efficientnet_lite0", "grid": False},
                     "decoder": {"embed_size": 12, "hidden_size": 12, "num_layers": 1,
                                 "name": "lstm_every", "dropout": 0.5}}
     vocab = Vocabulary(words=["a", "dog", "cat", "man", "pizza", "red", "on", "of"])
-    made = Captioner.build(architecture, vocab, transform_of("tiny"))
+    made = Captioner.build(architecture, vocab, transform_of("efficientnet_lite0"))
     with torch.no_grad():
         for parameter in [*made.encoder.embed.parameters(), *made.decoder.parameters()]:
             parameter.mul_(4).copy_(parameter.half())       # as a checkpoint will keep it
@@ -265,7 +267,7 @@ def test_guesses_are_marked_and_captions_stay_as_they_are(
     plain = capsys.readouterr().out
     assert run_caption(monkeypatch, *options, "--json") == 0
     assert "confidence" not in capsys.readouterr().out and "guess" not in plain
-    note(checkpoint, **{KEY: {**NOTED, "law": Law(1.0, 0.5, 0.0)._asdict()}})
+    note(checkpoint, **{KEY: {**NOTED, "law": Law(3.0, 0.5, 0.0)._asdict()}})
     assert run_caption(monkeypatch, *options, "--json") == 0
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     sure = [chance for one in found for chance in one["confidence"]]
@@ -274,10 +276,23 @@ def test_guesses_are_marked_and_captions_stay_as_they_are(
     marked = capsys.readouterr().out
     assert [line + "\t(a guess)" * (chance < GUESS) for line, chance in zip(
         plain.splitlines(), sure, strict=True)] == marked.splitlines()
-    judge = judge_of(load_captioner(checkpoint))
-    assert [round(chance, 4) for one in describe_files(
-        captioner, files, captioner.search(captions=2), judge=judge)
-        for chance in one.confidence] == sure
+    judge, search = judge_of(load_captioner(checkpoint)), captioner.search(captions=2)
+    alone = [captioner.encode([open_picture(file)]) for file in files]
+    assert [chance for one in alone
+            for chance in judge(one, captioner.hypotheses(one, search)[0])] == pytest.approx(
+                sure, abs=2e-3)
+
+
+def test_a_calibrated_captioner_imports_of_the_scores_only_the_words_for_objects(
+        checkpoint, tiny_root):
+    note(checkpoint, **{KEY: NOTED})
+    code = ("import sys, caption; caption.main(); print(*sorted(one for one in sys.modules if "
+            "one.startswith(('scoring.', 'scipy', 'nltk'))))")
+    done = subprocess.run(
+        [sys.executable, "-c", code, photos_of(tiny_root)[0], "--checkpoint", checkpoint,
+         "--device", "cpu"], text=True, capture_output=True, cwd=Path(__file__).parents[1])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "scoring.object_words scoring.objects"
 
 
 def test_what_is_printed_of_a_picture():
