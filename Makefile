@@ -52,6 +52,7 @@ figures: .venv/installed
 	$(PY) -m images.unrolled
 	$(PY) -m images.draw
 	$(PY) -m images.minutes
+	$(PY) -m images.risk
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

@@ -15,10 +15,12 @@ import json
 import math
 import sys
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 
 from tqdm import tqdm
 
+from calibration.law import GUESS, judge_of
 from captioning.checkpoint import SHIPPED, load_captioner, refuse_needless
 from captioning.photos import Described, describe_distributed, find_pictures
 from decoders.constrained import MOST
@@ -44,7 +46,8 @@ ONLY_BEAMS, ONLY_SAMPLES = {"beam", "captions", "naming"}, {"temperature", "top_
 
 def arguments():
     parser = argparse.ArgumentParser(
-        description="Describe pictures: one line each, path, tab, sentence; or clips in "
+        description="Describe pictures: one line each, path, tab, sentence, and with a tab '(a "
+        "guess)' where a calibrated captioner has little confidence; or clips in "
         "paragraphs, with a checkpoint of --recipe paragraphs. Without network. "
         "The exit status is 1 if a picture could not be read, 2 if nothing could be done.")
     parser.add_argument("pictures", nargs="+",
@@ -109,12 +112,22 @@ def written(name):
 
 
 def lines_of(found, as_json):
-    """Return what is printed of a picture: path, tab, sentence a line; or one JSON object."""
+    """Return what is printed of a picture: path, tab, sentence a line; or one JSON object.
+
+    A sentence whose confidence is known and low has another tab and a mark behind it.
+    """
     if as_json:
-        return json.dumps({"file": str(found.file), "captions": found.sentences},
-                          ensure_ascii=False)
-    return "\n".join(f"{one_line(str(found.file))}\t{one_line(sentence)}"
-                     for sentence in found.sentences)
+        sure = [round(one, 4) for one in found.confidence]
+        return json.dumps({"file": str(found.file), "captions": found.sentences,
+                           **({"confidence": sure} if sure else {})}, ensure_ascii=False)
+    return "\n".join(f"{one_line(str(found.file))}\t{one_line(sentence)}{mark}"
+                     for sentence, mark in zip_longest(
+                         found.sentences, map(mark_of, found.confidence), fillvalue=""))
+
+
+def mark_of(confidence):
+    """Return what stands behind a caption of this probability: a mark if it is a guess."""
+    return "\t(a guess)" if confidence < GUESS else ""
 
 
 def report(described, total, as_json, gallery):
@@ -201,7 +214,7 @@ def main():
         # a gallery shows what is likeliest beside what was drawn
         second = (replace(search, method="beam", captions=1)
                   if options.gallery and search.method == "sample" else None)
-        described = describe_distributed(captioner, files, search, second)
+        described = describe_distributed(captioner, files, search, second, judge_of(captioner))
         failed = report(described, len(files), options.json, gallery)
         if gallery and failed < len(files):
             gallery.write(f"{Path(options.checkpoint).name}, {search}")

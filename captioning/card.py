@@ -9,7 +9,7 @@ Everything that a card says is in the checkpoint's header, so a card can be writ
 checkpoint, and no number in it is typed by hand.
 """
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 from captioning.checkpoint import load_captioner, save_captioner
@@ -58,20 +58,31 @@ distinct captions; {report[search]}; {report[tokenizer]}. Scores x 100.
 | {metrics} |
 |{columns}
 | {scores} |
-
+{calibration}
 ## What it was trained on
 
 {note}
 
 ## What it cannot do
 
-- It says what its training pictures were like, of every picture. It never answers that it does
+- It says what its training pictures were like, of every picture. {unknown}
   not know, and a thing it has not seen becomes one that it has.
 - It sees {sees}, so it knows what is there, less well how many, where, and which has which colour.
 - It reads no writing and knows no names of people or places.
 - It has inherited how people described other people, guesses of gender and age included. Nothing
   that matters to a person should rest on its sentences.
 """
+
+
+MEASURED = {"data": str, "fitted": int, "measured": int, "absent": float, "error": float,
+            "auc": float}           # of what `python -m calibration` notes
+CALIBRATION = """
+Calibrated on {fitted} pictures of {data}. Of {measured} others {absent:.1%} have a caption that
+names an object which is not there; calibration error {error:.3f}, area under the curve {auc:.3f}.
+"""
+# whether it is calibrated -> the beginning of a sentence that ends in "not know"
+UNKNOWN = {False: "It never answers that it does",
+           True: "It marks only some guesses where it does"}
 
 
 def pack(run, file, report, note):
@@ -98,6 +109,9 @@ def settings_in(captioner, run):
     settings = captioner.about.get("settings")
     kind, _ = TASKS.get(captioner.about.get("task"), TASKS[None])
     names = {one.name: one.type for one in fields(kind)}
+    if isinstance(settings, dict):      # what came later was as it is by default
+        settings = {one.name: one.default for one in fields(kind)
+                    if one.default is not MISSING} | settings
     if misfit(settings, names) or settings.keys() - names:
         raise BadInput(f"{run} has no settings of this version in its checkpoint: give a run's "
                        "folder made by train.py")
@@ -124,11 +138,15 @@ def elsewhere(settings):
 def commands(run):
     """Return the commands that train a run, those of the runs it was built on first."""
     captioner = load_captioner(run)
+    if is_packed(run):
+        return captioner.about["commands"]
     settings = settings_in(captioner, run)
     before = commands(settings["start"]) if settings["start"] else []
+    settings = elsewhere(settings)
+    if before:          # a packed captioner has another name than the run that it was
+        settings["start"] = before[-1].partition("--run ")[2].split()[0]
     kind, recipes = TASKS.get(captioner.about.get("task"), TASKS[None])
-    return [*before, training_command(kind(**elsewhere(settings)), f"runs/{Path(run).name}",
-                                      recipes)]
+    return [*before, training_command(kind(**settings), f"runs/{Path(run).name}", recipes)]
 
 
 def card(file):
@@ -139,6 +157,8 @@ def card(file):
         raise BadInput(f"{file} was not packed and has no card: pack a run with captioning.card")
     settings, report = about["settings"], about["report"]
     stage, decoder = settings["tune_from"], captioner.architecture["decoder"]
+    noted = about.get("calibration")
+    calibrated = not misfit(noted, MEASURED)
     scores = {metric.label: metric.scale * report[name]
               for name, metric in METRICS.items() if name in report}
     return CARD.format(
@@ -154,7 +174,8 @@ def card(file):
         commit=about.get("commit", "not recorded"), torch=about["torch"],
         torchvision=about["torchvision"], report=report, note=about["note"],
         metrics=" | ".join(scores), columns=" --- |" * len(scores),
-        scores=" | ".join(f"{value:.1f}" for value in scores.values()))
+        scores=" | ".join(f"{value:.1f}" for value in scores.values()),
+        calibration=CALIBRATION.format(**noted) if calibrated else "", unknown=UNKNOWN[calibrated])
 
 
 def main():

@@ -72,6 +72,13 @@ def load_captioner(path, device="cpu", boxes=None):
     return captioner.to(device)
 
 
+def note(path, **about):
+    """Add to the `about` of a checkpoint, whole or not at all; its tensors stay, bit for bit."""
+    tensors, header = tensor_file.read(path, "captioner", FORMAT, REMEDY)
+    header["about"] = {**header["about"], **about}
+    tensor_file.write(path, "captioner", FORMAT, tensors, header)
+
+
 def refuse_needless(boxes, captioners):
     """Raise `BadInput` if something is given as `boxes` of which no captioner has need."""
     if boxes and all(one.encoder.backbone.carried for one in captioners):

@@ -39,6 +39,7 @@ class Described(NamedTuple):
     sentences: list
     error: str = ""
     likeliest: str = ""         # what the second search found, if there was one
+    confidence: tuple = ()      # the probability that each sentence is right, if there is a judge
 
 
 def find_pictures(places):
@@ -83,10 +84,11 @@ def openable():
     return [suffix for suffix in SUFFIXES if formats.get(suffix) in Image.OPEN]
 
 
-def describe_files(captioner, files, search=None, second=None):
+def describe_files(captioner, files, search=None, second=None, judge=None):
     """Yield a `Described` for every file, in order; each core works on a batch of its own.
 
-    second: another `Search`, to show its best sentence beside sampled ones.
+    second: another `Search`, to show its best sentence beside sampled ones.  judge: function of
+    a picture's features (1, ...) and hypotheses that gives the probability of each.
     """
     search = search or captioner.search()
     network = fast(captioner.encoder.backbone)
@@ -95,36 +97,37 @@ def describe_files(captioner, files, search=None, second=None):
     captioner.decoder.eval()
 
     def describe(start):
-        return describe_batch(captioner, network, files[start:start + BATCH_SIZE], search, second)
+        return describe_batch(captioner, network, files[start:start + BATCH_SIZE], search, second,
+                              judge)
 
     for batch in in_order(describe, range(0, len(files), BATCH_SIZE)):
         yield from batch
 
 
-def describe_batch(captioner, network, files, search, second):
+def describe_batch(captioner, network, files, search, second, judge):
     """Return the `Described` of some files; network: the captioner's `fast` backbone."""
-    images, errors, sentences, likeliest = {}, {}, {}, {}
+    images, described = {}, {}
     for file in files:
         try:
             images[file] = captioner.transform(open_picture(file, REMEDY))
         except BadInput as error:
-            errors[file] = str(error)
+            described[file] = Described(file, [], str(error))
     if images:
         features = encode(network, torch.stack(list(images.values())))
-        found = caption_features(captioner, list(images), features, search)
-        sentences = dict(zip(images, found, strict=True))
-        if second:
-            found = captioner.sentences(features, second)
-            likeliest = {file: best for file, (best, *_) in zip(images, found, strict=True)}
-    return [Described(file, sentences.get(file, []), errors.get(file, ""), likeliest.get(file, ""))
-            for file in files]
+        every = search_features(captioner, list(images), features, search)
+        best = (captioner.sentences(features, second) if second else [[""]] * len(images))
+        for row, (file, found) in enumerate(zip(images, every, strict=True)):
+            described[file] = Described(
+                file, [captioner.vocab.decode(one.words) for one in found], "", best[row][0],
+                tuple(judge(features[row:row + 1], found)) if judge else ())
+    return [described[file] for file in files]
 
 
-def caption_features(captioner, files, features, search):
-    """Return the sentences of each file, best first, from its features (files, ...)."""
+def search_features(captioner, files, features, search):
+    """Return the hypotheses of each file, best first, from its features (files, ...)."""
     if search.method != "sample":
-        return captioner.sentences(features, search)
-    return [captioner.sentences(features[row:row + 1], seeded(search, file))[0]
+        return captioner.hypotheses(features, search)
+    return [captioner.hypotheses(features[row:row + 1], seeded(search, file))[0]
             for row, file in enumerate(files)]
 
 
@@ -136,9 +139,9 @@ def seeded(search, file):
     return replace(search, seed=search.seed + crc32(os.fsencode(Path(file).as_posix())))
 
 
-def describe_distributed(captioner, files, search=None, second=None):
+def describe_distributed(captioner, files, search=None, second=None, judge=None):
     """Yield what `describe_files` does, in the main process; each process describes a part."""
-    mine = describe_files(captioner, files[rank()::world_size()], search, second)
+    mine = describe_files(captioner, files[rank()::world_size()], search, second, judge)
     for _ in range(0, len(files), BATCH_SIZE * world_size()):
         by_rank = gather(list(islice(mine, BATCH_SIZE)))
         for row in zip_longest(*by_rank):

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from calibration.figures import figures_of
 from captioning.photos import seeded
 from coco.pictures import open_picture
 from decoders.confidence import weigh
@@ -31,7 +32,8 @@ class Entry:
     """What is said of one file: an error or a note, one sentence, or all that follows.
 
     picture: name of its JPEG in the desk, "" for none.  size: (width, height) of that.
-    said: `Weighed` of each caption, best first.  paragraphs: of a clip.  answers: (answer, how
+    said: `Weighed` of each caption, best first.  calibrated: whether their confidence is the
+    probability that nothing they name is absent.  paragraphs: of a clip.  answers: (answer, how
     sure, fact or None).  concepts: (word, probability).  graph: of a drawn scene.
     seen: left, top, right, bottom of what the encoder was shown, in fractions.
     boxes: (L, 4) of regions that were looked at; None for a grid.
@@ -43,6 +45,7 @@ class Entry:
     picture: str = ""
     size: tuple = (1, 1)
     said: list = field(default_factory=list)
+    calibrated: bool = False
     paragraphs: list = field(default_factory=list)
     answers: list = field(default_factory=list)
     concepts: list = field(default_factory=list)
@@ -93,7 +96,10 @@ def describe(file, ready, search, desk, number, graph=None):
     found, = captioner.hypotheses(features, search)
     said = weigh(captioner.decoder, captioner.embed(features), found, captioner.vocab,
                  of_cells=captioner.of_cells)
-    entry = Entry(file.name, said=said, graph=graph,
+    if ready.law:
+        said = [one._replace(confidence=ready.law.probability(figures_of(one.words)))
+                for one in said]
+    entry = Entry(file.name, said=said, graph=graph, calibrated=ready.law is not None,
                   concepts=ready.see(picture) if ready.see else [])
     if captioner.transform.fit == "crop":
         width, height = picture.size

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
+from calibration.law import law_of
 from captioning.checkpoint import load_captioner
 from encoders.concepts import seer
 from encoders.encoding import fast
@@ -21,11 +22,14 @@ REMEDY = "give a captioner, a question answerer or a narrator, or a run's folder
 
 
 class Ready(NamedTuple):
-    """A captioner, its `fast` encoder, and what its encoder's classifier sees, or None."""
+    """A captioner, its `fast` encoder, what its encoder's classifier sees, or None, and the `Law`
+    of its confidence, or None.
+    """
 
     captioner: object
     network: object
     see: object
+    law: object = None
 
 
 class Models:
@@ -85,7 +89,8 @@ def ready_captioner(path, device, boxes):
     """Load a captioner with all that describing a picture needs."""
     captioner = load_captioner(path, device, boxes)
     name = captioner.architecture["encoder"]["backbone"]
-    return Ready(captioner, fast(captioner.encoder.backbone), seer(name, captioner.transform))
+    return Ready(captioner, fast(captioner.encoder.backbone), seer(name, captioner.transform),
+                 law_of(captioner))
 
 
 def ready_answerer(path, device, boxes):

@@ -61,7 +61,7 @@ def read(path, kind, version, remedy):
     tensors = {name: tensor.clone() for name, tensor in mapped.items()}
     if header.pop("digest", None) != digest(tensors, header):
         raise BadInput(f"{path} is damaged or was edited (its digest does not match): {remedy}")
-    return tensors, {key: header[key] for key in header.keys() - {"kind", "version"}}
+    return tensors, {key: one for key, one in header.items() if key not in ("kind", "version")}
 
 
 def save(path, kind, version, model, header, about):

@@ -38,6 +38,7 @@ import evaluate
 import prepare
 import tests.tiny  # noqa: F401  an encoder that settings may name
 import train
+from calibration import __main__ as calibration
 from captioning import card
 from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
@@ -63,6 +64,7 @@ COMMANDS = {
     **{f"prepare.py {name}": (prepare.main, [name, *LITTLE.get(name, [])])
        for name in ("scenes", "karpathy", "flickr8k", "folder", "check", "cache")},
     "captioning.card": (card.main, []),
+    "calibration": (calibration.main, []),
     "experiments.plan": (plan.main, []),
     "experiments.ladder": (ladder.main, ["--only", "constant"]),
     "experiments.truth": (truth.main, []),

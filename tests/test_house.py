@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 # A module imports what stands further left, or in its own room; words side by side are equals.
 ORDER = """
 system | vocabulary | scoring scenes coco training | encoders | detection
-| data_loader model | decoders | captioning vqa video | concepts pseudo_captions | figures | page
-| prepare train evaluate caption answer app | experiments course | images | tests
+| data_loader model | decoders | captioning vqa video | concepts pseudo_captions calibration
+| figures | page | prepare train evaluate caption answer app | experiments course | images | tests
 """
 PLACES = {name: place for place, names in enumerate(ORDER.split("|")) for name in names.split()}
 COMMANDS = {"prepare", "train", "evaluate", "caption", "answer", "app"}

@@ -73,8 +73,9 @@ def common(sentences, split):
     return sum(naming) / len(naming), sum(unknown) / len(unknown)
 
 
-def judge(captioner, split):
-    """Return the scores of a captioner on a split, and what it sees that is not there."""
+def judge(captioner, root):
+    """Return the scores of a captioner on a dataset, and what it sees that is not there."""
+    split = pictures_of(root, captioner)
     report, results, _ = evaluate(captioner, split, slow=True)
     sentences = [one["caption"] for one in results]
     named, unknown = common(sentences, split)
@@ -114,12 +115,16 @@ def add_checkpoint(parser):
 
 
 def by_captioner(options, judge):
-    """Return {its name: function of a root}; judge: function of the captioner and a `Split`."""
+    """Return {its name: function of a root}; judge: function of the captioner and a root."""
     path = best_file(options.checkpoint)
     name = path.parent.name if Path(options.checkpoint).is_dir() else path.stem
     captioner = cache(lambda: load_captioner(path, options.device))
+<<<<<<< HEAD
     return {name: lambda root: {"checkpoint": name, **judge(
         captioner(), pictures_of(root, captioner(), options.trained_on))}}
+=======
+    return {name: lambda root: {"checkpoint": name, **judge(captioner(), root)}}
+>>>>>>> calibrated
 
 
 def main():
