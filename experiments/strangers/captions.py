@@ -73,9 +73,9 @@ def common(sentences, split):
     return sum(naming) / len(naming), sum(unknown) / len(unknown)
 
 
-def judge(captioner, root):
+def judge(captioner, root, trained_on=None):
     """Return the scores of a captioner on a dataset, and what it sees that is not there."""
-    split = pictures_of(root, captioner)
+    split = pictures_of(root, captioner, trained_on)
     report, results, _ = evaluate(captioner, split, slow=True)
     sentences = [one["caption"] for one in results]
     named, unknown = common(sentences, split)
@@ -115,16 +115,13 @@ def add_checkpoint(parser):
 
 
 def by_captioner(options, judge):
-    """Return {its name: function of a root}; judge: function of the captioner and a root."""
+    """Return {its name: function of a root}; judge: function of captioner, root and
+    the name of the dataset of whose pictures it has seen train."""
     path = best_file(options.checkpoint)
     name = path.parent.name if Path(options.checkpoint).is_dir() else path.stem
     captioner = cache(lambda: load_captioner(path, options.device))
-<<<<<<< HEAD
     return {name: lambda root: {"checkpoint": name, **judge(
-        captioner(), pictures_of(root, captioner(), options.trained_on))}}
-=======
-    return {name: lambda root: {"checkpoint": name, **judge(captioner(), root)}}
->>>>>>> calibrated
+        captioner(), root, options.trained_on)}}
 
 
 def main():

@@ -39,11 +39,11 @@ RESULT = {"data": str, "checkpoint": str, "split": str, "pictures": int, "spearm
           "cider": [float], "confidence": [float], "calibrated": CALIBRATED}
 
 
-def judge(captioner, root):
+def judge(captioner, root, trained_on=None):
     """Return how a captioner's CIDEr and its absent objects go with its confidence on a dataset."""
     if (law := law_of(captioner)) is None:
         raise BadInput("the checkpoint is not calibrated: run python -m calibration on it first")
-    split = pictures_of(root, captioner)
+    split = pictures_of(root, captioner, trained_on)
     features = captioner.features(split)[0]
     found = captioner.hypotheses(features)
     sentences = [captioner.vocab.decode(best.words) for best, *_ in found]
