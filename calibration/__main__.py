@@ -2,7 +2,7 @@
 
     checkpoint, val --calibrated--> Law and its measures --note--> the same checkpoint
 
-    python -m calibration checkpoints/critical-flickr8k.safetensors --data data/flickr8k
+    python -m calibration checkpoints/captioner.safetensors --data data/flickr8k
 
 Its weights stay as they are, bit for bit, and so do its captions. Once calibrated, `caption.py`
 says which of them are guesses. Training further writes a checkpoint that is not calibrated.

@@ -2,7 +2,7 @@
 
     run + report of evaluate.py --pack--> checkpoints/NAME.safetensors --card--> NAME.md
 
-    python -m captioning.card runs/critical checkpoints/critical-flickr8k.safetensors \\
+    python -m captioning.card runs/critical checkpoints/captioner.safetensors \\
         --report results/flickr8k-val.json --note "What the data is and may be used for."
 
 Everything that a card says is in the checkpoint's header, so a card can be written again from its

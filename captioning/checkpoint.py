@@ -21,7 +21,7 @@ from system.files import BadInput
 from system.processor import refuse_device
 from vocabulary import END_WORD, START_WORD, UNK_WORD, Vocabulary
 
-SHIPPED = Path(__file__).parents[1] / "checkpoints" / "critical-flickr8k.safetensors"
+SHIPPED = Path(__file__).parents[1] / "checkpoints" / "captioner.safetensors"
 REMEDY = "give a checkpoint or a run's folder made by train.py"
 FORMAT = 3                  # raised when an older program could not read the file
 LONGEST = 1000              # ids of a caption; every step of a search takes time

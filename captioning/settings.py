@@ -96,7 +96,7 @@ RECIPES = {
     # Knowing When to Look (arXiv:1612.01887) on the grid of a larger frozen encoder
     "attention": ATTENTION,
     # for pictures of one's own, which may be few: goes on from the captioner in the box
-    "own": {**ATTENTION, "start": "checkpoints/critical-flickr8k.safetensors", "views": 1,
+    "own": {**ATTENTION, "start": "checkpoints/captioner.safetensors", "views": 1,
             "learning_rate": 3e-4, "vocab_threshold": 1, "epochs": 1,
             "captions_per_picture": 5},
     # its encoder learns too: goes on from a run of "attention"

@@ -315,7 +315,7 @@ def test_settings_that_make_no_sense_are_refused(change, words, settings):
 def test_a_start_without_concepts_and_a_text_that_is_not_there_are_refused(settings, tmp_path):
     with pytest.raises(BadInput, match="nowhere.json"):
         Conceptual(replace(settings, text=str(tmp_path / "nowhere.json"))).read()
-    task = Conceptual(replace(settings, start="checkpoints/critical-flickr8k.safetensors"))
+    task = Conceptual(replace(settings, start="checkpoints/captioner.safetensors"))
     task.read()
     with pytest.raises(BadInput, match="without concepts"):
         task.prepare("cpu")
