@@ -9,6 +9,8 @@ was not trained on, and what the questions name, finds the sentences that become
 Shape letters:  P pictures   D channels   W words   N sentences
 """
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -28,8 +30,7 @@ from system.cache import cache_name
 from system.contents import content_hashes
 from system.files import BadInput, holds, whole_folder
 from system.roots import sweep_root
-from vqa.files import read_files
-from vqa.files import split_names as question_splits
+from vqa.files import find_split, read_files
 
 SHORTEST, LONGEST = 7, 17   # tokens of a sentence that may become a caption
 LEAST = 0.1                 # probability from which on the classifier names a word
@@ -48,9 +49,9 @@ def lend(root, captioned, asked, texts, without=(), count=5, encoder="efficientn
     """
     root = Path(root)
     train, val = (read_split(captioned, split) for split in ("train", "val"))
-    others = [Picture(number, Path(root, split, name), ()) for root in without
-              for split in split_names(root) for number, name, _ in kept_captions(
-                  Path(root, "annotations", f"captions_{split}.json"))]
+    others = [Picture(number, Path(other, split, name), ()) for other in without
+              for split in split_names(other) for number, name, _ in kept_captions(
+                  Path(other, "annotations", f"captions_{split}.json"))]
     questions = questions_of(asked, {one.id for one in others}, [*others, *val.pictures])
     described = Split("texts", tuple(
         Picture(number, None, tuple(sentences)) for file in texts
@@ -64,9 +65,12 @@ def lend(root, captioned, asked, texts, without=(), count=5, encoder="efficientn
     if holds(root, "annotations/captions_*.json", info):
         print(f"{root} already holds this")
         return root
+    own, held = renamed(train.pictures, "captioned"), renamed(val.pictures, "")
+    asked = renamed(questions.pictures, "asked", len(own))
     lent = sentences_for(questions, train, described, encoder, count, seed)
-    splits = {"train": renamed(train.pictures, "captioned") + renamed(
-        questions.pictures, "asked", len(train.pictures), lent), "val": renamed(val.pictures, "")}
+    asked = tuple(replace(one, sentences=tuple(said))
+                  for one, said in zip(asked, lent, strict=True))
+    splits = {"train": own + asked, "val": held}
     sources = {"train": (*train.pictures, *questions.pictures), "val": val.pictures}
     sweep_root(root)
     with whole_folder(root) as beside:
@@ -79,12 +83,15 @@ def lend(root, captioned, asked, texts, without=(), count=5, encoder="efficientn
 
 
 def questions_of(root, ids, others):
-    """Return the questions of the root's first split about pictures that can be used.
+    """Return the questions of the root's split train about pictures that can be used.
 
     Those that cannot be read, that have one of these ids, and that are one of `others` byte for
     byte are left out.
     """
-    questions = read_files(Path(root), question_splits(root)[0])
+    name = find_split(root, "train")
+    if name is None:
+        raise BadInput(f"{root} has no questions of a split train: give another --asked")
+    questions = read_files(Path(root), name)
     known = set(content_hashes([one.file for one in others]))
     usable = readable(Split("questions", questions.pictures)).pictures
     usable = {one.id for one, content in zip(
@@ -97,13 +104,17 @@ def questions_of(root, ids, others):
     return questions.only(rows)
 
 
-def renamed(pictures, folder, first=0, lent=None):
+def renamed(pictures, folder, first=0):
     """Return pictures with new ids, and files in a folder below that of their split.
 
-    lent: the sentences of each, in place of their own.
+    Raises `BadInput` for two files of one name, which may lie in different folders now.
     """
-    return tuple(Picture(first + number, Path(folder) / one.file.name,
-                         tuple(lent[number - 1]) if lent else one.sentences)
+    names = Counter(one.file.name for one in pictures)
+    for one in pictures:
+        if names[one.file.name] > 1:
+            raise BadInput(f"{one.file} is one of {names[one.file.name]} pictures of this name, "
+                           "and they come into one folder: give them different names")
+    return tuple(replace(one, id=first + number, file=Path(folder, one.file.name))
                  for number, one in enumerate(pictures, 1))
 
 

@@ -150,6 +150,19 @@ def test_a_picture_of_a_colour_is_lent_sentences_of_this_colour(sources, tmp_pat
     assert "already holds this" in capsys.readouterr().out
 
 
+def test_two_pictures_of_one_name_are_refused_before_anything_is_made(sources, tmp_path):
+    annotations = tmp_path / "captioned/annotations/captions_train.json"
+    content = json.loads(annotations.read_text())
+    other = content["images"][0]["file_name"]
+    (tmp_path / "captioned/train/more").mkdir()
+    (tmp_path / "captioned/train/000002.jpg").rename(tmp_path / f"captioned/train/more/{other}")
+    content["images"][1]["file_name"] = f"more/{other}"
+    annotations.write_text(json.dumps(content))
+    with pytest.raises(BadInput, match="one of 2 pictures of this name"):
+        prepare.main(sources)
+    assert not (tmp_path / "lent").exists()
+
+
 def test_pictures_that_measure_are_left_out(sources, tmp_path):
     prepare.main([*sources, "--without", str(tmp_path / "captioned")])      # ids 1 to 12
     found = json.loads((tmp_path / "lent/annotations/captions_train.json").read_text())
