@@ -106,6 +106,23 @@ def add_source(commands, name, run, root, text):
     return one
 
 
+def add_lent(source):
+    """Add and return the parser of lent captions; source: `add_source` of the commands."""
+    lent = source("lent", lend_captions, "data/lent",
+                  "lend captions to pictures that have only questions")
+    lent.add_argument("--captioned", required=True, metavar="ROOT",
+                      help="a dataset with captions, whose val it will have")
+    lent.add_argument("--asked", required=True, metavar="ROOT",
+                      help="pictures with questions in VQA v2's layout")
+    lent.add_argument("--texts", required=True, nargs="+", metavar="FILE",
+                      help="COCO captions files, whose sentences are lent")
+    lent.add_argument("--without", nargs="+", default=[], metavar="ROOT",
+                      help="datasets whose pictures, by their ids, are left out")
+    lent.add_argument("--sentences", type=at_least_one, default=5, metavar="N",
+                      help="lent to each picture (%(default)s)")
+    return lent
+
+
 def parse(arguments):
     """Return the options of a command line."""
     parser = argparse.ArgumentParser(
@@ -145,18 +162,7 @@ def parse(arguments):
     for one in (flickr8k, own):
         one.add_argument("--val", type=float, help="share of val (0.1)")
         one.add_argument("--test", type=float, help="share of test (0.1)")
-    lent = source("lent", lend_captions, "data/lent",
-                  "lend captions to pictures that have only questions")
-    lent.add_argument("--captioned", required=True, metavar="ROOT",
-                      help="a dataset with captions, whose val it will have")
-    lent.add_argument("--asked", required=True, metavar="ROOT",
-                      help="pictures with questions in VQA v2's layout")
-    lent.add_argument("--texts", required=True, nargs="+", metavar="FILE",
-                      help="COCO captions files, whose sentences are lent")
-    lent.add_argument("--without", nargs="+", default=[], metavar="ROOT",
-                      help="datasets whose pictures, by their ids, are left out")
-    lent.add_argument("--sentences", type=at_least_one, default=5, metavar="N",
-                      help="lent to each picture (%(default)s)")
+    lent = add_lent(source)
     for one in (split, flickr8k, own, lent):
         one.add_argument("--link", action="store_true", help="make hard links, not copies: they "
                          "take no room, but a picture changed in one place changes in both")
