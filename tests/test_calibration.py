@@ -17,13 +17,11 @@ from calibration import fitting
 from calibration.figures import Figures, figures_of, right, weigh_each
 from calibration.fitting import calibrated, fit, halves
 from calibration.law import GUESS, KEY, Law, judge_of, law_of, probabilities
-from captioning.captioner import Captioner
 from captioning.checkpoint import load_captioner, note, save_captioner
 from captioning.photos import Described
 from coco.dataset import Picture, Split, read_split
 from coco.pictures import open_picture
 from decoders.confidence import Word, weigh
-from encoders.backbones import transform_of
 from page.cards import card
 from page.describing import Entry, describe
 from page.models import ready_captioner
@@ -31,7 +29,7 @@ from scoring.calibration import area_under_curve, calibration_error, risks
 from scoring.scores import Unavailable
 from system import tensor_file
 from system.files import BadInput, run_command
-from vocabulary import Vocabulary
+from tests.untrained import untrained
 
 LAW = Law(1.5, 2.0, -1.0)
 NOTED = {"law": LAW._asdict(), "data": "d", "split": "val", "fitted": 3, "measured": 3,
@@ -41,15 +39,7 @@ NOTED = {"law": LAW._asdict(), "data": "d", "split": "val", "fitted": 3, "measur
 @pytest.fixture(scope="module")
 def captioner():
     """An untrained captioner whose words are objects, so that its captions name many."""
-    torch.manual_seed(3)
-    architecture = {"encoder": {"backbone": "efficientnet_lite0", "grid": False},
-                    "decoder": {"embed_size": 12, "hidden_size": 12, "num_layers": 1,
-                                "name": "lstm_every", "dropout": 0.5}}
-    vocab = Vocabulary(words=["a", "dog", "cat", "man", "pizza", "red", "on", "of"])
-    made = Captioner.build(architecture, vocab, transform_of("efficientnet_lite0"))
-    with torch.no_grad():
-        for parameter in [*made.encoder.embed.parameters(), *made.decoder.parameters()]:
-            parameter.mul_(4).copy_(parameter.half())       # as a checkpoint will keep it
+    made = untrained(["a", "dog", "cat", "man", "pizza", "red", "on", "of"])
     made.encoder.eval()
     made.decoder.eval()
     return made

@@ -10,19 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 
 import caption
 from captioning import photos as photo_files
-from captioning.captioner import Captioner
 from captioning.checkpoint import save_captioner
 from captioning.photos import Described, describe_files, find_pictures
 from coco.pictures import open_picture
 from decoders.search import Search
-from encoders.backbones import transform_of
 from system.files import BadInput
-from vocabulary import Vocabulary
+from tests.untrained import untrained
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,16 +27,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="module")
 def captioner():
     """An untrained captioner, sharp enough to say something else of every colour."""
-    torch.manual_seed(3)
-    architecture = {"encoder": {"backbone": "efficientnet_lite0", "grid": False},
-                    "decoder": {"embed_size": 12, "hidden_size": 12, "num_layers": 1,
-                                "name": "lstm_every", "dropout": 0.5}}
-    vocab = Vocabulary(words=["a", "red", "green", "blue", "ball", "box", "on", "of"])
-    made = Captioner.build(architecture, vocab, transform_of("efficientnet_lite0"))
-    with torch.no_grad():
-        for parameter in [*made.encoder.embed.parameters(), *made.decoder.parameters()]:
-            parameter.mul_(4).copy_(parameter.half())       # as a checkpoint will keep it
-    return made
+    return untrained(["a", "red", "green", "blue", "ball", "box", "on", "of"])
 
 
 @pytest.fixture(scope="module")
