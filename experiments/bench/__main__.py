@@ -9,7 +9,7 @@ gives the median of the rounds' ratios, in brackets the lowest and highest, then
 measured on. A share is of the highest rate at which this machine multiplies matrices of any type,
 measured in the same rounds.
 
-    encode.py      encode, load, fidelity
+    encode.py      encode, compile, load, fidelity
     rows.py        train, beam, score, reward
     decoders.py    attend, decode
     scale.py       open, scaling, ddp, cold;  questions.py  questions
@@ -29,8 +29,8 @@ from pathlib import Path
 from system.files import run_command, write_json
 from system.outputs import keys_in, output_file
 
-SECTIONS = ("encode", "load", "fidelity", "train", "attend", "beam", "decode", "score", "reward",
-            "open", "questions", "scaling", "ddp", "cold")
+SECTIONS = ("encode", "compile", "load", "fidelity", "train", "attend", "beam", "decode", "score",
+            "reward", "open", "questions", "scaling", "ddp", "cold")
 
 
 def find_data():
@@ -54,10 +54,10 @@ def measure(names, setup, report):
     from experiments.bench.tools import Unmeasured, timed
 
     rows = dict(zip(SECTIONS, (
-        bench_encode.encode, bench_encode.load, bench_encode.fidelity, bench_rows.train,
-        bench_decoders.attend, bench_rows.beam, bench_decoders.decode, bench_rows.score,
-        bench_rows.reward, bench_scale.opening, bench_questions.opening, bench_scale.scaling,
-        bench_scale.ddp, bench_scale.cold), strict=True))
+        bench_encode.encode, bench_encode.compiling, bench_encode.load, bench_encode.fidelity,
+        bench_rows.train, bench_decoders.attend, bench_rows.beam, bench_decoders.decode,
+        bench_rows.score, bench_rows.reward, bench_scale.opening, bench_questions.opening,
+        bench_scale.scaling, bench_scale.ddp, bench_scale.cold), strict=True))
     for name in names:
         print(f"-- {name}: {rows[name].__doc__.splitlines()[0]}", flush=True)
         try:
