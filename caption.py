@@ -34,7 +34,7 @@ from video.readers import CLIPS, TIMES
 FROM_ONE = "a whole number of 1 or more", lambda value: value >= 1
 RANGES = {                  # of the options for the search: what each takes, and whether it does
     "beam": FROM_ONE, "captions": FROM_ONE, "sample": FROM_ONE, "top_k": FROM_ONE,
-    "no_repeat": FROM_ONE,
+    "no_repeat": ("a whole number of 0 or more", lambda value: value >= 0),
     "max_length": ("a whole number of 3 or more", lambda value: value >= 3),
     "temperature": ("a number above 0", lambda value: 0 < value < math.inf),
     "top_p": ("a number above 0 and at most 1", lambda value: 0 < value <= 1),
@@ -63,7 +63,8 @@ def arguments():
     parser.add_argument("--naming", metavar="WORDS", help="words like cup,table that every "
                         "sentence names, each in singular or plural (none)")
     parser.add_argument("--no-repeat", type=int, metavar="N",
-                        help="no N words in a row occur twice in a sentence (off)")
+                        help="no N words in a row occur twice in a sentence; 0 is off (as the "
+                        "captioner was trained)")
     parser.add_argument("--max-length", type=int, metavar="N", help="ids of a sentence at most, "
                         "<start> and <end> counted (as the captioner was trained)")
     parser.add_argument("--sample", type=int, metavar="N",
@@ -103,7 +104,7 @@ def search_of(options):
     if not sampling and captions > given.get("beam", Search.beam):
         raise BadInput("--captions takes a whole number from 1 to that of --beam: raise --beam")
     return Search("sample" if sampling else "beam", captions,
-                  no_repeat_ngram=given.pop("no_repeat", 0), **given)
+                  no_repeat_ngram=given.pop("no_repeat", Search.no_repeat_ngram), **given)
 
 
 def written(name):
@@ -207,6 +208,8 @@ def main():
         refuse_needless(options.boxes, [captioner])
         if options.max_length is None:
             search = replace(search, max_length=captioner.max_length)
+        if options.no_repeat is None:
+            search = replace(search, no_repeat_ngram=captioner.no_repeat_ngram)
         if options.naming:
             search = replace(search, naming=captioner.naming(options.naming.split(",")))
         gallery = open_gallery(options)

@@ -30,8 +30,8 @@ from vocabulary import UNK_ID, Vocabulary
 class Describer:
     """What a captioner and an ensemble have in common.
 
-    A subclass has a `decoder`, a `vocab`, a `max_length` in ids, and the methods `features`,
-    `encode` and `embed`.
+    A subclass has a `decoder`, a `vocab`, the defaults `max_length` and `no_repeat_ngram` of a
+    search, and the methods `features`, `encode` and `embed`.
     """
 
     batch_size = 128        # pictures in one search
@@ -50,8 +50,9 @@ class Describer:
                 for found in run_search(self.decoder, batch, search or self.search())]
 
     def search(self, **changes):
-        """Return the `Search` for this captioner: captions as long as those it has learned."""
-        return Search(**{"max_length": self.max_length, **changes})
+        """Return the `Search` for this captioner, as long as captions that it has learned."""
+        return Search(**{"max_length": self.max_length, "no_repeat_ngram": self.no_repeat_ngram,
+                         **changes})
 
     def naming(self, words):
         """Return the `naming` of a `Search` for captions that say each word or its plural.
@@ -100,6 +101,11 @@ class Captioner(Describer):
     def max_length(self):
         """Ids of the longest caption it writes, by the captions that it was trained on."""
         return self.about.get("max_length", Search.max_length)
+
+    @property
+    def no_repeat_ngram(self):
+        """Words of an n-gram that a caption says once only, 0 for no such rule."""
+        return self.about.get("no_repeat_ngram", Search.no_repeat_ngram)
 
     @classmethod
     def build(cls, architecture, vocab, transform, weights="pretrained", tune_from=None):

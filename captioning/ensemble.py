@@ -90,6 +90,7 @@ class Ensemble(Describer):
             raise BadInput("captioners of different vocabularies cannot choose a word as one: "
                            "give some that were trained on the same data with one vocab_threshold")
         self.max_length = max(one.max_length for one in self.captioners)
+        self.no_repeat_ngram = max(one.no_repeat_ngram for one in self.captioners)
         self.decoder = MeanDecoder(one.decoder for one in self.captioners)
 
     def features(self, split, views=1):

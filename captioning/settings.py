@@ -37,6 +37,8 @@ class CaptioningSettings(Settings):
     max_length: int | None = dial(
         None, "ids of a caption written, <start> and <end> counted; by default 20, or more where "
         "more than a twentieth of train's captions are longer")
+    no_repeat_ngram: int = dial(0, "words of an n-gram that a written caption has once only; 0 is "
+                                "off, and right where 'a red' may stand twice")
     samples: int = dial(0, "self-critical: captions sampled of a picture; 0 is cross-entropy")
     hallucination: float = dial(0.0, "self-critical: CIDEr-D that a named object costs which no "
                                 "caption of the picture knows of")
@@ -71,6 +73,7 @@ class CaptioningSettings(Settings):
             "start must name a run or a checkpoint, from which this recipe goes on":
                 self.start != "",
             "max_length must be 3 or more": self.max_length is None or self.max_length >= 3,
+            "no_repeat_ngram must be 0 or more": self.no_repeat_ngram >= 0,
             "train_pictures must be 1 or more":
                 self.train_pictures is None or self.train_pictures >= 1,
             "samples must be 0, or 2 or more with one_per_picture":

@@ -146,7 +146,8 @@ class Captioning(Task):
         if backbone:
             self.captioner.encoder.backbone = backbone
         self.captioner.to(self.device)
-        self.captioner.about = {"max_length": self.max_length}
+        self.captioner.about = {"max_length": self.max_length,
+                                "no_repeat_ngram": settings.no_repeat_ngram}
         if self.start:                                  # before its features are asked for
             self.take_over()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from decoders.search import Search
 from encoders.encoding import in_order
 from page.cards import Made, card, sheet, tries
 from page.describing import Entry, ask, describe, is_clip, narrate, readable
@@ -57,11 +58,9 @@ class Page:
             return
         token, desk = self.folder.desk(session)
         try:
-            search = search_of(*controls)
+            given = search_of(*controls)
             ready = self.models.get(name, CAPTIONER)
-            if not search["max_length"]:
-                search["max_length"] = ready.captioner.max_length
-            search = ready.captioner.search(**search)
+            search = ready.captioner.search(**given)
         except (BadInput, ValueError) as error:
             yield sheet([card(Entry("these settings", str(error)), token)], len(files), token, True)
             return
@@ -69,7 +68,7 @@ class Page:
         def work(numbered):
             number, file = numbered
             if narrator and is_clip(file):
-                return readable(self.told, file, narrator, search, desk, number)
+                return readable(self.told, file, narrator, Search(**given), desk, number)
             return readable(describe, file, ready, search, desk, number, self.graph_of(file))
 
         made = Made(desk, search.method == "sample" and search.captions > 1)
@@ -125,9 +124,13 @@ def pictures_among(files):
 
 
 def search_of(method, captions, beams, temperature, top_p, top_k, length, repeat, seed):
-    """Return the arguments of a `Search` as the page's controls have them."""
+    """Return the arguments of a `Search` as the page's controls have them.
+
+    A `length` or `repeat` of 0 is left to the captioner.
+    """
+    own = {"max_length": int(length), "no_repeat_ngram": int(repeat)}
     search = {"method": METHODS.get(method, method), "captions": int(captions),
-              "max_length": int(length), "no_repeat_ngram": int(repeat)}
+              **{name: value for name, value in own.items() if value}}
     if method == "beams":
         return {**search, "beam": int(beams), "captions": min(int(captions), int(beams))}
     if method == "greedy":
@@ -153,7 +156,7 @@ def controls():
     top_p = gr.Slider(0.05, 1, 1, step=0.05, label="Top-p", interactive=False)
     top_k = slider(0, 100, 0, label="Top-k (0: all)", interactive=False)
     length = slider(0, 60, 0, label="Ids at most (0: as trained)")
-    repeat = slider(0, 5, 0, label="No repeats of N words (0: off)")
+    repeat = slider(0, 5, 0, label="No repeats of N words (0: as trained)")
     seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**32 - 1, interactive=False)
     sampled = [temperature, top_p, top_k, seed]
 

@@ -235,6 +235,20 @@ def test_the_command_writes_path_tab_sentence_and_goes_on_past_what_is_broken(
     assert "picture/s" in said                              # the bar
 
 
+def test_a_captioner_repeats_no_more_than_it_was_trained_to(captioner, photos, tmp_path,
+                                                            monkeypatch, capsys):
+    path = tmp_path / "no-pair-twice.safetensors"
+    save_captioner(path, captioner, no_repeat_ngram=2)
+    said = {}
+    for more in ((), ("--no-repeat", 0)):
+        assert run_here(monkeypatch, photos, "--checkpoint", path, "--device", "cpu", *more) == 1
+        said[more] = [line.split("\t")[1] for line in capsys.readouterr().out.splitlines()]
+    for search, found in zip((Search(no_repeat_ngram=2), Search()), said.values(), strict=True):
+        assert found == [one.sentences[0] for one in describe_files(
+            captioner, find_pictures([photos]), search) if not one.error]
+    assert said[()] != said["--no-repeat", 0]
+
+
 def test_one_photo_from_another_folder_is_one_line_and_no_bar(checkpoint, photos, monkeypatch,
                                                               capfd):
     monkeypatch.chdir(photos)
@@ -307,7 +321,7 @@ def test_sampled_captions_are_written_side_by_side_and_shown_as_equals(
     (("--sample", 2, "--top-p", 1.5), "--top-p takes a number above 0 and at most 1, not 1.5"),
     (("--sample", 2, "--top-p", 0), "--top-p takes a number above 0"),
     (("--sample", 2, "--seed", -1), "--seed takes a whole number from 0"),
-    (("--no-repeat", 0), "--no-repeat takes a whole number of 1"),
+    (("--no-repeat", -1), "--no-repeat takes a whole number of 0"),
     (("--references", "x.json"), "add --gallery"),
     (("--checkpoint", "absent.safetensors"), "absent.safetensors is not there"),
     (("--checkpoint", "https://a.org/c.safetensors"), "https://a.org/c.safetensors is a web"),

@@ -269,6 +269,8 @@ def put(*path, value):
     (put("words", 0, value="<begin>"), "special words"),
     (put("words", value={}), "fields or types"),
     (put("about", value="a model"), "fields or types"),
+    (put("about", "no_repeat_ngram", value=-1), "repetitions are absurd"),
+    (put("about", "no_repeat_ngram", value="2"), "repetitions are absurd"),
     (put("more", value=1), "fields or types"),
 ])
 def test_an_unsound_header_is_refused_though_its_digest_is_right(forged, change, answer):

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -49,6 +50,13 @@ def members(split):
     """One that sees a vector, one that sees a grid, one whose state grows with the caption."""
     return [captioner(split, name, seed)
             for seed, name in enumerate(("lstm_every", "soft", "transformer"))]
+
+
+def test_several_captioners_write_as_long_and_repeat_as_little_as_any_of_them(members):
+    ruled = replace(members[0], about={"no_repeat_ngram": 2, "max_length": 30})
+    search = Ensemble([ruled, *members[1:]]).search()
+    assert (search.no_repeat_ngram, search.max_length) == (2, 30)
+    assert Ensemble(members).search() == Search()
 
 
 @pytest.fixture(scope="module")

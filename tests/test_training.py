@@ -13,6 +13,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from captioning.checkpoint import load_captioner
 from captioning.objectives import caption_loss
 from captioning.settings import CaptioningSettings
 from decoders.search import Search, search
@@ -93,6 +94,11 @@ def test_one_batch_learned_by_heart_comes_back_word_for_word(settings, tmp_path)
                    Search("greedy", max_length=12))
     for (caption,), target, length in zip(found, batch.captions, batch.lengths, strict=True):
         assert caption.words == target[:length].tolist()
+
+
+def test_a_run_writes_how_its_captions_are_searched_for(settings, tmp_path):
+    train_run(settings, tmp_path, epochs=1, no_repeat_ngram=2)
+    assert load_captioner(tmp_path).search() == Search(no_repeat_ngram=2)
 
 
 def test_a_run_learns_and_leaves_the_frozen_encoder_as_it_was(settings, tmp_path):
