@@ -43,11 +43,14 @@ class Describer:
 
     def hypotheses(self, features, search=None):
         """Return what `sentences` does as a list of `Hypothesis` for each picture."""
-        starts = range(0, len(features), self.batch_size)
+        search, starts = search or self.search(), range(0, len(features), self.batch_size)
         bar = tqdm(starts, "captions", leave=False, unit="batch", disable=len(starts) < 2)
-        batches = (self.embed(features[start:start + self.batch_size]) for start in bar)
-        return [found for batch in batches
-                for found in run_search(self.decoder, batch, search or self.search())]
+        batches = (features[start:start + self.batch_size] for start in bar)
+        return [found for batch in batches for found in run_search(
+            self.decoder, self.embed(batch), search, self.constraints(batch, search))]
+
+    def constraints(self, features, search):
+        """Return what captions of features (P, ...) must name, see `decoders.search`, or None."""
 
     def search(self, **changes):
         """Return the `Search` for this captioner, as long as captions that it has learned."""
@@ -59,15 +62,19 @@ class Describer:
 
         BadInput: the vocabulary does not have a word.
         """
-        from scoring.objects import plural  # here: few searches name anything
-
         words, known = [word.strip().lower() for word in words], self.vocab.words[UNK_ID + 1:]
         for word in words:
             if word not in known:
                 raise BadInput(f"the captioner does not know the word {word!r:.40}: name one of "
                                f"the {len(known):,} of its vocabulary")
-        return tuple(tuple(self.vocab(form) for form in dict.fromkeys([word, plural(word)])
-                           if form in self.vocab) for word in words)
+        return tuple(map(self.forms, words))
+
+    def forms(self, word):
+        """Return the ids of a word and of its plural, those that the vocabulary has."""
+        from scoring.objects import plural  # here: few searches name anything
+
+        return tuple(self.vocab(form) for form in dict.fromkeys([word, plural(word)])
+                     if form in self.vocab)
 
     def describe(self, pictures, search=None):
         """Return a list of sentences, best first, for each of some PIL pictures of any size."""
@@ -107,6 +114,26 @@ class Captioner(Describer):
         """Words of an n-gram that a caption says once only, 0 for no such rule."""
         return self.about.get("no_repeat_ngram", Search.no_repeat_ngram)
 
+    @property
+    def certain(self):
+        """The probability from which on a concept of its classifier is named, None for no rule."""
+        known = "concepts" in self.architecture["encoder"]
+        return self.about.get("certain") if known else None
+
+    def constraints(self, features, search):
+        """Return what beams of features (P, L + 1, D) must name: one of a picture's certain words.
+
+        None where there is no such rule, or where `search` says itself what is named.
+        """
+        if self.certain is None or search.method != "beam" or search.naming:
+            return None
+        words = self.architecture["encoder"]["concepts"]["words"]
+        ids = [self.forms(word) for word in words]
+        certain = [[form for one, probability in zip(ids, row, strict=True)
+                    if probability >= self.certain for form in one]
+                   for row in features[:, -1, :len(words)].tolist()]
+        return [[tuple(forms)] if forms else [] for forms in certain]
+
     @classmethod
     def build(cls, architecture, vocab, transform, weights="pretrained", tune_from=None):
         """Build an untrained captioner; `architecture` has the arguments of both networks."""
@@ -132,6 +159,11 @@ class Captioner(Describer):
         """
         device = next(self.decoder.parameters()).device
         return self.encoder.embed(torch.tensor(features, dtype=torch.float, device=device))
+
+    def search_line(self, search):
+        """Return in one line how captions are found by a `Search`, for a report."""
+        named = self.certain is not None and search.method == "beam" and not search.naming
+        return f"{search}, naming a concept of {self.certain:g} or more" if named else str(search)
 
     def of_cells(self, weights):
         """Return those of attention weights (B, T, n) that are of the grid's cells or regions."""

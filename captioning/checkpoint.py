@@ -136,6 +136,8 @@ def refuse_unsound(header):
         "its special words are not the first three": words[:3] == [START_WORD, END_WORD, UNK_WORD],
         "its captions have an absurd length":
             header["about"].get("max_length", 3) in range(3, LONGEST + 1),
+        "its certainty is no probability": type(header["about"].get("certain", 0.5)) is float
+            and 0 < header["about"].get("certain", 0.5) <= 1,
         "its repetitions are absurd":
             header["about"].get("no_repeat_ngram", 0) in range(LONGEST + 1),
         **transforms.rules(header["transform"]),

@@ -148,12 +148,17 @@ class Captioning(Task):
         self.captioner.to(self.device)
         self.captioner.about = {"max_length": self.max_length,
                                 "no_repeat_ngram": settings.no_repeat_ngram}
+        if self.start and self.start.certain is not None:
+            self.captioner.about["certain"] = self.start.certain
         if self.start:                                  # before its features are asked for
             self.take_over()
 
     def architecture(self):
         """Return the arguments of encoder and decoder, as a checkpoint keeps them."""
-        return architecture(self.settings)
+        built = architecture(self.settings)
+        if self.start and self.start.certain is not None:   # it keeps the classifier it names by
+            built["encoder"]["concepts"] = self.start.architecture["encoder"]["concepts"]
+        return built
 
     def take_over(self):
         """Give the captioner the weights of the one that training begins with."""

@@ -269,6 +269,8 @@ def put(*path, value):
     (put("words", 0, value="<begin>"), "special words"),
     (put("words", value={}), "fields or types"),
     (put("about", value="a model"), "fields or types"),
+    (put("about", "certain", value=1.5), "certainty is no probability"),
+    (put("about", "certain", value="0.5"), "certainty is no probability"),
     (put("about", "no_repeat_ngram", value=-1), "repetitions are absurd"),
     (put("about", "no_repeat_ngram", value="2"), "repetitions are absurd"),
     (put("more", value=1), "fields or types"),
