@@ -18,7 +18,7 @@ from captioning.mirroring import Mirrored
 from captioning.settings import RECIPES, CaptioningSettings
 from coco.dataset import read_split
 from scoring.metrics import METRICS
-from system.files import BadInput, read_json, run_command
+from system.files import BadInput, command_line, read_json, run_command
 from system.shapes import misfit
 from training.cards import card_files, pack_by_options, training_command, write_card
 
@@ -143,10 +143,16 @@ def commands(run):
     settings = settings_in(captioner, run)
     before = commands(settings["start"]) if settings["start"] else []
     settings = elsewhere(settings)
-    if before:          # a packed captioner has another name than the run that it was
-        settings["start"] = before[-1].partition("--run ")[2].split()[0]
+    trained = [line.partition("--run ")[2].split()[0] for line in before if "--run " in line]
+    if trained:         # a packed captioner has another name than the run that it was
+        settings["start"] = trained[-1]
     kind, recipes = TASKS.get(captioner.about.get("task"), TASKS[None])
-    return [*before, training_command(kind(**settings), f"runs/{Path(run).name}", recipes)]
+    name = f"runs/{Path(run).name}"
+    found = [*before, training_command(kind(**settings), name, recipes)]
+    if captioner.certain is not None and len(trained) == len(before):   # none before it names
+        found.append(command_line("python", "-m", "concepts.certain", name, "--probability",
+                                  f"{captioner.certain:g}"))
+    return found
 
 
 def card(file):

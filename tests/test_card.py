@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from captioning import card
+from captioning.captioner import Captioner
 from captioning.card import pack
 from captioning.checkpoint import load_captioner, save_captioner
 from captioning.settings import RECIPES, CaptioningSettings
@@ -84,6 +85,17 @@ def test_a_card_tells_how_the_runs_were_trained_on_which_it_was_built(run, tmp_p
     assert [line.split(" --run ")[1].split()[0] for line in block] == ["runs/tiny", "runs/later"]
     assert "--start" not in block[0] and block[1].endswith("--start runs/tiny")
     assert str(tmp_path) not in text and str(run) not in text
+
+
+def test_a_card_tells_once_that_the_classifier_joined(run, tmp_path, monkeypatch):
+    settings = load_captioner(run).about["settings"]
+    train_run(CaptioningSettings(**settings), tmp_path / "later", start=str(run), epochs=1)
+    monkeypatch.setattr(Captioner, "certain", 0.5)
+    joined = "python -m concepts.certain runs/tiny --probability 0.5"
+    assert card.commands(run)[1:] == [joined]
+    assert card.commands(tmp_path / "later")[1] == joined
+    assert "--start runs/tiny" in card.commands(tmp_path / "later")[2]
+    assert len(card.commands(tmp_path / "later")) == 3
 
 
 @pytest.mark.parametrize("name, there, content", [
