@@ -28,7 +28,6 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from encoders.backbones import Backbone
 from encoders.efficientnet_lite import SCALES, InvertedResidual, SameConv2d
 from system.processor import precision_of
 
@@ -67,26 +66,26 @@ def compiled(network, side, pictures):
     side: S.  pictures: how many it is going to encode.
     """
     kernel = next(network.parameters(), None)
-    if (pictures < WORTH or type(network) is not Backbone or network.name not in SCALES
-            or kernel.device.type != "cpu" or importlib.util.find_spec("openvino") is None):
-        return network
-    network.stages, network.tune_from = nn.Sequential(CompiledStages(network.stages, side)), 1
+    if (pictures >= WORTH and getattr(network, "compilable", False) and network.name in SCALES
+            and kernel.device.type == "cpu" and importlib.util.find_spec("openvino")):
+        network.compile_stages(CompiledStages, side)
     return network
 
 
 class CompiledStages(nn.Module):
-    """Stages of EfficientNet-Lite with folded batch norms, as OpenVINO's: images to maps.
+    """Stages of EfficientNet-Lite with folded batch norms, as OpenVINO's: maps to maps.
 
-    As many threads may call it at once as torch has when it is built, each on a core of its own.
+    shape: (channels, rows, columns) of what the first stage reads.  As many threads may call it at
+    once as torch has when it is built, each on a core of its own.
     """
 
-    def __init__(self, stages, side):
+    def __init__(self, stages, shape):
         super().__init__()
         import openvino
         from openvino import opset13
 
-        images = opset13.parameter([BATCH_SIZE, 3, side, side], np.float32, "images")
-        model = openvino.Model([add(stages, images, opset13)], [images], "stages")
+        maps = opset13.parameter([BATCH_SIZE, *shape], np.float32, "maps")
+        model = openvino.Model([add(stages, maps, opset13)], [maps], "stages")
         bfloat16 = next(stages.parameters()).dtype == torch.bfloat16
         self.model = openvino.Core().compile_model(model, "CPU", {
             "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
@@ -95,7 +94,7 @@ class CompiledStages(nn.Module):
         self.local = threading.local()
 
     def forward(self, images):
-        """Return the last stage's maps (B, D, rows, columns), float32, of up to 8 images."""
+        """Return the last stage's maps (B, D, rows, columns), float32, of up to 8 pictures."""
         if not hasattr(self.local, "request"):      # of this thread
             self.local.request = self.model.create_infer_request()
         batch = torch.zeros(BATCH_SIZE, *images.shape[1:])

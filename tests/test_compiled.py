@@ -9,6 +9,9 @@ import torch
 from coco.dataset import read_split
 from encoders import encoding as module
 from encoders.backbones import Backbone
+from encoders.concept_cells import ConceptBackbone
+from encoders.concepts import WORDS
+from encoders.detector import Maps
 from encoders.encoding import BATCH_SIZE, WORTH, CompiledStages, compiled, encode, fast
 from encoders.features import encode_split
 from encoders.transform import Transform
@@ -29,6 +32,22 @@ def test_compiled_stages_give_the_same_features(name, side, grid):
     found, plain = torch.from_numpy(encode(network, images)).float(), backbone(images)
     assert found.shape == plain.shape
     assert torch.allclose(found, plain, rtol=2e-3, atol=1e-3 * plain.abs().max())
+
+
+@needs_openvino
+@pytest.mark.parametrize("apart", [None, 6])
+def test_the_cells_and_the_words_of_concepts_stay_the_same(apart):
+    torch.manual_seed(0)
+    backbone = ConceptBackbone("efficientnet_lite0", "pretrained", None, WORDS, apart)
+    with torch.no_grad():
+        backbone.stages[7][0].layers[0][0].weight.mul_(1.2)
+    network = compiled(fast(backbone, torch.float32), 96, WORTH)
+    assert isinstance(network.stages[0], CompiledStages)
+    images = torch.randn(BATCH_SIZE + 3, 3, 96, 96)
+    found, plain = torch.from_numpy(encode(network, images)).float(), backbone(images)
+    assert found.shape == plain.shape
+    for ours, theirs in ((found[:, :-1], plain[:, :-1]), (found[:, -1], plain[:, -1])):
+        assert torch.allclose(ours, theirs, rtol=2e-3, atol=1e-3 * theirs.abs().max())
 
 
 @needs_openvino
@@ -59,16 +78,16 @@ def test_many_pictures_of_a_dataset_are_encoded_by_compiled_stages(tiny_root, mo
     transform = Transform(64, (0.5,) * 3, (0.5,) * 3)
 
     class Counted(CompiledStages):
-        def __init__(self, stages, side):
-            built.append(side)
-            super().__init__(stages, side)
+        def __init__(self, stages, shape):
+            built.append(shape)
+            super().__init__(stages, shape)
 
     monkeypatch.setattr(module, "CompiledStages", Counted)
     plain = encode_split(with_statistics("efficientnet_lite0"), transform, split)
     assert not built                                            # so few are not worth it
     monkeypatch.setattr(module, "WORTH", len(split.pictures))
     found = encode_split(with_statistics("efficientnet_lite0"), transform, split)
-    assert built == [64] and found.shape == plain.shape
+    assert built == [(3, 64, 64)] and found.shape == plain.shape
     rows = [torch.from_numpy(one[0]).float().flatten(1) for one in (plain, found)]
     assert torch.cosine_similarity(*rows).min() > 0.99
 
@@ -78,5 +97,7 @@ def test_other_networks_and_few_pictures_are_left_as_they_are(monkeypatch):
     assert compiled(lite, 64, WORTH - 1) is lite and len(lite.stages) > 1
     resnet = fast(Backbone("resnet18", weights=None))
     assert compiled(resnet, 64, WORTH) is resnet and len(resnet.stages) > 1
+    maps = fast(Maps("efficientnet_lite0", weights=None))       # reads what lies between stages
+    assert compiled(maps, 224, WORTH) is maps and len(maps.stages) > 1
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
     assert compiled(lite, 64, WORTH) is lite and len(lite.stages) > 1
