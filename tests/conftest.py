@@ -18,7 +18,8 @@ from system.files import write_json
 from training import loop
 
 torch.set_num_threads(1)        # bits must not depend on how many cores a machine has
-LONGEST = {"bad_input", "bench", "caption", "claims", "distributed", "extending", "runs", "student"}
+LONGEST = {"bad_input", "bench", "bench_rows", "caption", "claims", "distributed", "extending",
+           "runs", "student"}
 COLOURS = {"red": (210, 40, 40), "green": (40, 170, 60), "blue": (40, 70, 200)}
 WORDINGS = ("A {} picture.", "The picture is {}.", "This one is {}, all of it.",
             "Nothing but {} here.", "A square of {} paint.")

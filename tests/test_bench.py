@@ -316,7 +316,7 @@ def test_children_of_one_group_train_when_asked_and_the_main_one_answers(root, t
     with Child(["train", tmp_path / "data", tmp_path, 1, 5], 1, bench_scale.TORCHRUN) as child:
         assert child.answer() == {"ready": True}
         answers = [child.ask(), child.ask()]
-    assert all(one["seconds"] > 0 and one["pairs"] > 0 for one in answers)
+    assert all(one["seconds"] > 0 and one["items"] > 0 for one in answers)
     assert all(one["memory"] is None or one["memory"] > 1e7 for one in answers)
     assert child.process.returncode == 0
 
@@ -381,15 +381,15 @@ def test_what_cannot_be_measured_is_one_line_and_no_number(setup, monkeypatch, c
 
 
 def test_where_no_memory_is_told_there_is_no_figure_of_it(setup, monkeypatch):
-    answers = [[{"seconds": 2, "pairs": 10, "memory": None}]] * 3
+    answers = [[{"seconds": 2, "items": 10, "memory": None}]] * 3
     monkeypatch.setattr(bench_scale, "training_child", lambda *all: None)
     monkeypatch.setattr(bench_scale, "in_turn", lambda setup, children: answers)
     assert bench_scale.scaling(setup).keys() == {"scaling_time"}
 
 
 def test_growth_and_gain_are_read_off_what_the_children_say(setup, monkeypatch):
-    def child(seconds, pairs, memory):
-        return [{"seconds": seconds, "pairs": pairs, "memory": memory}] * 2
+    def child(seconds, items, memory):
+        return [{"seconds": seconds, "items": items, "memory": memory}] * 2
 
     monkeypatch.setattr(bench_scale, "training_child", lambda *all: None)
     monkeypatch.setattr(bench_scale, "in_turn", lambda setup, children: [

@@ -9,11 +9,13 @@ gives the median of the rounds' ratios, in brackets the lowest and highest, then
 measured on. A share is of the highest rate at which this machine multiplies matrices of any type,
 measured in the same rounds.
 
-    encode.py      encode, compile, load, fidelity
-    rows.py        train, beam, score, reward
-    decoders.py    attend, decode
+    encode.py      encode, compile, load, regions, fidelity
+    rows.py        train, beam, sample, score, reward
+    decoders.py    attend, decode;  answers.py  vqa;  clips.py  clips, told
     scale.py       open, scaling, ddp, cold;  questions.py  questions
+    growth.py      scaling_questions, scaling_clips
     reference.py, usual_captions.py      what they are compared with
+    compare.py     reports of several processors
     child.py       training and opening in processes of their own
     tools.py       rounds and FLOPs;  machine.py  limits and memory
 """
@@ -29,8 +31,9 @@ from pathlib import Path
 from system.files import run_command, write_json
 from system.outputs import keys_in, output_file
 
-SECTIONS = ("encode", "compile", "load", "fidelity", "train", "attend", "beam", "decode", "score",
-            "reward", "open", "questions", "scaling", "ddp", "cold")
+SECTIONS = ("encode", "compile", "load", "regions", "fidelity", "train", "attend", "beam", "sample",
+            "decode", "score", "reward", "vqa", "clips", "told", "open", "questions", "scaling",
+            "scaling_questions", "scaling_clips", "ddp", "cold")
 
 
 def find_data():
@@ -46,18 +49,23 @@ def measure(names, setup, report):
 
     Raises `Unequal` if a reference and ours differ.
     """
+    from experiments.bench import answers as bench_answers
+    from experiments.bench import clips as bench_clips
     from experiments.bench import decoders as bench_decoders
     from experiments.bench import encode as bench_encode
+    from experiments.bench import growth as bench_growth
     from experiments.bench import questions as bench_questions
     from experiments.bench import rows as bench_rows
     from experiments.bench import scale as bench_scale
     from experiments.bench.tools import Unmeasured, timed
 
     rows = dict(zip(SECTIONS, (
-        bench_encode.encode, bench_encode.compiling, bench_encode.load, bench_encode.fidelity,
-        bench_rows.train, bench_decoders.attend, bench_rows.beam, bench_decoders.decode,
-        bench_rows.score, bench_rows.reward, bench_scale.opening, bench_questions.opening,
-        bench_scale.scaling, bench_scale.ddp, bench_scale.cold), strict=True))
+        bench_encode.encode, bench_encode.compiling, bench_encode.load, bench_encode.regions,
+        bench_encode.fidelity, bench_rows.train, bench_decoders.attend, bench_rows.beam,
+        bench_rows.sample, bench_decoders.decode, bench_rows.score, bench_rows.reward,
+        bench_answers.vqa, bench_clips.clips, bench_clips.told, bench_scale.opening,
+        bench_questions.opening, bench_scale.scaling, bench_growth.scaling_questions,
+        bench_growth.scaling_clips, bench_scale.ddp, bench_scale.cold), strict=True))
     for name in names:
         print(f"-- {name}: {rows[name].__doc__.splitlines()[0]}", flush=True)
         try:

@@ -44,14 +44,14 @@ class Child:
     """A Python process that does a round of work when asked, and waits idle in between.
 
     arguments: the name of its work and what that needs.  launcher: torchrun's module and options;
-    torchrun has, like Python, an option -m for a module that is run.
+    torchrun has, like Python, an option -m for a module that is run.  module: that has the work.
     """
 
-    def __init__(self, arguments, threads, launcher=()):
+    def __init__(self, arguments, threads, launcher=(), module="experiments.bench.child"):
         # not a pipe, which nobody reads until the end and which would fill up
         self.said = tempfile.TemporaryFile()        # noqa: SIM115  closed in __exit__
         self.process = subprocess.Popen(
-            [sys.executable, *launcher, "-m", "experiments.bench.child", *map(str, arguments)],
+            [sys.executable, *launcher, "-m", module, *map(str, arguments)],
             encoding="utf-8", cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": str(threads)},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said)
 
@@ -192,7 +192,7 @@ def serve_training(root, folder, steps, threshold):
         while broadcast(sys.stdin.readline() if is_main() else None):
             lengths, seconds = timed(take_steps, run, int(steps))
             tell(seconds=seconds, memory=memory("RssAnon"),
-                 pairs=in_pairs(run, int(lengths.sum())))
+                 items=in_pairs(run, int(lengths.sum())))
 
 
 def serve_opening(root):

@@ -1,6 +1,6 @@
 """The rows of the benchmark on pictures: how fast they become features, what it costs in CIDEr.
 
-    Setup --encode, compiling, load, fidelity--> {"encode_lite0_ratio": Figure, ...}
+    Setup --encode, compiling, load, regions, fidelity--> {"encode_lite0_ratio": Figure, ...}
 """
 
 import copy
@@ -22,6 +22,7 @@ from encoders.encoding import BATCH_SIZE, WORTH, compiled, fast, in_order, singl
 from encoders.encoding import encode as encode_images
 from encoders.features import cached_features
 from encoders.features import load as read_picture
+from encoders.regions import MOST, RegionBackbone, padded, pool, whole_first
 from experiments.bench import reference
 from experiments.bench.machine import product_rate
 from experiments.bench.tools import (
@@ -38,6 +39,7 @@ from experiments.bench.tools import (
 )
 from system.processor import precision_of
 
+SAME_REGION = 1e-4          # difference of numbers that are of size 1
 SAME_PICTURE = 0.99         # cosine between features of one picture, at least
 LOADED = 300                # times a photograph is read in a round: a second or so
 FIRST = 8                   # pictures that show what a first call takes more than a second one
@@ -147,6 +149,41 @@ def load(setup):
         rates, = alternate(setup.sizes, rate)
     return {"load_rate": Figure.of(rates, "pictures/s", "a JPEG of 640 x 480, "
                                    f"{file.stat().st_size / 1000:.0f} kB, by one thread")}
+
+
+def regions(setup):
+    """Pool the features of 36 boxes a picture: pictures per second, as in encoding and one by one.
+
+    Ours are batches, each on a core of its own. The reference takes one picture at a time and gives
+    `roi_align` all of its boxes at once. The maps are there already, and boxes are random.
+    """
+    torch.manual_seed(0)
+    backbone = RegionBackbone("efficientnet_lite0", "pretrained",
+                              {"boxes": "truth", "names": [], "most": MOST})
+    images = torch.rand(setup.sizes.pooled, 3, backbone.side, backbone.side)
+    maps = [torch.cat(one) for one in zip(*map(backbone.maps, images.split(BATCH_SIZE)),
+                                          strict=True)]
+    corners = torch.rand(len(images), 2, MOST, 2).sort(dim=1).values      # left, top; right, bottom
+    boxes = whole_first(padded(list(torch.cat([*corners.unbind(1)], dim=2)), MOST))[..., :4]
+
+    def batch(part):
+        some, *each = part
+        return torch.cat([pool(one, some) for one in each], dim=2)
+
+    def ours():
+        parts = zip(*(one.split(BATCH_SIZE) for one in (boxes, *maps)), strict=True)
+        return torch.cat(list(in_order(batch, parts)))
+
+    def theirs():
+        return reference.pooled(maps, boxes)
+
+    require((ours() - theirs()).abs().max() <= SAME_REGION, "the features of regions")
+    slow, quick = alternate(setup.sizes, lambda: len(images) / timed(theirs)[1],
+                            lambda: len(images) / timed(ours)[1])
+    sample = f"{len(images)} pictures in memory a round, batches of {BATCH_SIZE}"
+    return {"regions_ratio": Figure.of(ratios(quick, slow), "x",
+                                       best_rates(slow, quick, "pictures/s", sample)),
+            "regions_rate": Figure.of(quick, "pictures/s", sample)}
 
 
 def fidelity(setup):

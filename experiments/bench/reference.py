@@ -1,6 +1,7 @@
 """What the benchmark compares with: encoding and training, written as captioning tutorials do.
 
     encode          eager float32, batches of 32, pictures read by the process that computes
+    pooled          features of regions, one picture after another
     UsualDataset    annotation file -> vocabulary and lengths, each caption tokenised for both
     usual_steps     iterator rebuilt at each step, picture decoded and encoded for each caption
     CachedDataset   features from an array; plain_steps: shuffled batches, padded to the longest
@@ -23,8 +24,10 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import BatchSampler, DataLoader, Dataset, SubsetRandomSampler
 from torchvision import transforms
+from torchvision.ops import roi_align
 from torchvision.transforms import InterpolationMode
 
+from encoders.regions import POINTS
 from vocabulary import END_ID, END_WORD, START_ID, START_WORD, UNK_ID, UNK_WORD
 
 BATCH_SIZE = 32             # pictures in a pass through the encoder
@@ -56,6 +59,16 @@ def encode(network, transform, files, path):
     loader = DataLoader(PictureDataset(files, transform), BATCH_SIZE)
     maps = [network(images).flatten(2).transpose(1, 2).half() for images in loader]
     np.save(path, torch.cat(maps).numpy())
+
+
+def pooled(maps, boxes):
+    """Pool the features (P, K, D) of boxes (P, K, 4), fractions, from maps (P, C, s, s)."""
+    rows = []
+    for picture, mine in enumerate(boxes):
+        parts = [roi_align(one[picture:picture + 1].contiguous(), [mine * one.shape[2]],
+                           output_size=1, sampling_ratio=POINTS, aligned=True) for one in maps]
+        rows.append(torch.cat(parts, dim=1).flatten(1))
+    return torch.stack(rows)
 
 
 class UsualDataset(Dataset):

@@ -1,6 +1,6 @@
 """The rows of the benchmark on captions: models trained, captions searched for and judged.
 
-    Setup --train, beam, score, reward--> {"train_ratio": Figure, ...}
+    Setup --train, beam, sample, score, reward--> {"train_ratio": Figure, ...}
 
 Each prepares reference and ours, requires equal results, and lets the two take turns.
 """
@@ -37,6 +37,7 @@ from training.loop import step
 
 SAME_LOSS = 0.005           # relative difference of losses per word: our features are float16
 SAME_SCORE = 1e-9
+SAMPLES = 5                 # of a picture, as self-critical training draws them
 NAMED = "dog"               # in captions that must name a word
 WHOLE_SCORED = 5000         # pictures; of Karpathy's test split
 
@@ -126,10 +127,8 @@ def beam(setup):
 
     Beside it: how many times as long it takes where every caption must name a word.
     """
-    captioner, (few, many) = load_captioner(SHIPPED), setup.sizes.captioned
-    split = read_split(setup.data, "val").first(many)
-    with quiet():
-        features = cached_features(captioner.encoder.backbone, captioner.transform, split)[0]
+    few, many = setup.sizes.captioned
+    captioner, features = shipped(setup, many)
 
     def theirs():
         return usual_captions.captions(captioner, features[:few], Search())
@@ -150,6 +149,42 @@ def beam(setup):
             "beam_rate": Figure.of(fast, "captions/s", sample),
             "naming_times": Figure.of(ratios(fast, named), "x", "as long with one word to name, "
                                       f"{len(features)} pictures a round")}
+
+
+def shipped(setup, pictures):
+    """Return the shipped captioner, and cached features of so many pictures."""
+    captioner, split = load_captioner(SHIPPED), read_split(setup.data, "val").first(pictures)
+    with quiet():
+        return captioner, cached_features(captioner.encoder.backbone, captioner.transform, split)[0]
+
+
+def sample(setup):
+    """Sample five captions a picture, per second, against one caption at a time.
+
+    The same random numbers must give the same captions. Timed, each draws numbers of its own.
+    """
+    few, many = setup.sizes.sampled
+    captioner, features = shipped(setup, many)
+    settings = Search(method="sample", captions=SAMPLES)
+
+    def theirs(chances=None):
+        found = usual_captions.samples(captioner, features[:few], settings, chances)
+        return [sorted(captions) for captions in found]
+
+    def ours(count=None):
+        return [sorted(one.words for one in found)
+                for found in captioner.hypotheses(features[:count], settings)]
+
+    generator = torch.Generator().manual_seed(settings.seed)
+    chances = torch.rand(SAMPLES * len(features[:few]), settings.max_length, generator=generator)
+    require(theirs(chances) == ours(few), "the sampled captions")
+    slow, fast = alternate(setup.sizes,
+                           lambda: SAMPLES * len(features[:few]) / timed(theirs)[1],
+                           lambda: SAMPLES * len(features) / timed(ours)[1])
+    sample = f"{SAMPLES} of each of {len(features[:few])} and {len(features)} pictures a round"
+    return {"sample_ratio": Figure.of(ratios(fast, slow), "x",
+                                      best_rates(slow, fast, "captions/s", sample)),
+            "sample_rate": Figure.of(fast, "captions/s", sample)}
 
 
 def reward(setup):

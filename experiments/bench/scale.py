@@ -99,12 +99,17 @@ def scaling(setup):
     # the same pictures again: with a vocabulary of all words, nothing but their number grows
     answers = in_turn(setup, [training_child(setup, f"{times} times", times * pictures, 1, threads)
                               for times in (1, 3, 10)])
-    costs = {"scaling_time": [[one["seconds"] / one["pairs"] for one in mine] for mine in answers]}
+    return grown("scaling", answers, size, "pictures")
+
+
+def grown(key, answers, size, what):
+    """Return the figures of what processes of 1, 3 and 10 times `size` items answered in turn."""
+    costs = {f"{key}_time": [[one["seconds"] / one["items"] for one in mine] for mine in answers]}
     if answers[0][0]["memory"]:         # on Linux
-        costs["scaling_memory"] = [[one["memory"] for one in mine] for mine in answers]
-    return {key: Figure.of(ratios(most, least), "x", f"{10 * size:,} pictures over {size:,}; "
-                           f"{3 * size:,}: {median(ratios(middle, least)):.3f}")
-            for key, (least, middle, most) in costs.items()}
+        costs[f"{key}_memory"] = [[one["memory"] for one in mine] for mine in answers]
+    return {name: Figure.of(ratios(most, least), "x", f"{10 * size:,} {what} over {size:,}; "
+                            f"{3 * size:,}: {median(ratios(middle, least)):.3f}")
+            for name, (least, middle, most) in costs.items()}
 
 
 def ddp(setup):

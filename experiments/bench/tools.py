@@ -40,20 +40,29 @@ class Sizes:
     patience: float = 40                # seconds, after which a row begins no other round
     encoded: tuple = (32, 600, 96)      # pictures, of the reference, of our Lite0 and ResNet-50
     compiled: int = 96                  # pictures in memory
+    pooled: int = 128                   # pictures whose maps are in memory
     usual_steps: int = 2                # of the loop that decodes and encodes for each caption
     steps: int = 16                     # of the loops with cached features
     captioned: tuple = (16, 256)        # pictures, of the reference and of ours
+    sampled: tuple = (4, 64)            # pictures, of the reference and of ours
     judged: int = 1000                  # pictures whose captions are scored by either encoding
     scored: int = 1000                  # pictures, of 5,000
     opened: int = 20_000                # captions, of 590,000
     opened_whole: int = 590_000         # captions, opened once for the peak of memory
+    asked_about: int = 100              # drawn pictures, ten questions each, to train on
+    answered: int = 100                 # questions, of the reference
+    clips: tuple = (6, 24)              # of the reference and of ours
+    told: tuple = (2, 32)               # clips, of the reference and of ours
     asked: int = 443_757                # questions about pictures, opened once
     pictures: int = 600                 # of a dataset that grows 3 and 10 times
+    growing: tuple = (256, 3)           # questions and clips that do
 
 
 SMALL = Sizes()
-FULL = Sizes(patience=math.inf, encoded=(1000, 1000, 1000), compiled=1000, usual_steps=10,
-             steps=100, captioned=(1000, 1000), scored=5000, opened=590_000, pictures=6000)
+FULL = Sizes(patience=math.inf, encoded=(1000, 1000, 1000), compiled=1000, pooled=1000,
+             usual_steps=10, steps=100, captioned=(1000, 1000), sampled=(100, 1000), scored=5000,
+             asked_about=2000, answered=1000, clips=(200, 900), told=(32, 320),
+             opened=590_000, pictures=6000, growing=(2560, 90))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What the benchmark compares with: captions searched for and scored as tutorials do.
 
     beam_search      one picture at a time, its beams in a list
+    sample           one caption of one picture at a time, a word drawn by torch.multinomial
     official_scores  pycocoevalcap, with its tokeniser in Java
 
 Every result must equal ours.
@@ -53,6 +54,41 @@ def captions(captioner, features, settings):
         found = beam_search(captioner.decoder, embedded, settings)
         sentences.append(captioner.vocab.decode(found))
     return sentences
+
+
+def sample(decoder, feature, settings, chances=None):
+    """Sample a caption of one picture, feature (1, E): a list of ids.
+
+    chances: (T,), uniform in [0, 1), by which words are drawn in place of `torch.multinomial`.
+    """
+    words, state = [START_ID], decoder.begin(feature)
+    for position in range(1, settings.max_length - 1):
+        scores, state = decoder.step(torch.tensor([words[-1]]), state)
+        scores[0, [START_ID, UNK_ID, words[-1]]] = -math.inf
+        likely = scores[0].softmax(0)
+        if chances is None:
+            words.append(likely.multinomial(1).item())
+        else:
+            reached = likely.cumsum(0)
+            words.append(torch.searchsorted(reached, reached[-1] * (1 - chances[position])).item())
+        if words[-1] == END_ID:
+            return words
+    return [*words, END_ID]
+
+
+@torch.no_grad()
+def samples(captioner, features, settings, chances=None):
+    """Return `settings.captions` sampled captions of each picture, features (pictures, D).
+
+    chances: (captions, T), those of a picture side by side, or None.
+    """
+    found = []
+    for picture, feature in enumerate(features):
+        embedded = captioner.encoder.embed(torch.from_numpy(feature[None].astype(np.float32)))
+        rows = range(picture * settings.captions, (picture + 1) * settings.captions)
+        found.append([sample(captioner.decoder, embedded, settings,
+                             None if chances is None else chances[row]) for row in rows])
+    return found
 
 
 def official_scores(candidates, references):
