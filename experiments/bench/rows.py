@@ -152,8 +152,9 @@ def beam(setup):
 
 
 def shipped(setup, pictures):
-    """Return the shipped captioner, and cached features of so many pictures."""
+    """Return the shipped captioner without rules of its own, and features of so many pictures."""
     captioner, split = load_captioner(SHIPPED), read_split(setup.data, "val").first(pictures)
+    captioner.about = {"max_length": captioner.max_length}      # usual searches have none
     with quiet():
         return captioner, cached_features(captioner.encoder.backbone, captioner.transform, split)[0]
 
