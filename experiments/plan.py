@@ -3,7 +3,7 @@
     results/bench.json --read_measured--> report --page--> docs/PLANNING.md
 
     python -m experiments.bench --json results/bench.json
-    python -m experiments.plan results/bench.json docs/PLANNING.md
+    python -m experiments.plan results/bench.json docs/PLANNING.md --beside results/bench.avx2.json
 
 An encoder that was not measured computes as many FLOP/s as the measured one of its kind. The cores
 that read a picture also encode it, so the seconds of both add up.
@@ -17,6 +17,7 @@ import torch
 from captioning.settings import CaptioningSettings, settings_of
 from encoders.backbones import Backbone, transform_of
 from experiments.bench.child import CHANNELS
+from experiments.bench.compare import comparison, processor, products
 from experiments.bench.tools import picture_flops, training_flops
 from experiments.harness import markdown
 from model import DecoderRNN
@@ -31,8 +32,8 @@ USUAL_EPOCHS = 30           # at cross-entropy, in published recipes for COCO
 CORES = 16                  # of a larger machine
 GPU = 8.1e12                # FLOP/s of a T4 in float32, by NVIDIA's data sheet
 RECIPE, RESNET = CaptioningSettings(data="coco"), settings_of("resnet", "coco")
-ENCODERS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "efficientnet_b0",
-            "resnet18", "resnet50", "resnet101", "resnet152", "vgg16", "inception_v3")
+ENCODERS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "resnet18",
+            "resnet50", "resnet101", "resnet152", "vgg16", "inception_v3")
 MEASURED = {"lite0": "efficientnet_lite0", "resnet50": "resnet50"}
 RATES = {"encode_lite0_rate": "pictures of 224 x 224 encoded, efficientnet_lite0",
          "encode_resnet50_rate": "pictures of 224 x 224 encoded, resnet50",
@@ -51,8 +52,10 @@ processor that calls itself {cpu}, has {instructions} and multiplies matrices at
 
 {measured}
 
-All else is **computed** from these numbers. A processor without bfloat16 encodes and trains at its
-float32 rate. To plan with your own, measure it by the command above and write this page again:
+{others}
+
+All else is **computed** from the first table. A processor without bfloat16 encodes and trains at
+its float32 rate. To plan with your own, measure it by the command above and write this page again:
 `{write}`.
 
 ## Encode every picture once
@@ -62,8 +65,7 @@ all {pictures:,} pictures; training uses {views} views of train by default: time
 
 A picture costs its reading (`load_rate`) and its encoding. The measured encoding includes reading a
 small picture, so the hours are upper bounds. A network that was not measured counts as computing
-as fast as efficientnet_lite0 (the EfficientNets) or resnet50 (the rest); efficientnet_b0 takes
-longer than its row says, since its many small steps are not FLOPs. {more} cores count as
+as fast as efficientnet_lite0 (those of its name) or resnet50 (the rest). {more} cores count as
 {times:g} times {cores}. The downloaded pictures take 20 GB besides.
 
 {encoders}
@@ -176,12 +178,6 @@ def encoder_rows(report):
                  for cores in (report["machine"]["threads"], CORES))]
 
 
-def products(report):
-    """Return {type of numbers: FLOP/s} of the processor that was measured."""
-    return {name.removesuffix("_flops"): limit for name, limit in report["limits"].items()
-            if name.endswith("_flops")}
-
-
 def resnet_rows(report, rate, faster):
     """Return the rows of the table of recipe `resnet`; rate: captions a second of the cores."""
     cores, pictures = report["machine"]["threads"], RESNET.views * TRAIN + VAL
@@ -195,9 +191,13 @@ def resnet_rows(report, rate, faster):
             for step, took in {**seconds, "together": sum(seconds.values())}.items()]
 
 
-def page(report, file, target):
-    """Return the whole page as Markdown."""
+def page(report, file, target, beside=()):
+    """Return the whole page as Markdown.
+
+    beside: (report, its file) of other processors, which are only compared.
+    """
     machine, cores = report["machine"], report["machine"]["threads"]
+    reports = [report, *(one for one, _ in beside)]
     times, known = heavier()
     rate, captions = report["train_rate"] / times, TRAIN * SPOKEN
     faster = GPU / max(products(report).values())
@@ -206,7 +206,8 @@ def page(report, file, target):
     return PAGE.format(
         train=TRAIN, val=VAL, spoken=SPOKEN, pictures=TRAIN + VAL, pairs=captions, words=WORDS,
         measure=command_line("python", "-m", "experiments.bench", "--json", file),
-        write=command_line("python", "-m", "experiments.plan", file, target),
+        write=command_line("python", "-m", "experiments.plan", file, target, *(
+            ["--beside", *(name for _, name in beside)] if beside else [])),
         cores=cores, more=CORES, times=CORES / cores, known=known,
         cpu=machine["cpu"], instructions=machine["instructions"], heavier=times, train_rate=rate,
         views=RECIPE.views, patience=RECIPE.patience,
@@ -216,6 +217,8 @@ def page(report, file, target):
         measured=markdown(["measured", "a second", "key"],
                           [[what, f"{report[key]:,.0f}", f"`{key}`"]
                            for key, what in RATES.items()]),
+        others=markdown(["GFLOP/s of products", *map(processor, reports)],
+                        comparison(reports, RATES)),
         encoders=markdown(["encoder", "GFLOP a picture", "encoded a second", "pooled", "grid",
                            f"{cores} cores", f"{CORES} cores"], encoder_rows(report)),
         gpu=GPU / 1e12, faster=faster,
@@ -230,10 +233,13 @@ def main():
     parser = argparse.ArgumentParser(description="Write what COCO takes, in disk and hours.")
     parser.add_argument("report", help="what experiments.bench --json wrote")
     parser.add_argument("page", help="the Markdown file to write")
+    parser.add_argument("--beside", nargs="+", default=[], metavar="REPORT",
+                        help="reports of other processors, compared with the first")
     options = parser.parse_args()
     options.page = output_file(options.page, "a page of this command",
                                lambda path: begins(path, PAGE.partition("\n")[0].encode()))
-    text = page(read_measured(options.report), options.report, options.page)
+    text = page(read_measured(options.report), options.report, options.page,
+                [(read_measured(file), file) for file in options.beside])
     with whole_file(options.page) as beside:
         beside.write_text(text, encoding="utf-8")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments import plan
+from experiments.bench import compare
 from system.files import BadInput
 
 REPORT = {"data": "flickr8k", "encode_lite0_rate": 200.0, "encode_resnet50_rate": 50.0,
@@ -94,7 +95,20 @@ def test_the_committed_page_is_that_of_the_committed_report():
     here = Path(__file__).parents[1]
     report = plan.read_measured(here / "results/bench.json")
     written = (here / "docs/PLANNING.md").read_text(encoding="utf-8")
-    assert plan.page(report, "results/bench.json", "docs/PLANNING.md") == written
+    other = "results/bench.avx2.json"
+    beside = [(plan.read_measured(here / other), other)]
+    assert plan.page(report, "results/bench.json", "docs/PLANNING.md", beside) == written
+
+
+def test_processors_stand_side_by_side_and_what_one_lacks_is_left_empty(page):
+    machine = {**REPORT["machine"], "cpu": "Other", "openvino": "2026.4"}
+    other = {**REPORT, "machine": machine, "train_rate": 3000.0, "encode_share": 0.5}
+    both = plan.page(REPORT, "bench.json", "PAGE.md", [(other, "other.json")])
+    head = "Some Processor, AVX2, 200 in float32 | Other, AVX2, 200 in float32 with OpenVINO"
+    assert head in both
+    assert cells(both, plan.RATES["train_rate"] + "(?= .* 3)") == ["1,000", "3,000"]
+    assert cells(both, f"share of the limit: {compare.SHARES['encode_share']}") == ["", "0.50"]
+    assert "PAGE.md --beside other.json" in both and "--beside" not in page
 
 
 def test_the_command_writes_the_page(tmp_path, monkeypatch, page):
