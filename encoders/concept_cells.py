@@ -157,7 +157,8 @@ class ConceptEncoder(nn.Module):
         super().__init__()
         self.backbone = ConceptBackbone(backbone, weights, tune_from, words, apart)
         self.embed = ConceptEmbedding(self.backbone.channels, embed_size, words, most, least)
-        self.embed.chance.copy_(self.backbone.matrix.mean(0))
+        if weights is not None:             # a checkpoint brings its own
+            self.embed.chance.copy_(self.backbone.matrix.mean(0))
 
     def forward(self, images):
         """Encode images (B, 3, S, S) as features (B, L + K + 1, E + 1)."""
