@@ -149,7 +149,9 @@ def report(described, total, as_json, gallery):
             write(lines_of(found, as_json))
             sys.stdout.flush()          # so that a program that reads the lines need not wait
             if gallery:
-                gallery.add(found.file, found.sentences, found.likeliest)
+                gallery.add(found.file, found.sentences, found.likeliest, guesses=[
+                    sentence for sentence, confidence in zip_longest(
+                        found.sentences, found.confidence, fillvalue=1) if confidence < GUESS])
     return failed
 
 

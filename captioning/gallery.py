@@ -62,13 +62,15 @@ class Gallery:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.entries = tempfile.TemporaryFile(dir=self.path.parent)     # noqa: SIM115
 
-    def add(self, file, sentences, likeliest="", name=None):
+    def add(self, file, sentences, likeliest="", name=None, guesses=()):
         """Add a picture, its sentences, best first, and the likeliest where these were sampled.
 
-        name: what the page calls the picture, if not by its path.
+        name: what the page calls the picture, if not by its path.  guesses: those of the sentences
+        that are marked as guesses.
         """
         entry = {"file": str(name or file), "sentences": list(Counter(sentences).items()),
                  "likeliest": likeliest, "best": likeliest or sentences[0],
+                 "guesses": list(guesses),
                  "jpeg": thumbnail(file)}
         begin = self.entries.seek(0, io.SEEK_END)
         with writing(self.path):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from calibration.law import GUESS
 from captioning.gallery import Gallery, thumbnail
 from page.describing import pieces
 from system.files import write_json
@@ -81,7 +82,9 @@ class Made:
         self.plain.append(entry.plain())
         if entry.picture:
             captions = [one.sentence for one in entry.said] or entry.paragraphs
-            self.gallery.add(self.desk / entry.picture, captions, name=entry.name)
+            guesses = [one.sentence for one in entry.said
+                       if entry.calibrated and one.confidence < GUESS]
+            self.gallery.add(self.desk / entry.picture, captions, name=entry.name, guesses=guesses)
 
     def write(self, about):
         """Write both files; about: what described the pictures, and how."""

@@ -38,6 +38,17 @@ def page(split, tiny_root, tmp_path):
     return (tmp_path / "pages" / "page.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("sampled", [True, False])
+def test_a_guess_is_marked_and_nothing_else(split, tmp_path, sampled):
+    made = Gallery(tmp_path / "page.html", sampled=sampled)
+    made.add(split.pictures[0].file, ["a red ball.", "a cup."], guesses=["a cup."])
+    made.add(split.pictures[1].file, ["a cup."])
+    made.write("tiny")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("(a guess)") == 1
+    assert "a cup. (a guess)" in " ".join(re.sub("<[^>]*>", "", page).split())
+
+
 class Outline(HTMLParser):
     """Every tag with its attributes."""
 
