@@ -219,7 +219,9 @@ def main():
         # a gallery shows what is likeliest beside what was drawn
         second = (replace(search, method="beam", captions=1)
                   if options.gallery and search.method == "sample" else None)
-        described = describe_distributed(captioner, files, search, second, judge_of(captioner))
+        # a word that had to be said is no claim of the captioner's
+        judge = judge_of(captioner) if not search.naming else None
+        described = describe_distributed(captioner, files, search, second, judge)
         failed = report(described, len(files), options.json, gallery)
         if gallery and failed < len(files):
             gallery.write(f"{Path(options.checkpoint).name}, {search}")

@@ -47,9 +47,9 @@ class Conceptual(Captioning):
         settings, built, apart = self.settings, super().architecture(), self.settings.tune_from
         if self.start:
             before = self.start.architecture["encoder"].get("concepts")
-            if not before:
-                raise BadInput("--start is a captioner without concepts: give a run of the recipe "
-                               "concepts, or leave it out")
+            if not before or self.start.certain is not None:    # the latter's are no cells
+                raise BadInput("--start is a captioner without concepts as cells: give a run of "
+                               "the recipe concepts, or leave it out")
             apart = apart if before["apart"] is None else before["apart"]
         built["encoder"]["concepts"] = {"words": list(WORDS), "most": settings.concepts,
                                         "least": settings.least, "apart": apart}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from calibration.figures import figures_of
 from calibration.law import GUESS
 from captioning.gallery import Gallery, thumbnail
 from page.describing import pieces
@@ -36,6 +37,11 @@ def least_sure(said):
     return min(said.words, key=lambda word: word.probability, default=None)
 
 
+def names_objects(said):
+    """Return whether a sentence names an object that its confidence is about, see calibration/."""
+    return figures_of(said.words).names
+
+
 def looked(word):
     """Return where the decoder looked as two hexadecimal digits a cell, 255 the largest."""
     if word.looked is None:
@@ -46,7 +52,7 @@ def looked(word):
 
 TEMPLATES.filters["percentage"] = percentage
 TEMPLATES.globals.update(pieces=pieces, level=level, least_sure=least_sure, looked=looked,
-                         thumbnail=thumbnail)
+                         thumbnail=thumbnail, names_objects=names_objects)
 CARD, SHEET, TRIES = (TEMPLATES.get_template(f"{name}.html")
                       for name in ("card", "sheet", "examples"))
 

@@ -271,6 +271,8 @@ def test_guesses_are_marked_and_captions_stay_as_they_are(
     assert [chance for one in alone
             for chance in judge(one, captioner.hypotheses(one, search)[0])] == pytest.approx(
                 sure, abs=2e-3)
+    assert run_caption(monkeypatch, *options, "--json", "--naming", captioner.vocab.words[4]) == 0
+    assert "confidence" not in capsys.readouterr().out      # what had to be said is no claim
 
 
 def test_a_calibrated_captioner_imports_of_the_scores_only_the_words_for_objects(
@@ -309,5 +311,8 @@ def test_the_page_shows_the_calibrated_confidence_where_there_is_one(
         LAW.probability(figures_of(one.words)) for one in old.said]
     assert new.plain()["confidence"] == [round(one.confidence, 4) for one in new.said]
     assert "sure of a word, on average" in card(old, "t")
-    assert "sure that all it names is there" in card(new, "t")
+    text = " ".join(card(new, "t").split())
+    assert text.count("sure that the objects it names are there") == 2
+    assert text.count("of which it can judge none") == sum(
+        not figures_of(one.words).names for one in new.said)
     assert not Entry("x").calibrated
