@@ -3,7 +3,7 @@
     results/bench.json --read_measured--> report --page--> docs/PLANNING.md
 
     python -m experiments.bench --json results/bench.json
-    python -m experiments.plan results/bench.json docs/PLANNING.md --beside results/bench.avx2.json
+    python -m experiments.plan results/bench.json docs/PLANNING.md [--beside OTHER.json]
 
 An encoder that was not measured computes as many FLOP/s as the measured one of its kind. The cores
 that read a picture also encode it, so the seconds of both add up.

@@ -49,8 +49,8 @@ from experiments.bench.tools import (
 from model import DecoderRNN
 from vocabulary import END_ID, Vocabulary
 
-TINY = replace(SMALL, rounds=2, encoded=(2, 3, 3), compiled=3, usual_steps=1, steps=2,
-               captioned=(2, 3), scored=6, judged=4, opened=50, opened_whole=50, pictures=4)
+TINY = replace(SMALL, rounds=2, encoded=(2, 3), usual_steps=1, steps=2, captioned=(2, 3), scored=6,
+               judged=4, opened=50, opened_whole=50, pictures=4)
 
 
 @pytest.fixture(scope="module")
@@ -148,16 +148,6 @@ def test_no_cost_of_fast_encoding_is_told_where_it_is_in_float32_as_well(setup, 
         bench_encode.fidelity(setup)
 
 
-def test_compiled_stages_are_compared_with_plain_ones_in_float32_at_least(setup):
-    if bench_encode.importlib.util.find_spec("openvino") is None:
-        with pytest.raises(Unmeasured, match="pip install openvino"):
-            bench_encode.compiling(setup)
-        return
-    figures = bench_encode.compiling(setup)
-    assert {"compile_float32_ratio", "compile_float32_share", "compile_s"} <= set(figures)
-    assert all(figure.low > 0 for figure in figures.values())
-
-
 def test_the_forward_count_of_a_convolution_is_pytorchs():
     network = torch.nn.Conv2d(3, 8, 3, padding=1, bias=False)
     assert bench_tools.picture_flops(network, 10) == 2 * 8 * 3 * 9 * 100
@@ -221,13 +211,12 @@ def test_stand_in_features_are_what_cached_ones_are(tmp_path):
 
 def test_encoding_is_compared_once_the_features_agree(setup, monkeypatch):
     monkeypatch.setattr(bench_encode, "BATCH_SIZE", 2)
-    lite = "efficientnet_lite0", "pretrained", 2, 3
-    ratio, rate, share, warmup = bench_encode.encode_by(setup, *lite)
+    ratio, rate, share, warmup = bench_encode.encode_by(setup, "efficientnet_lite0", "pretrained")
     assert ratio.rounds == 2 and min(ratio.low, rate.low, share.value) > 0 and warmup.value >= 0
     monkeypatch.setattr(bench_encode, "cached_features", lambda backbone, transform, split, cache:
                         np.random.default_rng(0).random((1, len(split.pictures), 49, 1280)))
     with pytest.raises(Unequal, match="features of efficientnet_lite0"):
-        bench_encode.encode_by(setup, *lite)
+        bench_encode.encode_by(setup, "efficientnet_lite0", "pretrained")
 
 
 def test_what_one_core_reads_in_a_second_is_of_photographs_of_cocos_size(setup, monkeypatch):

@@ -9,7 +9,7 @@ gives the median of the rounds' ratios, in brackets the lowest and highest, then
 measured on. A share is of the highest rate at which this machine multiplies matrices of any type,
 measured in the same rounds.
 
-    encode.py      encode, compile, load, regions, fidelity
+    encode.py      encode, load, regions, fidelity
     rows.py        train, beam, sample, score, reward
     decoders.py    attend, decode;  answers.py  vqa;  clips.py  clips, told
     scale.py       open, scaling, ddp, cold;  questions.py  questions
@@ -31,7 +31,7 @@ from pathlib import Path
 from system.files import run_command, write_json
 from system.outputs import keys_in, output_file
 
-SECTIONS = ("encode", "compile", "load", "regions", "fidelity", "train", "attend", "beam", "sample",
+SECTIONS = ("encode", "load", "regions", "fidelity", "train", "attend", "beam", "sample",
             "decode", "score", "reward", "vqa", "clips", "told", "open", "questions", "scaling",
             "scaling_questions", "scaling_clips", "ddp", "cold")
 MORE = ("decode", "vqa", "clips", "told", "questions", "scaling_questions", "scaling_clips")
@@ -62,7 +62,7 @@ def measure(names, setup, report):
     from experiments.bench.tools import Unmeasured, timed
 
     rows = dict(zip(SECTIONS, (
-        bench_encode.encode, bench_encode.compiling, bench_encode.load, bench_encode.regions,
+        bench_encode.encode, bench_encode.load, bench_encode.regions,
         bench_encode.fidelity, bench_rows.train, bench_decoders.attend, bench_rows.beam,
         bench_rows.sample, bench_decoders.decode, bench_rows.score, bench_rows.reward,
         bench_answers.vqa, bench_clips.clips, bench_clips.told, bench_scale.opening,

@@ -4,8 +4,6 @@
 """
 
 SHARES = {"encode_share": "efficientnet_lite0 encodes, files read included",
-          "compile_float32_share": "efficientnet_lite0 encodes, OpenVINO in float32",
-          "compile_bfloat16_share": "efficientnet_lite0 encodes, OpenVINO in bfloat16",
           "encode_resnet50_share": "resnet50 encodes, files read included",
           "train_lstm_share": "an LSTM trains",
           "train_attention_share": "adaptive attention trains",
@@ -23,10 +21,8 @@ def products(report):
 def processor(report):
     """Return what a report was measured on, as the head of a column."""
     found, machine = products(report), report["machine"]
-    compiled = " with OpenVINO" if machine.get("openvino") else ""
     return (f"{machine['cpu']}, {machine['instructions']}, "
-            + ", ".join(f"{limit / 1e9:.0f} in {name}" for name, limit in found.items())
-            + compiled)
+            + ", ".join(f"{limit / 1e9:.0f} in {name}" for name, limit in found.items()))
 
 
 def comparison(reports, rates):

@@ -1,13 +1,10 @@
 """The rows of the benchmark on pictures: how fast they become features, what it costs in CIDEr.
 
-    Setup --encode, compiling, load, regions, fidelity--> {"encode_lite0_ratio": Figure, ...}
+    Setup --encode, load, regions, fidelity--> {"encode_lite0_ratio": Figure, ...}
 """
 
-import copy
-import importlib.util
 import shutil
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -18,13 +15,12 @@ from captioning.checkpoint import load_captioner
 from captioning.evaluation import score, tokenized_references
 from coco.dataset import read_split
 from encoders.backbones import Backbone, transform_of
-from encoders.encoding import BATCH_SIZE, WORTH, compiled, fast, in_order, single_threads
+from encoders.encoding import BATCH_SIZE, fast, in_order, single_threads
 from encoders.encoding import encode as encode_images
 from encoders.features import cached_features
 from encoders.features import load as read_picture
 from encoders.regions import MOST, RegionBackbone, padded, pool, whole_first
 from experiments.bench import reference
-from experiments.bench.machine import product_rate
 from experiments.bench.tools import (
     Figure,
     Unmeasured,
@@ -47,26 +43,20 @@ FIRST = 8                   # pictures that show what a first call takes more th
 
 def encode(setup):
     """Encode JPEG files to cached grid features: pictures per second of two encoders."""
-    few, lites, resnets = setup.sizes.encoded
-    lite, lite_rate, lite_share, lite_warmup = encode_by(setup, "efficientnet_lite0", "pretrained",
-                                                         few, lites)
-    resnet, resnet_rate, resnet_share, resnet_warmup = encode_by(setup, "resnet50", None, few,
-                                                                 resnets)
+    lite, lite_rate, lite_share, lite_warmup = encode_by(setup, "efficientnet_lite0", "pretrained")
+    resnet, resnet_rate, resnet_share, resnet_warmup = encode_by(setup, "resnet50", None)
     return {"encode_lite0_ratio": lite, "encode_resnet50_ratio": resnet,
             "encode_lite0_rate": lite_rate, "encode_resnet50_rate": resnet_rate,
             "encode_share": lite_share, "encode_resnet50_share": resnet_share,
             "encode_warmup_s": lite_warmup, "encode_resnet50_warmup_s": resnet_warmup}
 
 
-def encode_by(setup, name, weights, few, many):
-    """Measure ratio to the reference, rate, share of the limit, and seconds of warming up.
-
-    few, many: pictures, of the reference and of ours.
-    """
+def encode_by(setup, name, weights):
+    """Measure ratio to the reference, rate, share of the limit, and seconds of warming up."""
     torch.manual_seed(0)                    # ResNet-50's weights are random: nothing is downloaded
     backbone, transform = Backbone(name, weights, grid=True), transform_of(name)
     network, usual = reference.plain_network(backbone), reference.usual_transform(transform)
-    split = read_split(setup.data, "train")
+    (few, many), split = setup.sizes.encoded, read_split(setup.data, "train")
     files = [picture.file for picture in split.pictures[:few]]
     cache, theirs = setup.folder / "features", setup.folder / "theirs.npy"
 
@@ -91,46 +81,6 @@ def encode_by(setup, name, weights, few, many):
                       f"{flops / 1e9:.2f} GFLOP a picture, {sample}"),
             Figure.of([max(0.0, first - next_one)], "s", f"the first {BATCH_SIZE} pictures, less "
                       "what the next take"))
-
-
-def compiling(setup):
-    """Encode images in memory by stages that OpenVINO compiled, and by PyTorch's own."""
-    if importlib.util.find_spec("openvino") is None:
-        raise Unmeasured("openvino is not installed: run 'pip install openvino'")
-    backbone, transform = Backbone("efficientnet_lite0", grid=True), transform_of(
-        "efficientnet_lite0")
-    pictures = read_split(setup.data, "train").first(setup.sizes.compiled).pictures
-    batches = torch.stack([read_picture(picture, transform) for picture in pictures]).split(
-        BATCH_SIZE)
-    seconds, found = 0.0, {}
-    for precision in dict.fromkeys([torch.float32, precision_of("cpu")]):
-        plain = fast(backbone, precision)
-        network, took = timed(compiled, copy.deepcopy(plain), transform.size, WORTH)
-        seconds = max(seconds, took)
-        found |= compiled_by(setup, str(precision).removeprefix("torch."), plain, network, batches)
-    return {**found, "compile_s": Figure.of([seconds], "s", "efficientnet_lite0, once for a pass "
-                                            f"of at least {WORTH} pictures")}
-
-
-def compiled_by(setup, kind, plain, network, batches):
-    """Measure compiled stages over plain ones, and their share of the limit in the type `kind`."""
-    def rate(one):
-        with quiet():
-            return sum(map(len, batches)) / timed(
-                lambda: list(in_order(partial(encode_images, one), batches)))[1]
-
-    alike = cosine(*(np.concatenate([encode_images(one, batch).mean(1) for batch in batches])
-                     for one in (plain, network)))
-    require(alike >= SAME_PICTURE, f"the features of compiled stages (cosine {alike:.4f})")
-    slow, quick, limits = alternate(setup.sizes, partial(rate, plain), partial(rate, network),
-                                    lambda: product_rate(kind, setup.fastest[1]))
-    flops, sample = picture_flops(plain.float(), transform_of(plain.name).size), (
-        f"{sum(map(len, batches))} pictures in memory a round")
-    rates = best_rates(slow, quick, "pictures/s", sample)
-    return {f"compile_{kind}_ratio": Figure.of(ratios(quick, slow), "x",
-                                               f"{rates}, cosine {alike:.4f}"),
-            f"compile_{kind}_share": Figure.of([flops * one for one in ratios(quick, limits)],
-                                               "of limit", f"of {kind}, {sample}")}
 
 
 def load(setup):
@@ -195,13 +145,12 @@ def fidelity(setup):
     references = tokenized_references(split)
     images = [read_picture(picture, captioner.transform) for picture in split.pictures]
 
-    def cider(network):
+    def cider(precision):
+        network = fast(captioner.encoder.backbone, precision)
         features = np.concatenate([encode_images(network, torch.stack(images[first:first + 64]))
                                    for first in range(0, len(images), 64)])
         sentences = [found[0] for found in captioner.sentences(features)]
         return score(sentences, references)[0]["CIDEr"]
 
-    backbone, side = captioner.encoder.backbone, captioner.transform.size
-    change = (cider(compiled(fast(backbone), side, len(images)))
-              - cider(fast(backbone, torch.float32)))
-    return {"encode_cider_change": Figure.of([change], "CIDEr", f"{len(images)} pictures, beam 3")}
+    return {"encode_cider_change": Figure.of([cider(None) - cider(torch.float32)], "CIDEr",
+                                             f"{len(images)} pictures, beam 3")}

@@ -38,8 +38,7 @@ class Sizes:
 
     rounds: int = 5
     patience: float = 40                # seconds, after which a row begins no other round
-    encoded: tuple = (32, 600, 96)      # pictures, of the reference, of our Lite0 and ResNet-50
-    compiled: int = 96                  # pictures in memory
+    encoded: tuple = (32, 96)           # pictures, of the reference and of ours
     pooled: int = 128                   # pictures whose maps are in memory
     usual_steps: int = 2                # of the loop that decodes and encodes for each caption
     steps: int = 16                     # of the loops with cached features
@@ -59,7 +58,7 @@ class Sizes:
 
 
 SMALL = Sizes()
-FULL = Sizes(patience=math.inf, encoded=(1000, 1000, 1000), compiled=1000, pooled=1000,
+FULL = Sizes(patience=math.inf, encoded=(1000, 1000), pooled=1000,
              usual_steps=10, steps=100, captioned=(1000, 1000), sampled=(100, 1000), scored=5000,
              asked_about=2000, answered=1000, clips=(200, 900), told=(32, 320),
              opened=590_000, pictures=6000, growing=(2560, 90))
