@@ -120,12 +120,17 @@ class Captioner(Describer):
         known = "concepts" in self.architecture["encoder"]
         return self.about.get("certain") if known else None
 
+    def names(self, search):
+        """Return whether a search must name certain concepts: beams do, one alone is greedy."""
+        return (self.certain is not None and search.method == "beam" and search.beam > 1
+                and not search.naming)
+
     def constraints(self, features, search):
         """Return what beams of features (P, L + 1, D) must name: one of a picture's certain words.
 
         None where there is no such rule, or where `search` says itself what is named.
         """
-        if self.certain is None or search.method != "beam" or search.naming:
+        if not self.names(search):
             return None
         words = self.architecture["encoder"]["concepts"]["words"]
         ids = [self.forms(word) for word in words]
@@ -162,8 +167,8 @@ class Captioner(Describer):
 
     def search_line(self, search):
         """Return in one line how captions are found by a `Search`, for a report."""
-        named = self.certain is not None and search.method == "beam" and not search.naming
-        return f"{search}, naming a concept of {self.certain:g} or more" if named else str(search)
+        told = f", naming a concept of {self.certain:g} or more" if self.names(search) else ""
+        return f"{search}{told}"
 
     def of_cells(self, weights):
         """Return those of attention weights (B, T, n) that are of the grid's cells or regions."""
