@@ -120,7 +120,7 @@ class Captioner(Describer):
         known = "concepts" in self.architecture["encoder"]
         return self.about.get("certain") if known else None
 
-    def names(self, search):
+    def names_certain(self, search):
         """Return whether a search must name certain concepts: beams do, one alone is greedy."""
         return (self.certain is not None and search.method == "beam" and search.beam > 1
                 and not search.naming)
@@ -130,12 +130,11 @@ class Captioner(Describer):
 
         None where there is no such rule, or where `search` says itself what is named.
         """
-        if not self.names(search):
+        if not self.names_certain(search):
             return None
         words = self.architecture["encoder"]["concepts"]["words"]
-        ids = [self.forms(word) for word in words]
-        certain = [[form for one, probability in zip(ids, row, strict=True)
-                    if probability >= self.certain for form in one]
+        certain = [[form for word, probability in zip(words, row, strict=True)
+                    if probability >= self.certain for form in self.forms(word)]
                    for row in features[:, -1, :len(words)].tolist()]
         return [[tuple(forms)] if forms else [] for forms in certain]
 
@@ -167,8 +166,9 @@ class Captioner(Describer):
 
     def search_line(self, search):
         """Return in one line how captions are found by a `Search`, for a report."""
-        told = f", naming a concept of {self.certain:g} or more" if self.names(search) else ""
-        return f"{search}{told}"
+        if not self.names_certain(search):
+            return str(search)
+        return f"{search}, naming a concept of {self.certain:g} or more"
 
     def of_cells(self, weights):
         """Return those of attention weights (B, T, n) that are of the grid's cells or regions."""

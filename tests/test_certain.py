@@ -91,7 +91,7 @@ def test_a_word_is_said_from_the_probability_on_and_by_beams_alone(certain, pict
         assert said[1:] == without[1:]
         assert bool({WORD, "cats"} & {one.strip(".") for one in said[0]}) or not named
     features = rows(certain, pictures, **{WORD: 1})
-    for search in (Search(method="greedy"), Search(method="sample"),
+    for search in (Search(method="greedy"), Search(method="sample"), Search(beam=1),
                    Search(naming=((certain.vocab("cup"),),))):
         assert certain.constraints(features, search) is None
     assert "naming a concept of 0.5 or more" in certain.search_line(Search())
