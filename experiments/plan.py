@@ -51,9 +51,7 @@ processor that calls itself {cpu}, has {instructions} and multiplies matrices at
 {limits}:
 
 {measured}
-
 {others}
-
 All else is **computed** from the first table. A processor without bfloat16 encodes and trains at
 its float32 rate. To plan with your own, measure it by the command above and write this page again:
 `{write}`.
@@ -217,8 +215,8 @@ def page(report, file, target, beside=()):
         measured=markdown(["measured", "a second", "key"],
                           [[what, f"{report[key]:,.0f}", f"`{key}`"]
                            for key, what in RATES.items()]),
-        others=markdown(["GFLOP/s of products", *map(processor, reports)],
-                        comparison(reports, RATES)),
+        others="\n" + markdown(["GFLOP/s of products", *map(processor, reports)],
+                               comparison(reports, RATES)) + "\n" if beside else "",
         encoders=markdown(["encoder", "GFLOP a picture", "encoded a second", "pooled", "grid",
                            f"{cores} cores", f"{CORES} cores"], encoder_rows(report)),
         gpu=GPU / 1e12, faster=faster,
