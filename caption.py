@@ -224,7 +224,7 @@ def main():
         described = describe_distributed(captioner, files, search, second, judge)
         failed = report(described, len(files), options.json, gallery)
         if gallery and failed < len(files):
-            gallery.write(f"{Path(options.checkpoint).name}, {search}")
+            gallery.write(f"{Path(options.checkpoint).name}, {captioner.search_line(search)}")
             print(f"the page: {options.gallery}", file=sys.stderr)
         elif gallery:
             print(f"{options.gallery} was not written: nothing could be described",
