@@ -75,6 +75,9 @@ def arguments():
     parser.add_argument("--top-p", type=float, help="draw among the fewest words whose "
                         "probabilities add up to this (1, which is all)")
     parser.add_argument("--seed", type=int, help=f"of what is drawn ({Search.seed})")
+    parser.add_argument("--views", type=int, choices=(1, 2, 3), default=1, help="ways in which "
+                        "each picture is seen, whose probabilities are averaged: whole, mirrored, "
+                        "its middle; better and slower (1)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead")
     parser.add_argument("--gallery", help="write a web page of the pictures to this .html file")
     parser.add_argument("--references", help="COCO captions file; the gallery then scores every "
@@ -163,6 +166,8 @@ def narrate(options, search, device):
                if getattr(options, name)]
     if search.method == "beam" and search.captions > 1:
         ignored.append("captions")
+    if options.views > 1:
+        ignored.append("views")
     if ignored:
         raise BadInput(f"{written(ignored[0])} is not for clips: leave it out")
     narrator, failed = load_narrator(options.checkpoint, device), 0
@@ -208,6 +213,10 @@ def main():
         files = find_pictures(options.pictures)
         captioner = load_captioner(options.checkpoint, device, options.boxes)
         refuse_needless(options.boxes, [captioner])
+        if options.views > 1:
+            from captioning.ensemble import Views  # here: one view needs none of it
+
+            captioner = Views(captioner, options.views)
         if options.max_length is None:
             search = replace(search, max_length=captioner.max_length)
         if options.no_repeat is None:

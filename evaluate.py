@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from captioning.checkpoint import load_captioner, refuse_needless
-from captioning.ensemble import combine
+from captioning.ensemble import Views, combine
 from captioning.evaluation import add_slow_scores, evaluate, left_out, table
 from coco.dataset import read_split
 from coco.readable import readable
@@ -40,6 +40,9 @@ def arguments():
                         help="rank by log-probability / length ** this (%(default)s)")
     parser.add_argument("--max-length", type=int, help="ids of a caption at most, <start> and "
                         "<end> counted (as it was trained)")
+    parser.add_argument("--views", type=int, choices=(1, 2, 3), default=1, help="ways in which a "
+                        "captioner sees each picture, whose probabilities are averaged: whole, "
+                        "mirrored, its middle (1)")
     parser.add_argument("--boxes", metavar="PATH", help="what a captioner of regions needs beside "
                         "its checkpoint: bottom-up features of these pictures, or a file of the "
                         "detector's weights")
@@ -67,6 +70,10 @@ def evaluate_captioners(options):
                   for path in options.checkpoints]
     refuse_needless(options.boxes, captioners)
     captioner = combine(captioners)
+    if options.views > 1:
+        if len(captioners) > 1:
+            raise BadInput("--views is for one captioner: leave it out, or evaluate each alone")
+        captioner = Views(captioner, options.views)
     split = readable(read_split(options.data, options.split).first(options.limit))
     settings = captioner.search(beam=options.beam, length_penalty=options.length_penalty, **(
         {"max_length": options.max_length} if options.max_length else {}))

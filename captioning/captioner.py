@@ -31,10 +31,30 @@ class Describer:
     """What a captioner and an ensemble have in common.
 
     A subclass has a `decoder`, a `vocab`, the defaults `max_length` and `no_repeat_ngram` of a
-    search, and the methods `features`, `encode` and `embed`.
+    search, its `members`, which are captioners that each see a picture for themselves, and the
+    methods `together`, `features` and `embed`.
     """
 
     batch_size = 128        # pictures in one search
+
+    def networks(self):
+        """Return each member's backbone, `fast`."""
+        return [fast(one.encoder.backbone) for one in self.members]
+
+    def images(self, picture):
+        """Return an RGB picture as each member's encoder sees it, a list of tensors (3, S, S)."""
+        return [one.transform(picture) for one in self.members]
+
+    def encode_images(self, networks, images):
+        """Return the features (P, ...), float16, of the `images` of P pictures by the `networks`.
+        """
+        return self.together([encode(network, torch.stack(some)) for network, some
+                              in zip(networks, zip(*images, strict=True), strict=True)])
+
+    def encode(self, pictures):
+        """Return the features (P, ...), float16, of PIL pictures."""
+        return self.encode_images(self.networks(), [
+            self.images(picture.convert("RGB")) for picture in pictures])
 
     def sentences(self, features, search=None):
         """Return a list of sentences, best first, for each of features (P, D) or (P, L, D)."""
@@ -105,6 +125,17 @@ class Captioner(Describer):
                            f"{self.decoder.words.num_embeddings}: they belong to different runs")
 
     @property
+    def members(self):
+        """The captioners that see a picture: it alone."""
+        return [self]
+
+    @staticmethod
+    def together(parts):
+        """Return the members' features as `embed` takes them."""
+        part, = parts
+        return part
+
+    @property
     def max_length(self):
         """Ids of the longest caption it writes, by the captions that it was trained on."""
         return self.about.get("max_length", Search.max_length)
@@ -151,11 +182,6 @@ class Captioner(Describer):
     def features(self, split, views=1):
         """Return the backbone's features of a split (views, P, ...), computed only once."""
         return cached_features(self.encoder.backbone, self.transform, split, views)
-
-    def encode(self, pictures):
-        """Return the backbone's features (P, ...) of PIL pictures, a float16 array."""
-        images = torch.stack([self.transform(picture.convert("RGB")) for picture in pictures])
-        return encode(fast(self.encoder.backbone), images)
 
     @torch.no_grad()
     def embed(self, features):

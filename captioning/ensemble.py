@@ -2,6 +2,7 @@
 
     split --Ensemble.features--> Rows --embed--> Rows --search--> sentences
     Rows --MeanDecoder.begin, step--> scores (B, V), state
+    captioner --Views--> an ensemble of itself that sees a picture in several ways
 
 Each member has an encoder and a decoder of its own and keeps its own state; all read the same words
 written so far. An `Ensemble` is used as a `Captioner` is.
@@ -10,12 +11,14 @@ Shape letters:  B captions   T tokens   V vocabulary   P pictures   D channels  
 """
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import nn
 
 from captioning.captioner import Describer
 from decoders.rules import log_probabilities
+from encoders.transform import Mirrored
 from model import State
 from system.files import BadInput
 
@@ -46,6 +49,8 @@ class MeanDecoder(nn.Module):
 
     Its features and its state are `Rows` with one part of each member.
     """
+
+    grid = False            # it has no attention of its own
 
     def __init__(self, decoders):
         super().__init__()
@@ -85,30 +90,54 @@ class Ensemble(Describer):
     batch_size = 64         # pictures in one search: every member keeps its states of them
 
     def __init__(self, captioners):
-        self.captioners, self.vocab = list(captioners), captioners[0].vocab
-        if any(one.vocab.words != self.vocab.words for one in self.captioners):
+        self.members, self.vocab = list(captioners), captioners[0].vocab
+        if any(one.vocab.words != self.vocab.words for one in self.members):
             raise BadInput("captioners of different vocabularies cannot choose a word as one: "
                            "give some that were trained on the same data with one vocab_threshold")
-        self.max_length = max(one.max_length for one in self.captioners)
-        self.no_repeat_ngram = max(one.no_repeat_ngram for one in self.captioners)
-        self.decoder = MeanDecoder(one.decoder for one in self.captioners)
+        self.max_length = max(one.max_length for one in self.members)
+        self.no_repeat_ngram = max(one.no_repeat_ngram for one in self.members)
+        self.decoder = MeanDecoder(one.decoder for one in self.members)
+
+    together = Rows
 
     def features(self, split, views=1):
         """Return each member's features of a split, arrays (views, P, ...), as `Rows`."""
-        return Rows(one.features(split, views) for one in self.captioners)
-
-    def encode(self, pictures):
-        """Return each member's features (P, ...) of PIL pictures as `Rows`."""
-        return Rows(one.encode(pictures) for one in self.captioners)
+        return Rows(one.features(split, views) for one in self.members)
 
     def embed(self, features):
         """Return the `Rows` of `features` as each member's decoder reads them, on its device."""
         return Rows(one.embed(part)
-                    for one, part in zip(self.captioners, features.parts, strict=True))
+                    for one, part in zip(self.members, features.parts, strict=True))
 
     def search_line(self, search):
         """Return in one line how captions are found, and by how many captioners."""
-        return f"{search}, ensemble of {len(self.captioners)} captioners"
+        return f"{search}, ensemble of {len(self.members)} captioners"
+
+
+class Views(Ensemble):
+    """One captioner that sees each picture in up to three ways: whole, mirrored, its middle.
+
+    Known as test-time augmentation. It is not for captions that tell left from right.
+    Raises `BadInput` for a captioner of regions, whose boxes belong to the picture as it is.
+    """
+
+    def __init__(self, captioner, number):
+        if "boxes" in captioner.architecture["encoder"]:
+            raise BadInput("a captioner of regions sees a picture in one way only: leave --views "
+                           "out")
+        whole = captioner.transform
+        other = replace(whole, fit="crop" if whole.fit == "squash" else "squash")
+        ways = whole, Mirrored(**vars(whole)), other
+        super().__init__([replace(captioner, transform=one) for one in ways[:number]])
+        self.about = captioner.about
+
+    def constraints(self, features, search):
+        """Return what captions must name, by the pictures as they are; see `Captioner`."""
+        return self.members[0].constraints(features.parts[0], search)
+
+    def search_line(self, search):
+        """Return in one line how captions are found, and in how many views."""
+        return f"{self.members[0].search_line(search)}, {len(self.members)} views of each picture"
 
 
 def mean_probability(scores):

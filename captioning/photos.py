@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
-import torch
 from PIL import Image
 
 from coco.pictures import open_picture
-from encoders.encoding import encode, fast, in_order
+from encoders.encoding import in_order
 from system.distributed import gather, is_main, rank, world_size
 from system.files import BadInput
 
@@ -91,29 +90,29 @@ def describe_files(captioner, files, search=None, second=None, judge=None):
     a picture's features (1, ...) and hypotheses that gives the probability of each.
     """
     search = search or captioner.search()
-    network = fast(captioner.encoder.backbone)
+    networks = captioner.networks()
     # A search puts back the mode it found. In training mode, one thread that has finished would
     # turn on dropout for those still at work.
     captioner.decoder.eval()
 
     def describe(start):
-        return describe_batch(captioner, network, files[start:start + BATCH_SIZE], search, second,
+        return describe_batch(captioner, networks, files[start:start + BATCH_SIZE], search, second,
                               judge)
 
     for batch in in_order(describe, range(0, len(files), BATCH_SIZE)):
         yield from batch
 
 
-def describe_batch(captioner, network, files, search, second, judge):
-    """Return the `Described` of some files; network: the captioner's `fast` backbone."""
+def describe_batch(captioner, networks, files, search, second, judge):
+    """Return the `Described` of some files; networks: the captioner's `networks`."""
     images, described = {}, {}
     for file in files:
         try:
-            images[file] = captioner.transform(open_picture(file, REMEDY))
+            images[file] = captioner.images(open_picture(file, REMEDY))
         except BadInput as error:
             described[file] = Described(file, [], str(error))
     if images:
-        features = encode(network, torch.stack(list(images.values())))
+        features = captioner.encode_images(networks, images.values())
         every = search_features(captioner, list(images), features, search)
         best = (captioner.sentences(features, second) if second else [[""]] * len(images))
         for row, (file, found) in enumerate(zip(images, every, strict=True)):

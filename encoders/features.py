@@ -17,7 +17,6 @@ import math
 import os
 import re
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +69,7 @@ def cached_features(backbone, transform, split, views=1, cache=None):
     manifest = {"backbone": backbone.name, "weights": backbone.fingerprint(),
                 "precision": str(backbone.precision
                                  or precision_of(next(backbone.parameters()).device)),
-                "transform": asdict(transform), "views": views,
+                "transform": repr(transform), "views": views,
                 "pictures": identities(split.pictures, cache),
                 "files": content_hashes(backbone.files(split.pictures), cache),
                 # view 0 never flips, so features of other tasks' pictures know no sentence

@@ -9,6 +9,7 @@ from PIL import Image
 
 from captioning.captioner import Captioner
 from captioning.checkpoint import load_captioner, save_captioner
+from captioning.ensemble import Rows, Views
 from captioning.settings import settings_of
 from concepts.certain import main, with_classifier
 from decoders.search import Search
@@ -103,6 +104,15 @@ def test_of_several_certain_words_one_is_enough_and_unknown_ones_are_none(certai
     assert certain.constraints(features, Search())[0] == [
         tuple(form for word in WORDS if word in (WORD, "cup") for form in certain.forms(word))]
     assert certain.constraints(rows(certain, pictures, zebra=0.9), Search())[0] == []
+
+
+def test_in_views_what_is_certain_is_so_of_the_picture_as_it_is(certain, pictures):
+    sure, unsure = rows(certain, pictures, **{WORD: 0.9}), rows(certain, pictures)
+    several = Views(certain, 2)
+    for parts in ((sure, unsure), (unsure, sure)):
+        found = several.constraints(Rows(parts), Search())
+        assert found == certain.constraints(parts[0], Search())
+    assert "naming a concept of 0.5 or more, 2 views" in several.search_line(Search())
 
 
 def test_the_command_adds_the_classifier_to_a_checkpoint(plain, certain, pictures, tmp_path,

@@ -4,12 +4,16 @@ import json
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from calibration.law import judge_of
+from caption import main as caption_main
 from captioning.captioner import Captioner
-from captioning.checkpoint import save_captioner
-from captioning.ensemble import Ensemble, Rows, combine
+from captioning.checkpoint import load_captioner, save_captioner
+from captioning.ensemble import Ensemble, Rows, Views, combine
 from captioning.evaluation import evaluate
 from coco.dataset import read_split
 from coco.pictures import open_picture
@@ -21,6 +25,8 @@ from scoring import meteor
 from system.files import BadInput
 from vocabulary import Vocabulary, tokenize
 
+CALIBRATED = {"law": {"bias": 0.5, "naming": 0.3, "others": -0.2}, "data": "tiny", "split": "val",
+              "fitted": 3, "measured": 3, "absent": 0.1, "error": 0.02, "auc": 0.8}
 SIZES = {"embed_size": 16, "hidden_size": 16, "num_layers": 1, "dropout": 0.5}
 
 
@@ -140,7 +146,7 @@ def test_a_report_says_how_many_captioned_and_of_one_is_the_usual(members, split
 
 def test_one_captioner_is_combined_with_nothing(members):
     assert combine(members[:1]) is members[0]
-    assert combine(members).captioners == members
+    assert combine(members).members == members
 
 
 def test_pictures_are_described_as_their_features_are(members, split):
@@ -162,3 +168,75 @@ def test_the_command_takes_several_checkpoints_as_one_captioner(members, split, 
     report, _, _ = evaluate(Ensemble(members[:2]), split)
     assert json.loads((tmp_path / "report.json").read_text()) == report
     assert "ensemble of 2 captioners" in report["search"]
+
+
+@pytest.mark.parametrize("fit, other", [("squash", "crop"), ("crop", "squash")])
+def test_three_views_are_the_picture_its_mirror_and_the_other_fit(members, fit, other):
+    one = replace(members[1], transform=replace(members[1].transform, fit=fit))
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (3, 7, 3), np.uint8))
+    picture = picture.resize((420, 180), Image.Resampling.NEAREST)
+    mirror = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    expected = (one.encode([picture]), one.encode([mirror]),
+                replace(one, transform=replace(one.transform, fit=other)).encode([picture]))
+    found = Views(one, 3).encode([picture]).parts
+    # the mirrored picture may be resized from other samples, and so round otherwise
+    apart = [[np.abs(part.astype(float) - whole).max() for whole in expected] for part in found]
+    assert [min(range(3), key=row.__getitem__) for row in apart] == [0, 1, 2]
+    assert max(row[place] for place, row in enumerate(apart)) < 0.05
+    assert len(Views(one, 2).encode([picture]).parts) == 2
+
+
+def test_views_that_are_kept_are_those_of_pictures_at_hand(members, split):
+    several = Views(members[1], 3)
+    found = several.encode([open_picture(picture.file) for picture in split.pictures])
+    for kept, part in zip(several.features(split)[0].parts, found.parts, strict=True):
+        assert np.array_equal(kept, part)
+
+
+def test_in_views_a_word_is_as_likely_as_it_is_on_average(members, split):
+    one, search = members[1], Search(beam=3, captions=2)
+    several = Views(one, 3)
+    assert several.search_line(search).endswith("2 captions a picture, 3 views of each picture")
+    features = several.features(split)[0]
+    captions = some_captions(members)
+    with torch.no_grad():
+        scores = several.decoder(several.embed(features), captions).softmax(dim=2)
+        each = [one.decoder(one.embed(part), captions).softmax(dim=2) for part in features.parts]
+    assert torch.allclose(scores, sum(each) / 3, atol=1e-5)
+    assert Views(one, 1).sentences(one_part(features), search) == one.sentences(
+        features.parts[0], search)
+
+
+def one_part(features):
+    return Rows(features.parts[:1])
+
+
+def test_the_commands_look_as_often_as_they_are_told(members, split, tiny_root, tmp_path, no_java,
+                                                     monkeypatch, capsys):
+    path, files = tmp_path / "one.safetensors", [str(picture.file) for picture in split.pictures]
+    save_captioner(path, members[1], calibration=CALIBRATED)
+    several = Views(load_captioner(path), 3)
+    expected = several.hypotheses(several.features(split)[0])
+    assert expected != members[1].hypotheses(members[1].features(split)[0])
+    monkeypatch.setattr(sys, "argv", ["caption.py", *files, "--checkpoint", str(path), "--device",
+                                      "cpu", "--views", "3", "--json"])
+    assert caption_main() == 0
+    judge, features = judge_of(several), several.features(split)[0]
+    for row, line in enumerate(capsys.readouterr().out.splitlines()):
+        said = json.loads(line)
+        assert said["captions"] == [several.vocab.decode(expected[row][0].words)]
+        assert said["confidence"] == pytest.approx(
+            judge(features[row:row + 1], expected[row][:1]), abs=1e-3)
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", str(path), "--data", str(tiny_root), "--views",
+                                      "3", "--device", "cpu", "--json", str(tmp_path / "r.json")])
+    evaluate_main()
+    assert "3 views of each picture" in json.loads((tmp_path / "r.json").read_text())["search"]
+    sys.argv.insert(1, str(path))
+    with pytest.raises(BadInput, match="--views is for one captioner"):
+        evaluate_main()
+
+
+def test_regions_are_seen_in_one_way_only(members):
+    one = replace(members[1], architecture={"encoder": {"boxes": {}}})
+    with pytest.raises(BadInput, match="leave --views out"):
+        Views(one, 2)
