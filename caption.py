@@ -101,8 +101,9 @@ def search_of(options):
             "is for sampling: add --sample N, or leave it out"))
     given.pop("naming", None)
     captions = given.pop("sample" if sampling else "captions", 1)
-    if not sampling and captions > given.get("beam", Search.beam):
-        raise BadInput("--captions takes a whole number from 1 to that of --beam: raise --beam")
+    if not sampling and captions > (beams := given.get("beam", Search.beam)):
+        raise BadInput(f"--captions {captions} is more than there are beams, {beams}: add --beam "
+                       f"{captions}, or give a smaller --captions")
     return Search("sample" if sampling else "beam", captions,
                   no_repeat_ngram=given.pop("no_repeat", Search.no_repeat_ngram), **given)
 

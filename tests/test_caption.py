@@ -306,7 +306,8 @@ def test_sampled_captions_are_written_side_by_side_and_shown_as_equals(
 
 @pytest.mark.parametrize("options, answer", [
     (("--beam", 0), "--beam takes a whole number of 1 or more, not 0"),
-    (("--captions", 4), "--captions takes a whole number from 1 to that of --beam"),
+    (("--captions", 4), "--captions 4 is more than there are beams, 3: add --beam 4, or give"),
+    (("--beam", 4, "--captions", 5), "beams, 4: add --beam 5, or give a smaller --captions"),
     (("--captions", 0), "--captions takes a whole number of 1"),
     (("--sample", 0), "--sample takes a whole number of 1"),
     (("--sample", 2, "--beam", 3), "--beam is for beams: leave it or --sample out"),
