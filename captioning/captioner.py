@@ -84,6 +84,18 @@ class Describer:
         """Return in one line how captions are found by a `Search`, for a report."""
         return str(search)
 
+    def search_words(self, search):
+        """Return what captions a `Search` finds, for readers who know no search."""
+        count = search.captions
+        found = ("a sentence" if count == 1 else f"{count} sentences") + " drawn at random"
+        if search.method == "greedy" or search.method == "beam" and search.beam == 1:
+            found = "a sentence that goes on with the likeliest word each time"
+        elif search.method == "beam":
+            found = ("the likeliest sentence" if count == 1 else f"the {count} likeliest sentences"
+                     ) + " it found"
+        named = " and ".join(self.vocab.words[forms[0]] for forms in search.naming)
+        return f"each by {found}" + (f"; it had to name {named}" if named else "")
+
 
 @dataclass
 class Captioner(Describer):
@@ -169,6 +181,11 @@ class Captioner(Describer):
         if not self.names_certain(search):
             return str(search)
         return f"{search}, naming a concept of {self.certain:g} or more"
+
+    def search_words(self, search):
+        """Return what captions a `Search` finds, for readers who know no search."""
+        rule = "; of what it was sure enough to see, it had to name something"
+        return super().search_words(search) + rule * self.names_certain(search)
 
     def of_cells(self, weights):
         """Return those of attention weights (B, T, n) that are of the grid's cells or regions."""

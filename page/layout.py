@@ -81,7 +81,8 @@ class Page:
                 shown = time.monotonic()
                 yield sheet(cards, len(files), token)
         if saved := any("captions" in one for one in made.plain):
-            made.write(f"{name}, {ready.captioner.search_line(search)}")
+            made.write(f"{name}, {ready.captioner.search_words(search)}",
+                       ready.captioner.search_line(search))
         yield sheet(cards, len(files), token, done=True, saved=saved)
 
     def answered(self, session, files, name, question):

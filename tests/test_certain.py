@@ -105,6 +105,20 @@ def test_of_several_certain_words_one_is_enough_and_unknown_ones_are_none(certai
     assert certain.constraints(rows(certain, pictures, zebra=0.9), Search())[0] == []
 
 
+def test_what_a_search_finds_is_said_without_its_settings(plain):
+    cat, cup = plain.naming(["cat", "cup"])
+    for search, words in {
+            Search(): "each by the likeliest sentence it found",
+            Search(captions=2): "each by the 2 likeliest sentences it found",
+            Search(naming=(cat, cup)):
+                "each by the likeliest sentence it found; it had to name cat and cup",
+            Search(beam=1): "each by a sentence that goes on with the likeliest word each time",
+            Search("greedy"): "each by a sentence that goes on with the likeliest word each time",
+            Search("sample"): "each by a sentence drawn at random",
+            Search("sample", captions=4): "each by 4 sentences drawn at random"}.items():
+        assert plain.search_words(search) == words
+
+
 def test_the_command_adds_the_classifier_to_a_checkpoint(plain, certain, pictures, tmp_path,
                                                          monkeypatch, capsys):
     path = tmp_path / "best.safetensors"

@@ -128,13 +128,14 @@ def test_the_gallery_and_the_json_name_the_dropped_file_and_not_where_it_lies(fo
     token, desk = folder.desk("one")
     made = Made(desk, sampled=False)
     made.add(readable(describe, photo, ready, ready.captioner.search(), desk, 0))
-    made.add(Entry("b.jpg", "it is empty"))
-    made.write("soft")
+    made.add(Entry("b.jpg", "b.jpg: it is empty"))
+    made.write("soft", "beam 3")
     good, bad = json.loads(folder.find(token, "captions.json").read_text(encoding="utf-8"))
-    assert good["file"] == "a <b>.png" and bad == {"file": "b.jpg", "error": "it is empty"}
+    assert good["file"] == "a <b>.png" and bad == {"file": "b.jpg", "error": "b.jpg: it is empty"}
     assert [[word["word"] for word in one] for one in good["words"]][0]
     page = folder.find(token, "captions.html").read_text(encoding="utf-8")
     assert "a &lt;b&gt;.png" in page and str(folder.root) not in page
+    assert "<li>b.jpg: it is empty</li>" in page and ">beam 3<" in page
 
 
 def test_a_clip_is_known_by_its_name_or_by_moving(tmp_path):
