@@ -137,18 +137,25 @@ class Captioner(Describer):
         return (self.certain is not None and search.method == "beam" and search.beam > 1
                 and not search.naming)
 
-    def constraints(self, features, search):
-        """Return what beams of features (P, L + 1, D) must name: one of a picture's certain words.
+    def certain_words(self, features, search):
+        """Return the words of which captions of each picture must name one, P lists.
 
-        None where there is no such rule, or where `search` says itself what is named.
+        features: (P, L + 1, D).  None where there is no such rule, or where `search` says itself
+        what is named.
         """
         if not self.names_certain(search):
             return None
         words = self.architecture["encoder"]["concepts"]["words"]
-        certain = [[form for word, probability in zip(words, row, strict=True)
-                    if probability >= self.certain for form in self.forms(word)]
-                   for row in features[:, -1, :len(words)].tolist()]
-        return [[tuple(forms)] if forms else [] for forms in certain]
+        return [[word for word, probability in zip(words, row, strict=True)
+                 if probability >= self.certain and self.forms(word)]
+                for row in features[:, -1, :len(words)].tolist()]
+
+    def constraints(self, features, search):
+        """Return what beams of features (P, L + 1, D) must name, see `certain_words`, or None."""
+        certain = self.certain_words(features, search)
+        return None if certain is None else [
+            [tuple(form for word in words for form in self.forms(word))] if words else []
+            for words in certain]
 
     @classmethod
     def build(cls, architecture, vocab, transform, weights="pretrained", tune_from=None):

@@ -86,6 +86,7 @@ def test_a_word_is_said_from_the_probability_on_and_by_beams_alone(certain, pict
         features = rows(certain, pictures, **{WORD: probability})
         constraints = certain.constraints(features, Search())
         assert constraints == [[certain.forms(WORD)] if named else [], [], []]
+        assert certain.certain_words(features, Search()) == [[WORD] if named else [], [], []]
         said = [one[0].split() for one in certain.sentences(features, Search())]
         without = [one[0].split() for one in certain.sentences(rows(certain, pictures), Search())]
         assert said[1:] == without[1:]
@@ -94,6 +95,9 @@ def test_a_word_is_said_from_the_probability_on_and_by_beams_alone(certain, pict
     for search in (Search(method="greedy"), Search(method="sample"), Search(beam=1),
                    Search(naming=((certain.vocab("cup"),),))):
         assert certain.constraints(features, search) is None
+        assert certain.certain_words(features, search) is None
+        assert "sure enough" not in certain.search_words(search)
+    assert "sure enough to see" in certain.search_words(Search())
     assert "naming a concept of 0.5 or more" in certain.search_line(Search())
     assert "concept" not in certain.search_line(Search(method="greedy"))
 
@@ -102,6 +106,8 @@ def test_of_several_certain_words_one_is_enough_and_unknown_ones_are_none(certai
     features = rows(certain, pictures, cat=0.9, cup=0.8, zebra=0.9)
     assert certain.constraints(features, Search())[0] == [
         tuple(form for word in WORDS if word in (WORD, "cup") for form in certain.forms(word))]
+    assert certain.certain_words(features, Search())[0] == [
+        word for word in WORDS if word in (WORD, "cup")]
     assert certain.constraints(rows(certain, pictures, zebra=0.9), Search())[0] == []
 
 

@@ -196,6 +196,15 @@ def test_sheets_say_how_far_it_is_and_offer_what_is_saved():
         "100 %", "13 %", "< 1 %"]
 
 
+def test_a_card_says_which_words_had_to_be_named():
+    for words, told in (([], None), (["cat"], "sure enough of cat, it had to name it"),
+                        (["cat", "cup"], "sure enough of cat, cup, it had to name one of them")):
+        entry = Entry("a.jpg", said=[said("a cat", "a", "cat")], certain=words)
+        shown = card(entry, "t")
+        assert told in shown if told else "had to" not in shown
+        assert entry.plain().get("had_to_name_one_of", []) == words
+
+
 def test_without_gradio_it_says_how_to_install_it():
     program = ("import app; from system.files import run_command; app.NEEDED = 'no_such_package'; "
                "run_command(app.main)")
