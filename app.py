@@ -68,12 +68,11 @@ def main():
     from page.server import LOOPBACK, Served, application
 
     name_gpu(options.device)
-    blocks, theme = page(models, folder)
-    served = Served(application(blocks, folder, theme, options.host), socket)
+    blocks, look = page(models, folder)
+    served = Served(application(blocks, folder, look, options.host), socket)
     served.start()
     if options.host not in LOOPBACK:
-        print(f"everyone who reaches this machine can use the page, at {options.host}",
-              file=sys.stderr)
+        print(f"all who reach this machine can use the page, at {options.host}", file=sys.stderr)
     print(f"the page: {served.url}   (Ctrl-C ends it; ready after "
           f"{time.monotonic() - started:.0f} s)", flush=True)
     if not options.no_browser:
