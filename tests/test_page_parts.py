@@ -205,6 +205,13 @@ def test_a_card_says_which_words_had_to_be_named():
         assert entry.plain().get("had_to_name_one_of", []) == words
 
 
+def test_app_says_that_it_opens_the_page_before_what_takes_seconds():
+    program = ("import sys; sys.modules['torch'] = None; import app; app.NEEDED = 'json'; "
+               "app.main()")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr.startswith("opening the page") and "import of torch halted" in done.stderr
+
+
 def test_without_gradio_it_says_how_to_install_it():
     program = ("import app; from system.files import run_command; app.NEEDED = 'no_such_package'; "
                "run_command(app.main)")
