@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from calibration.law import GUESS, judge_of
 from captioning.checkpoint import SHIPPED, load_captioner, refuse_needless
-from captioning.photos import Described, describe_distributed, find_pictures
+from captioning.photos import Described, describe_distributed, find_pictures, short_names
 from decoders.constrained import MOST
 from decoders.search import Search
 from system.distributed import is_main, processes
@@ -104,8 +104,9 @@ def search_of(options):
             "is for sampling: add --sample N, or leave it out"))
     given.pop("naming", None)
     captions = given.pop("sample" if sampling else "captions", 1)
-    if not sampling and captions > given.get("beam", Search.beam):
-        raise BadInput("--captions takes a whole number from 1 to that of --beam: raise --beam")
+    if not sampling and captions > (beams := given.get("beam", Search.beam)):
+        raise BadInput(f"--captions {captions} is more than there are beams, {beams}: add --beam "
+                       f"{captions}, or give a smaller --captions")
     return Search("sample" if sampling else "beam", captions,
                   no_repeat_ngram=given.pop("no_repeat", Search.no_repeat_ngram), **given)
 
@@ -147,7 +148,7 @@ def report(described, total, as_json, gallery):
                 failed += 1
                 tqdm.write(f"error: {one_line(found.error)}", file=sys.stderr)
                 if gallery:
-                    gallery.leave_out(found.file)
+                    gallery.leave_out(found.file, found.error)
                 continue
             write(lines_of(found, as_json))
             sys.stdout.flush()          # so that a program that reads the lines need not wait
@@ -192,13 +193,14 @@ def refuse_clips(places):
                            "--checkpoint a run of --recipe paragraphs, or frames as pictures")
 
 
-def open_gallery(options):
-    """Return the gallery that the options ask for, in the main process; otherwise None."""
+def open_gallery(options, files):
+    """Return the gallery of files that the options ask for, in the main process; otherwise None."""
     if not options.gallery or not is_main():
         return None
     from captioning.gallery import Gallery  # here: it imports the scores and jinja2
 
-    return Gallery(options.gallery, options.references, sampled=options.sample is not None)
+    return Gallery(options.gallery, options.references, sampled=options.sample is not None,
+                   names=short_names(files, options.pictures))
 
 
 def main():
@@ -223,7 +225,7 @@ def main():
             search = replace(search, no_repeat_ngram=captioner.no_repeat_ngram)
         if options.naming:
             search = replace(search, naming=captioner.naming(options.naming.split(",")))
-        gallery = open_gallery(options)
+        gallery = open_gallery(options, files)
         name_gpu(device)
         # a gallery shows what is likeliest beside what was drawn
         second = (replace(search, method="beam", captions=1)
@@ -233,8 +235,9 @@ def main():
         described = describe_distributed(captioner, files, search, second, judge)
         failed = report(described, len(files), options.json, gallery)
         if gallery and failed < len(files):
-            gallery.write(f"{Path(options.checkpoint).name}, {captioner.search_line(search)}")
-            print(f"the page: {options.gallery}", file=sys.stderr)
+            gallery.write(f"{Path(options.checkpoint).name}, {captioner.search_words(search)}",
+                          captioner.search_line(search))
+            print(f"wrote {gallery.path}", file=sys.stderr)
         elif gallery:
             print(f"{options.gallery} was not written: nothing could be described",
                   file=sys.stderr)

@@ -215,6 +215,8 @@ def main():
     report, results, finish = evaluator(options)
     print(lines(report), flush=True)
     write(options, report, results)
+    for path in filter(None, (options.json, options.results)):
+        print(f"wrote {path}", file=sys.stderr)
     # METEOR's program takes long, and may be stopped: all else is kept before it starts
     whole, remarks = finish()
     if added := {name: value for name, value in whole.items() if name not in report}:

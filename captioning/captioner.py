@@ -104,6 +104,18 @@ class Describer:
         """Return in one line how captions are found by a `Search`, for a report."""
         return str(search)
 
+    def search_words(self, search):
+        """Return what captions a `Search` finds, for readers who know no search."""
+        count = search.captions
+        found = ("a sentence" if count == 1 else f"{count} sentences") + " drawn at random"
+        if search.method == "greedy" or search.method == "beam" and search.beam == 1:
+            found = "a sentence that goes on with the likeliest word each time"
+        elif search.method == "beam":
+            found = ("the likeliest sentence" if count == 1 else f"the {count} likeliest sentences"
+                     ) + " it found"
+        named = " and ".join(self.vocab.words[forms[0]] for forms in search.naming)
+        return f"each by {found}" + (f"; it had to name {named}" if named else "")
+
 
 @dataclass
 class Captioner(Describer):
@@ -156,18 +168,25 @@ class Captioner(Describer):
         return (self.certain is not None and search.method == "beam" and search.beam > 1
                 and not search.naming)
 
-    def constraints(self, features, search):
-        """Return what beams of features (P, L + 1, D) must name: one of a picture's certain words.
+    def certain_words(self, features, search):
+        """Return the words of which captions of each picture must name one, P lists.
 
-        None where there is no such rule, or where `search` says itself what is named.
+        features: (P, L + 1, D).  None where there is no such rule, or where `search` says itself
+        what is named.
         """
         if not self.names_certain(search):
             return None
         words = self.architecture["encoder"]["concepts"]["words"]
-        certain = [[form for word, probability in zip(words, row, strict=True)
-                    if probability >= self.certain for form in self.forms(word)]
-                   for row in features[:, -1, :len(words)].tolist()]
-        return [[tuple(forms)] if forms else [] for forms in certain]
+        return [[word for word, probability in zip(words, row, strict=True)
+                 if probability >= self.certain and self.forms(word)]
+                for row in features[:, -1, :len(words)].tolist()]
+
+    def constraints(self, features, search):
+        """Return what beams of features (P, L + 1, D) must name, see `certain_words`, or None."""
+        certain = self.certain_words(features, search)
+        return None if certain is None else [
+            [tuple(form for word in words for form in self.forms(word))] if words else []
+            for words in certain]
 
     @classmethod
     def build(cls, architecture, vocab, transform, weights="pretrained", tune_from=None):
@@ -195,6 +214,11 @@ class Captioner(Describer):
         if not self.names_certain(search):
             return str(search)
         return f"{search}, naming a concept of {self.certain:g} or more"
+
+    def search_words(self, search):
+        """Return what captions a `Search` finds, for readers who know no search."""
+        rule = "; of what it was sure enough to see, it had to name something"
+        return super().search_words(search) + rule * self.names_certain(search)
 
     def of_cells(self, weights):
         """Return those of attention weights (B, T, n) that are of the grid's cells or regions."""

@@ -139,6 +139,10 @@ class Views(Ensemble):
         """Return in one line how captions are found, and in how many views."""
         return f"{self.members[0].search_line(search)}, {len(self.members)} views of each picture"
 
+    def search_words(self, search):
+        """Return what captions are found, for readers who know no search."""
+        return f"{self.members[0].search_words(search)}; seen in {len(self.members)} ways"
+
 
 def mean_probability(scores):
     """Return the log (N, V) of the mean of the probabilities of several scores (N, V)."""

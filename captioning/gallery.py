@@ -45,16 +45,18 @@ class Gallery:
     references: a COCO captions file; the pictures that captioning/matching.py finds in it are
     scored by their first caption, and for CHAIR by the objects of the references and, if there is
     one, of the instances file beside it.  sampled: whether the captions of a picture are equals, or
-    the first is the best.
+    the first is the best.  names: what the page calls files, by file, if not by their paths.
     """
 
-    def __init__(self, path, references=None, sampled=False):
+    def __init__(self, path, references=None, sampled=False, names=None):
         if Path(path).suffix.lower() not in (".html", ".htm"):
             raise BadInput(f"{path} is no name of a web page: give the gallery a name that ends in "
                            ".html, before or after the pictures")
         self.path = output_file(path, "a gallery", lambda path: begins(path, HEAD))
         self.sampled = sampled
-        self.files, self.places, self.candidates, self.unread = [], [], [], []
+        self.names = names or {}
+        self.files, self.places, self.candidates = [], [], []
+        self.unread, self.faults = [], []
         self.source, self.truth, self.objects = references, {}, {}
         self.references = read_captions(references) if references else []
         self.instances = instances_beside(references) if references else {}
@@ -65,10 +67,11 @@ class Gallery:
     def add(self, file, sentences, likeliest="", name=None, guesses=()):
         """Add a picture, its sentences, best first, and the likeliest where these were sampled.
 
-        name: what the page calls the picture, if not by its path.  guesses: those of the sentences
-        that are marked as guesses.
+        name: what the page calls the picture, if `names` does not say.  guesses: those of the
+        sentences that are marked as guesses.
         """
-        entry = {"file": str(name or file), "sentences": list(Counter(sentences).items()),
+        entry = {"file": str(name or self.names.get(file, file)),
+                 "sentences": list(Counter(sentences).items()),
                  "likeliest": likeliest, "best": likeliest or sentences[0],
                  "guesses": list(guesses),
                  "jpeg": thumbnail(file)}
@@ -79,9 +82,13 @@ class Gallery:
         self.files.append(file)
         self.candidates.append(entry["best"])
 
-    def leave_out(self, file):
-        """Note a picture that could not be read, since references may be its."""
+    def leave_out(self, file, fault):
+        """Note a picture that could not be read, and the sentence that says why.
+
+        The page ends with these, and references may be its.
+        """
         self.unread.append(file)
+        self.faults.append(fault.replace(str(file), str(self.names.get(file, file))))
 
     def match(self):
         """Find the references of each picture that has some, by number; say which are unclear."""
@@ -110,8 +117,11 @@ class Gallery:
         # one picture alone, say, has no CIDEr
         return {} if each is None else dict(zip(scored, each, strict=True)), scores
 
-    def write(self, about):
-        """Write the page, whole or not at all; about: what described the pictures, and how."""
+    def write(self, about, settings=""):
+        """Write the page, whole or not at all.
+
+        about: what described the pictures, and how.  settings: how exactly, which is folded away.
+        """
         cider, means = self.scores()
         about = f"{len(self.places)} picture{'s' * (len(self.places) != 1)} described by {about}"
         orders = [("found", "as found"), ("caption", "by caption")]
@@ -122,8 +132,9 @@ class Gallery:
                 if name in means) + f" over the {len(cider)} with references"
             about += " by their likeliest captions" if self.sampled else ""
             orders = [("worst", "worst first"), ("best", "best first"), *orders]
-        page = PAGE.stream(about=about, orders=orders, sampled=self.sampled, pieces=self.pieces,
-                           legend=bool(self.objects), entries=self.worst_first(cider))
+        page = PAGE.stream(about=about, settings=settings, faults=self.faults, orders=orders,
+                           sampled=self.sampled, pieces=self.pieces, legend=bool(self.objects),
+                           entries=self.worst_first(cider))
         with whole_file(self.path) as beside:
             page.dump(str(beside), "utf-8", "replace")      # half an emoji becomes a question mark
         self.entries.close()

@@ -10,6 +10,7 @@ part of the files.
 import glob
 import os
 import sys
+from collections import Counter
 from dataclasses import replace
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -75,6 +76,24 @@ def pictures_in(folder):
     if others and is_main():
         print(f"left out {told}", file=sys.stderr)
     return files
+
+
+def short_names(files, places):
+    """Return by file how people call it: its path in the nearest folder of `places`, or its name.
+
+    Of files that would be called alike, each has as much more of its path as tells it apart.
+    """
+    folders = [place for place in map(Path, places) if place.is_dir()]
+    kept = {file: min((len(file.relative_to(folder).parts) for folder in folders
+                       if folder in file.parents), default=1) for file in files}
+    while True:
+        names = {file: str(Path(*file.parts[-count:])) for file, count in kept.items()}
+        times = Counter(names.values())
+        alike = [file for file, name in names.items()
+                 if times[name] > 1 and kept[file] < len(file.parts)]
+        if not alike:
+            return names
+        kept.update((file, kept[file] + 1) for file in alike)
 
 
 def openable():

@@ -10,6 +10,7 @@ that read a picture also encode it, so the seconds of both add up.
 """
 
 import argparse
+import sys
 from typing import NamedTuple
 
 import torch
@@ -240,6 +241,7 @@ def main():
                 [(read_measured(file), file) for file in options.beside])
     with whole_file(options.page) as beside:
         beside.write_text(text, encoding="utf-8")
+    print(f"wrote {options.page}", file=sys.stderr)
 
 
 if __name__ == "__main__":

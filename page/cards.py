@@ -91,8 +91,10 @@ class Made:
             guesses = [one.sentence for one in entry.said
                        if entry.calibrated and one.confidence < GUESS]
             self.gallery.add(self.desk / entry.picture, captions, name=entry.name, guesses=guesses)
+        else:
+            self.gallery.leave_out(entry.name, entry.error)
 
-    def write(self, about):
-        """Write both files; about: what described the pictures, and how."""
-        self.gallery.write(about)
+    def write(self, about, settings):
+        """Write both files; see `Gallery.write`."""
+        self.gallery.write(about, settings)
         write_json(self.desk / "captions.json", self.plain, indent=1)

@@ -34,7 +34,8 @@ class Entry:
     picture: name of its JPEG in the desk, "" for none.  size: (width, height) of that.
     said: `Weighed` of each caption, best first.  calibrated: whether their confidence is the
     probability that nothing they name is absent.  paragraphs: of a clip.  answers: (answer, how
-    sure, fact or None).  concepts: (word, probability).  graph: of a drawn scene.
+    sure, fact or None).  concepts: (word, probability).  certain: words of which a caption had to
+    name one.  graph: of a drawn scene.
     seen: left, top, right, bottom of what the encoder was shown, in fractions.
     boxes: (L, 4) of regions that were looked at; None for a grid.
     """
@@ -49,6 +50,7 @@ class Entry:
     paragraphs: list = field(default_factory=list)
     answers: list = field(default_factory=list)
     concepts: list = field(default_factory=list)
+    certain: list = field(default_factory=list)
     graph: dict | None = None
     seen: tuple = (0.0, 0.0, 1.0, 1.0)
     boxes: torch.Tensor | None = None
@@ -70,7 +72,8 @@ class Entry:
                 **({"confidence": [round(one.confidence, 4) for one in self.said],
                     "words": words} if words else {}),
                 **({"concepts": {word: round(value, 4) for word, value in self.concepts}}
-                   if self.concepts else {})}
+                   if self.concepts else {}),
+                **({"had_to_name_one_of": self.certain} if self.certain else {})}
 
 
 def readable(work, file, *arguments):
@@ -100,7 +103,8 @@ def describe(file, ready, search, desk, number, graph=None):
         said = [one._replace(confidence=ready.law.probability(figures_of(one.words)))
                 for one in said]
     entry = Entry(file.name, said=said, graph=graph, calibrated=ready.law is not None,
-                  concepts=ready.see(picture) if ready.see else [])
+                  concepts=ready.see(picture) if ready.see else [],
+                  certain=(captioner.certain_words(features, search) or [[]])[0])
     if captioner.transform.fit == "crop":
         width, height = picture.size
         left, top, right, bottom = middle(0, 0, width, height)

@@ -81,21 +81,22 @@ class Page:
                 shown = time.monotonic()
                 yield sheet(cards, len(files), token)
         if saved := any("captions" in one for one in made.plain):
-            made.write(f"{name}, {ready.captioner.search_line(search)}")
+            made.write(f"{name}, {ready.captioner.search_words(search)}",
+                       ready.captioner.search_line(search))
         yield sheet(cards, len(files), token, done=True, saved=saved)
 
     def answered(self, session, files, name, question):
         """Return the HTML of the answers to a question about each file."""
         files = pictures_among(files)
-        if not files:
-            return sheet([], 0, asks=True)
         token, desk = self.folder.desk(f"{session} answers")
         try:
+            if not files:
+                raise BadInput("there is nothing to ask about: drop photographs first")
             if not question_words(question or ""):
                 raise BadInput("it has no word: ask something, as in 'how many dogs?'")
             answerer = self.models.get(name, ANSWERER)
         except BadInput as error:
-            return sheet([card(Entry("your question", str(error)), token)], 1, token, done=True)
+            return sheet([card(Entry("your question", str(error)), token)], len(files), token, True)
         cards = [card(readable(ask, file, answerer, question, desk, number), token)
                  for number, file in enumerate(files)]
         if unknown := answerer.unknown(question):
@@ -171,12 +172,16 @@ def controls():
 
 
 def page(models, folder):
-    """Return gradio's blocks of the whole page and its theme, once the page is warm."""
+    """Return gradio's blocks of the whole page, and how it looks and what gradio says in it.
+
+    The latter are options of gradio's `mount_gradio_app`. It returns once the page is warm.
+    """
     does = Page(models, folder)
     does.warm()
     theme = gr.themes.Base(primary_hue="rose", neutral_hue="stone", font=FONTS, font_mono=MONO)
     quiet = {"show_progress": "hidden", "api_visibility": "undocumented"}
-    clips = models.of(NARRATOR)
+    what = "photographs or clips" if models.of(NARRATOR) else "photographs"
+    says = gr.I18n(en={"upload_text.drop_file": f"Drop {what} here"})
 
     # gradio gives a request to whoever names its type
     def described(request: gr.Request, *inputs):
@@ -189,9 +194,9 @@ def page(models, folder):
         does.close(request.session_hash)
 
     with gr.Blocks(title="Captions", analytics_enabled=False, fill_width=True) as blocks:
-        gr.HTML('<header class="head"><h1>What does it see?</h1><p>Drop photographs'
-                + (" or clips" if clips else "") + ": a captioner describes them, and shows how "
-                "sure it was of each word. Nothing leaves this machine.</p></header>")
+        gr.HTML('<header class="head"><h1>What does it see?</h1><p>Drop '
+                f"{what}: a captioner describes them, and shows how sure it was of each word. "
+                "Nothing leaves this machine.</p></header>")
         with gr.Row():
             with gr.Column(scale=1, min_width=280):
                 files = gr.File(file_count="multiple", show_label=False, elem_classes="drop",
@@ -202,7 +207,8 @@ def page(models, folder):
                     narrator = chooser(models, NARRATOR, "Teller of clips")
                     how = controls()
                 with gr.Row():
-                    again = gr.Button("Describe again", variant="primary", min_width=150)
+                    again = gr.Button("Describe again", variant="primary", min_width=150,
+                                      interactive=False)      # before anything is dropped
                     stop = gr.Button("Stop", min_width=80)
             with gr.Column(scale=3, min_width=280):
                 captions, asking = results(models)
@@ -215,13 +221,14 @@ def page(models, folder):
 
         tried = some.click(chosen, None, files, **quiet).then(described, inputs, captions, **slow)
         stop.click(None, cancels=[run, tried], **quiet)
+        files.change(lambda files: gr.update(interactive=bool(files)), files, again, **quiet)
         if asking:
             *how_to_ask, press, answers = asking
             gr.on([press.click, how_to_ask[1].submit], answered, [files, *how_to_ask], answers,
                   **slow)
         blocks.unload(closed)
     blocks.queue(api_open=False)
-    return blocks, theme
+    return blocks, {"theme": theme, "i18n": says}
 
 
 def results(models):

@@ -74,8 +74,11 @@ class Guard:
         await self.app(scope, receive, guarded)
 
 
-def application(blocks, folder, theme, host):
-    """Return the whole application: our pictures, gradio's page, and the guard before both."""
+def application(blocks, folder, look, host):
+    """Return the whole application: our pictures, gradio's page, and the guard before both.
+
+    look: options of `mount_gradio_app`, as `page` of layout.py returns them.
+    """
     app = FastAPI(openapi_url=None)
 
     @app.get("/made/{token}/{name}")
@@ -86,7 +89,7 @@ def application(blocks, folder, theme, host):
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     app = gradio.mount_gradio_app(
         app, blocks, path="/", server_name=host, footer_links=[], run_history=False, ssr_mode=False,
-        enable_monitoring=False, mcp_server=False, pwa=False, max_file_size=LARGEST, theme=theme,
+        enable_monitoring=False, mcp_server=False, pwa=False, max_file_size=LARGEST, **look,
         css=style, head=f'<link rel="icon" href="{ICON}">\n{PLACED}\n<script>{script}</script>',
         allowed_paths=[], blocked_paths=[], show_error=True)
     # gradio looks whether a file was dropped, or is anyone's, only in what it launched itself

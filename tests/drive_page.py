@@ -54,9 +54,13 @@ def looking(page, photos):
     """Open the page, drop photographs and look at what is said."""
     page.goto(page.address)
     page.wait_for_selector(".empty")
+    drops = page.get_by_test_id("upload-text").inner_text()
+    assert "Drop photographs" in drops and "File" not in drops
+    button = page.get_by_role("button", name="Describe again")
+    assert button.is_disabled()
     yield "opened"
     drop(page, photos[:3])
-    assert page.locator(".card").count() == 3
+    assert page.locator(".card").count() == 3 and button.is_enabled()
     page.wait_for_timeout(500)                              # on a phone it is scrolled to
     assert page.evaluate("document.querySelector('.card').getBoundingClientRect().y") < 300
     yield "dropped three photographs"

@@ -15,7 +15,7 @@ from PIL import Image
 import caption
 from captioning import photos as photo_files
 from captioning.checkpoint import save_captioner
-from captioning.photos import Described, describe_files, find_pictures
+from captioning.photos import Described, describe_files, find_pictures, short_names
 from coco.pictures import open_picture
 from decoders.search import Search
 from system.files import BadInput
@@ -132,6 +132,33 @@ def test_every_picture_gets_its_own_sentence_and_a_broken_one_its_reason(caption
     broken, absent = (one.error for one in found if one.error)
     assert "broken.jpg cannot be read" in broken and "absent.jpg is missing" in absent
     assert broken.endswith("check its path, replace it, or leave it out")
+
+
+NAMES = [                   # places, files that they give, and what these are called
+    (["trip"], ["trip/a.jpg", "trip/sea/a.jpg"], ["a.jpg", "sea/a.jpg"]),
+    (["trip", "trip/sea"], ["trip/sea/a.jpg"], ["a.jpg"]),                      # the nearest
+    (["."], ["a.jpg", "trip/b.jpg"], ["a.jpg", "trip/b.jpg"]),
+    (["trip/sea/*"], ["trip/sea/a.jpg", "trip/sea/b.jpg"], ["a.jpg", "b.jpg"]),
+    (["trip/sea/a.jpg", "trip/a.jpg", "b.jpg"], ["trip/sea/a.jpg", "trip/a.jpg", "b.jpg"],
+     ["sea/a.jpg", "trip/a.jpg", "b.jpg"]),
+    (["trip/sea", "trip/lake"], ["trip/sea/x/a.jpg", "trip/lake/x/a.jpg"],
+     ["sea/x/a.jpg", "lake/x/a.jpg"]),
+    (["x/a.jpg", "a.jpg"], ["x/a.jpg", "a.jpg"], ["x/a.jpg", "a.jpg"])]
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+@pytest.mark.parametrize("places, files, expected", NAMES)
+def test_pictures_are_called_as_people_know_them_and_no_two_alike(tmp_path, monkeypatch, places,
+                                                                  files, expected, absolute):
+    for folder in ("trip/sea/x", "trip/lake/x"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    if absolute:
+        if "a.jpg" in files and "x/a.jpg" in files:
+            pytest.skip("the folder has a name, which tells them apart")
+        places, files = ([str(tmp_path / one) for one in some] for some in (places, files))
+    files = [Path(one) for one in files]
+    assert [Path(name).as_posix() for name in short_names(files, places).values()] == expected
 
 
 def test_several_sentences_come_best_first(captioner, photos):
@@ -265,12 +292,27 @@ def test_a_mistyped_folder_leaves_the_page_of_before(checkpoint, photos, tmp_pat
     page = tmp_path / "page.html"
     options = ("--checkpoint", checkpoint, "--device", "cpu", "--gallery", page)
     assert run_here(monkeypatch, photos / "d é.jpg", *options) == 0
-    assert str(page) in capsys.readouterr().err
+    assert f"wrote {page}" in capsys.readouterr().err
     before = page.read_bytes()
     assert run_here(monkeypatch, tmp_path / "photoz", tmp_path / "x.jpg", *options) == 2
     error = capsys.readouterr().err
     assert "photoz is missing: check its path" in error and "was not written" in error
     assert page.read_bytes() == before and [*tmp_path.glob("*.html")] == [page]
+
+
+def test_a_gallery_calls_pictures_by_their_names_and_ends_with_those_it_could_not_read(
+        checkpoint, photos, tmp_path, monkeypatch, capsys):
+    page = tmp_path / "new" / "page.html"
+    assert run_here(monkeypatch, photos, "--checkpoint", checkpoint, "--device", "cpu",
+                    "--gallery", page) == 1
+    assert f"wrote {page}" in capsys.readouterr().err
+    text = page.read_text(encoding="utf-8")
+    shown = re.findall(r'<p class="quiet">([^<]*)</p>\n</figcaption>', text)
+    assert [Path(one).as_posix() for one in shown] == [
+        name for name in EVERY if name != "broken.jpg"]
+    assert re.findall("<li>([^<]*)</li>", text)[0].startswith("picture broken.jpg cannot be read")
+    assert str(photos) not in text
+    assert "each by the likeliest sentence it found<" in text and "beam 3, length penalty" in text
 
 
 def test_two_processes_write_what_one_writes(checkpoint, photos, tmp_path, monkeypatch,
@@ -306,7 +348,8 @@ def test_sampled_captions_are_written_side_by_side_and_shown_as_equals(
 
 @pytest.mark.parametrize("options, answer", [
     (("--beam", 0), "--beam takes a whole number of 1 or more, not 0"),
-    (("--captions", 4), "--captions takes a whole number from 1 to that of --beam"),
+    (("--captions", 4), "--captions 4 is more than there are beams, 3: add --beam 4, or give"),
+    (("--beam", 4, "--captions", 5), "beams, 4: add --beam 5, or give a smaller --captions"),
     (("--captions", 0), "--captions takes a whole number of 1"),
     (("--sample", 0), "--sample takes a whole number of 1"),
     (("--sample", 2, "--beam", 3), "--beam is for beams: leave it or --sample out"),

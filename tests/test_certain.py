@@ -87,6 +87,7 @@ def test_a_word_is_said_from_the_probability_on_and_by_beams_alone(certain, pict
         features = rows(certain, pictures, **{WORD: probability})
         constraints = certain.constraints(features, Search())
         assert constraints == [[certain.forms(WORD)] if named else [], [], []]
+        assert certain.certain_words(features, Search()) == [[WORD] if named else [], [], []]
         said = [one[0].split() for one in certain.sentences(features, Search())]
         without = [one[0].split() for one in certain.sentences(rows(certain, pictures), Search())]
         assert said[1:] == without[1:]
@@ -95,6 +96,9 @@ def test_a_word_is_said_from_the_probability_on_and_by_beams_alone(certain, pict
     for search in (Search(method="greedy"), Search(method="sample"), Search(beam=1),
                    Search(naming=((certain.vocab("cup"),),))):
         assert certain.constraints(features, search) is None
+        assert certain.certain_words(features, search) is None
+        assert "sure enough" not in certain.search_words(search)
+    assert "sure enough to see" in certain.search_words(Search())
     assert "naming a concept of 0.5 or more" in certain.search_line(Search())
     assert "concept" not in certain.search_line(Search(method="greedy"))
 
@@ -103,6 +107,8 @@ def test_of_several_certain_words_one_is_enough_and_unknown_ones_are_none(certai
     features = rows(certain, pictures, cat=0.9, cup=0.8, zebra=0.9)
     assert certain.constraints(features, Search())[0] == [
         tuple(form for word in WORDS if word in (WORD, "cup") for form in certain.forms(word))]
+    assert certain.certain_words(features, Search())[0] == [
+        word for word in WORDS if word in (WORD, "cup")]
     assert certain.constraints(rows(certain, pictures, zebra=0.9), Search())[0] == []
 
 
@@ -113,6 +119,20 @@ def test_in_views_what_is_certain_is_so_of_the_picture_as_it_is(certain, picture
         found = several.constraints(Rows(parts), Search())
         assert found == certain.constraints(parts[0], Search())
     assert "naming a concept of 0.5 or more, 2 views" in several.search_line(Search())
+
+
+def test_what_a_search_finds_is_said_without_its_settings(plain):
+    cat, cup = plain.naming(["cat", "cup"])
+    for search, words in {
+            Search(): "each by the likeliest sentence it found",
+            Search(captions=2): "each by the 2 likeliest sentences it found",
+            Search(naming=(cat, cup)):
+                "each by the likeliest sentence it found; it had to name cat and cup",
+            Search(beam=1): "each by a sentence that goes on with the likeliest word each time",
+            Search("greedy"): "each by a sentence that goes on with the likeliest word each time",
+            Search("sample"): "each by a sentence drawn at random",
+            Search("sample", captions=4): "each by 4 sentences drawn at random"}.items():
+        assert plain.search_words(search) == words
 
 
 def test_the_command_adds_the_classifier_to_a_checkpoint(plain, certain, pictures, tmp_path,

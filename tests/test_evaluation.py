@@ -355,6 +355,7 @@ def test_meteor_comes_after_the_table_and_into_the_file(captioner, tiny_root, tm
     assert shown.splitlines()[-1].split() == ["METEOR", "12.5"] and shown.count("METEOR") == 1
     written = json.loads((tmp_path / "report.json").read_text())
     assert written["METEOR"] == 0.125 and list(written)[-1] == "distinct"
+    assert said.count(f"wrote {tmp_path / 'report.json'}") == 1
     assert "METEOR" not in said
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import errno
+import html
 import io
 import re
 from html.parser import HTMLParser
@@ -47,6 +48,38 @@ def test_a_guess_is_marked_and_nothing_else(split, tmp_path, sampled):
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("(a guess)") == 1
     assert "a cup. (a guess)" in " ".join(re.sub("<[^>]*>", "", page).split())
+
+
+def text_of(path):
+    """What a page says, without its tags and the pictures in it."""
+    page = path.read_text(encoding="utf-8").partition("</style>")[2].partition("<script>")[0]
+    return " ".join(html.unescape(re.sub("<[^>]*>", " ", page)).split())
+
+
+def test_it_ends_with_what_could_not_be_described_and_why_without_the_whole_path(split, tmp_path):
+    read, lost = split.pictures[0].file, [tmp_path / "deep" / name for name in ("<b>.jpg", "c.jpg")]
+    names = {read: "sea/a.jpg", lost[0]: "sea/<b>.jpg", lost[1]: "sea/c.jpg"}
+    made = Gallery(tmp_path / "page.html", names=names)
+    for file in lost:
+        made.leave_out(file, f"picture {file} cannot be read (it is empty): replace it")
+    made.add(read, ["a red ball."])
+    made.write("tiny")
+    said = text_of(tmp_path / "page.html")
+    assert said.startswith("Captions 1 picture described by tiny 2 more could not be described")
+    assert said.endswith("a red ball. sea/a.jpg Not described "
+                         "picture sea/<b>.jpg cannot be read (it is empty): replace it "
+                         "picture sea/c.jpg cannot be read (it is empty): replace it")
+    assert str(tmp_path) not in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_page_of_all_pictures_has_no_list_of_others_and_folds_the_settings_away(split, tmp_path):
+    for settings, folded in (("", []), ("beam 3", ["exact settings"])):
+        made = Gallery(tmp_path / "page.html")
+        made.add(split.pictures[0].file, ["a red ball."])
+        made.write("tiny", settings)
+        page = (tmp_path / "page.html").read_text(encoding="utf-8")
+        assert "not be described" not in page and "Not described" not in page
+        assert re.findall("<details><summary>([^<]*)", page) == folded and settings in page
 
 
 class Outline(HTMLParser):
@@ -184,7 +217,7 @@ def test_pictures_of_one_name_in_two_folders_get_their_own_references(tmp_path, 
 def test_references_that_may_be_of_two_pictures_are_of_none_and_it_is_said(tmp_path, capsys):
     made = two_folders(tmp_path, ["1.jpg"])
     made.add(tmp_path / "cats" / "1.jpg", ["a picture"])
-    made.leave_out(tmp_path / "dogs" / "1.jpg")         # it cannot be read, and is there
+    made.leave_out(tmp_path / "dogs" / "1.jpg", "it is empty")      # it is there
     made.write("tiny")
     assert not made.truth and "CIDEr" not in (tmp_path / "page.html").read_text()
     assert "2 pictures, " in (said := capsys.readouterr().err) and "r.json" in said

@@ -11,6 +11,7 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from urllib.error import HTTPError
 from urllib.parse import quote
 
@@ -150,6 +151,23 @@ def test_only_what_was_made_is_served(visitor, path):
     with pytest.raises(HTTPError) as refused:
         visitor.get(path)
     assert refused.value.code == 404
+
+
+def test_before_anything_is_dropped_it_says_what_to_drop_and_there_is_nothing_to_press(visitor):
+    config = json.loads(visitor.get("/config"))
+    said = config["i18n_translations"]["en"]
+    assert said == {"upload_text.drop_file": "Drop photographs here"}
+    again = [one for one in config["components"] if one["props"].get("value") == "Describe again"]
+    assert [one["props"]["interactive"] for one in again] == [False]
+
+
+def test_a_question_about_nothing_is_answered_by_what_to_do():
+    from page.folder import Folder
+    from page.layout import Page as Does
+
+    found = Does.answered(SimpleNamespace(folder=Folder()), "x", None, "any", "how many dogs?")
+    assert errors(found) == ["there is nothing to ask about: drop photographs first"]
+    assert "0 files" in found
 
 
 def test_the_page_has_no_address_but_its_own(page, visitor):

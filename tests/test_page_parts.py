@@ -128,13 +128,14 @@ def test_the_gallery_and_the_json_name_the_dropped_file_and_not_where_it_lies(fo
     token, desk = folder.desk("one")
     made = Made(desk, sampled=False)
     made.add(readable(describe, photo, ready, ready.captioner.search(), desk, 0))
-    made.add(Entry("b.jpg", "it is empty"))
-    made.write("soft")
+    made.add(Entry("b.jpg", "b.jpg: it is empty"))
+    made.write("soft", "beam 3")
     good, bad = json.loads(folder.find(token, "captions.json").read_text(encoding="utf-8"))
-    assert good["file"] == "a <b>.png" and bad == {"file": "b.jpg", "error": "it is empty"}
+    assert good["file"] == "a <b>.png" and bad == {"file": "b.jpg", "error": "b.jpg: it is empty"}
     assert [[word["word"] for word in one] for one in good["words"]][0]
     page = folder.find(token, "captions.html").read_text(encoding="utf-8")
     assert "a &lt;b&gt;.png" in page and str(folder.root) not in page
+    assert "<li>b.jpg: it is empty</li>" in page and ">beam 3<" in page
 
 
 def test_a_clip_is_known_by_its_name_or_by_moving(tmp_path):
@@ -193,6 +194,22 @@ def test_sheets_say_how_far_it_is_and_offer_what_is_saved():
     assert sheet(["x"], 1, "t", done=True, saved=True).count("download") == 2
     assert [percentage(one).replace("\xa0", " ") for one in (1, 0.126, 0.004)] == [
         "100 %", "13 %", "< 1 %"]
+
+
+def test_a_card_says_which_words_had_to_be_named():
+    for words, told in (([], None), (["cat"], "sure enough of cat, it had to name it"),
+                        (["cat", "cup"], "sure enough of cat, cup, it had to name one of them")):
+        entry = Entry("a.jpg", said=[said("a cat", "a", "cat")], certain=words)
+        shown = card(entry, "t")
+        assert told in shown if told else "had to" not in shown
+        assert entry.plain().get("had_to_name_one_of", []) == words
+
+
+def test_app_says_that_it_opens_the_page_before_what_takes_seconds():
+    program = ("import sys; sys.modules['torch'] = None; import app; app.NEEDED = 'json'; "
+               "app.main()")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr.startswith("opening the page") and "import of torch halted" in done.stderr
 
 
 def test_without_gradio_it_says_how_to_install_it():

@@ -109,6 +109,7 @@ def run(options, folder):
         print(f"took {report['minutes']:.1f} minutes on {data.name}", flush=True)
         if options.json:
             write_json(options.json, report, indent=1)
+            print(f"wrote {options.json}", file=sys.stderr)
 
 
 def arguments():
