@@ -107,6 +107,8 @@ class CompiledStages(nn.Module):
             "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "NUM_STREAMS": torch.get_num_threads(), "ENABLE_CPU_PINNING": False})
+        # its first call imports: two threads that do so at once would wait for each other forever
+        self(torch.zeros(BATCH_SIZE, *shape))
 
     def forward(self, maps):
         """Return the last stage's maps (B, D, rows, columns), float32; B is 8 at most."""

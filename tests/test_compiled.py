@@ -99,6 +99,14 @@ def test_ctrl_c_after_a_pass_is_an_interrupt_and_nothing_is_told_to_anybody():
 
 
 @needs_openvino
+def test_the_first_call_is_over_before_threads_may_call(monkeypatch):
+    seen = []
+    monkeypatch.setattr(CompiledStages, "forward", lambda _, maps: seen.append(tuple(maps.shape)))
+    compiled(fast(Backbone("efficientnet_lite0", weights=None)), 32, WORTH)
+    assert seen == [(BATCH_SIZE, 3, 32, 32)]
+
+
+@needs_openvino
 def test_many_pictures_of_a_dataset_are_encoded_by_compiled_stages(tiny_root, monkeypatch):
     split, built = read_split(tiny_root, "train"), []
     transform = Transform(64, (0.5,) * 3, (0.5,) * 3)
