@@ -54,6 +54,7 @@ class Backbone(nn.Module):
     precision = None        # the fastest of the device, see `encoding.fast`
     carried = True          # its weights are in a captioner's checkpoint
     reads_images = True
+    compilable = True       # its stages may be replaced by `compile_stages`
 
     def __init__(self, name="resnet50", weights="pretrained", grid=False, tune_from=None):
         super().__init__()
@@ -92,6 +93,10 @@ class Backbone(nn.Module):
                 module.eval()
         self.stages[:self.tune_from].eval()
         return self
+
+    def compile_stages(self, build, side):
+        """Replace all stages, of pictures of `side`, by one that `build(stages, shape)` returns."""
+        self.stages, self.tune_from = nn.Sequential(build(self.stages, (3, side, side))), 1
 
     @property
     def frozen(self):

@@ -71,6 +71,17 @@ class ConceptBackbone(Backbone):
         row = functional.pad(row, (0, self.channels - row.shape[1]))
         return torch.cat([cells, row.unsqueeze(1)], dim=1)
 
+    @torch.no_grad()
+    def compile_stages(self, build, side):
+        """Replace the stages before and behind `apart`, and the published ones, each by one."""
+        maps = torch.zeros(1, 3, side, side, dtype=next(self.parameters()).dtype)
+        shape = self.stages[:self.apart](maps).shape[1:]
+        parts = [(self.stages[:self.apart], (3, side, side)), (self.stages[self.apart:], shape),
+                 (self.published, shape)]
+        first, own, self.published = (build(*part) if len(part[0]) else nn.Sequential()
+                                      for part in parts)
+        self.stages, self.apart, self.tune_from = nn.Sequential(first, own), 1, 2
+
     def fingerprint(self):
         """Return a hash of every weight and of the words, to name cached features."""
         return f"{super().fingerprint()}-concepts"

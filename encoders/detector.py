@@ -31,6 +31,7 @@ class Maps(Backbone):
     """A frozen backbone that gives its last three maps, each of half the side of the one before."""
 
     precision = torch.float32       # bfloat16 would round a box to whole pixels
+    compilable = False              # maps of several stages are read
 
     def __init__(self, name="efficientnet_lite0", weights="pretrained"):
         super().__init__(name, weights, grid=True)

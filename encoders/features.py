@@ -24,7 +24,7 @@ import torch
 from tqdm.auto import tqdm
 
 from coco.dataset import PREPARE
-from encoders.encoding import BATCH_SIZE, encode, fast, in_order
+from encoders.encoding import BATCH_SIZE, compiled, encode, fast, in_order
 from system.cache import CACHE, cache_name
 from system.contents import content_hashes, read_kept
 from system.distributed import bar_options, barrier, broadcast, is_main, rank, shard, world_size
@@ -86,7 +86,7 @@ def cached_features(backbone, transform, split, views=1, cache=None):
             if not broadcast(kept_array(path) is not None):
                 if is_main():
                     write_json(path.with_suffix(".json"), manifest)
-                compute(path, fast(backbone), transform, split, views)
+                compute(path, backbone, transform, split, views)
     return kept_array(path)
 
 
@@ -111,8 +111,9 @@ def identities(pictures, cache=None):
     return [[picture.id, content] for picture, content in zip(pictures, contents, strict=True)]
 
 
-def compute(path, network, transform, split, views):
+def compute(path, backbone, transform, split, views):
     """Write the array at `path`, going on where a pass stopped; a process writes its own rows."""
+    network = ready(backbone, transform, views * len(split.pictures))
     shape = (views, len(split.pictures), *output_shape(network, transform, split.pictures[0]))
     part = path.with_name(f"{path.name}.{world_size()}.part")
     if is_main():
@@ -167,8 +168,14 @@ def write_rows(part, first, todo, network, transform):
 
 def encode_split(backbone, transform, split):
     """Return the features of a split, not cached: array (1, pictures, D) or (1, pictures, L, D)."""
+    network = ready(backbone, transform, len(split.pictures))
     todo = [(picture, 0) for picture in split.pictures]
-    return np.concatenate(list(encoded(fast(backbone), transform, todo)))[None]
+    return np.concatenate(list(encoded(network, transform, todo)))[None]
+
+
+def ready(backbone, transform, pictures):
+    """Return the fastest copy of a backbone for this number of pictures."""
+    return compiled(fast(backbone), transform.size, pictures)
 
 
 def encoded(network, transform, todo):

@@ -219,6 +219,18 @@ def test_encoding_is_compared_once_the_features_agree(setup, monkeypatch):
         bench_encode.encode_by(setup, "efficientnet_lite0", "pretrained")
 
 
+@pytest.mark.skipif(bench_encode.importlib.util.find_spec("openvino") is None,
+                    reason="openvino is not installed")
+def test_compiled_stages_are_compared_with_plain_ones_once_their_features_agree(setup, monkeypatch):
+    figures = bench_encode.compiling(setup)
+    assert figures["encode_compiled_ratio"].rounds == 2
+    assert min(figure.low for figure in figures.values()) > 0
+    other = bench_encode.Backbone("efficientnet_lite0", weights=None, grid=True)
+    monkeypatch.setattr(bench_encode, "compiled", lambda *_: bench_encode.fast(other))
+    with pytest.raises(Unequal, match="compiled stages"):
+        bench_encode.compiling(setup)
+
+
 def test_what_one_core_reads_in_a_second_is_of_photographs_of_cocos_size(setup, monkeypatch):
     read, seen = bench_encode.read_picture, []
 

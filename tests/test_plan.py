@@ -99,10 +99,10 @@ def test_the_committed_page_is_that_of_the_committed_report():
 
 
 def test_processors_stand_side_by_side_and_what_one_lacks_is_left_empty(page):
-    machine = {**REPORT["machine"], "cpu": "Other",}
+    machine = {**REPORT["machine"], "cpu": "Other", "openvino": "2026.4"}
     other = {**REPORT, "machine": machine, "train_rate": 3000.0, "encode_share": 0.5}
     both = plan.page(REPORT, "bench.json", "PAGE.md", [(other, "other.json")])
-    head = "Some Processor, AVX2, 200 in float32 | Other, AVX2, 200 in float32"
+    head = "Some Processor, AVX2, 200 in float32 | Other, AVX2, 200 in float32 with OpenVINO"
     assert head in both
     assert cells(both, plan.RATES["train_rate"] + "(?= .* 3)") == ["1,000", "3,000"]
     assert cells(both, f"share of the limit: {compare.SHARES['encode_share']}") == ["", "0.50"]

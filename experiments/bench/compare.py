@@ -21,8 +21,10 @@ def products(report):
 def processor(report):
     """Return what a report was measured on, as the head of a column."""
     found, machine = products(report), report["machine"]
+    compiled = " with OpenVINO" if machine.get("openvino") else ""
     return (f"{machine['cpu']}, {machine['instructions']}, "
-            + ", ".join(f"{limit / 1e9:.0f} in {name}" for name, limit in found.items()))
+            + ", ".join(f"{limit / 1e9:.0f} in {name}" for name, limit in found.items())
+            + compiled)
 
 
 def comparison(reports, rates):

@@ -3,8 +3,11 @@
     Setup --encode, load, regions, fidelity--> {"encode_lite0_ratio": Figure, ...}
 """
 
+import copy
+import importlib.util
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,7 +18,7 @@ from captioning.checkpoint import load_captioner
 from captioning.evaluation import score, tokenized_references
 from coco.dataset import read_split
 from encoders.backbones import Backbone, transform_of
-from encoders.encoding import BATCH_SIZE, fast, in_order, single_threads
+from encoders.encoding import BATCH_SIZE, WORTH, compiled, fast, in_order, single_threads
 from encoders.encoding import encode as encode_images
 from encoders.features import cached_features
 from encoders.features import load as read_picture
@@ -48,7 +51,8 @@ def encode(setup):
     return {"encode_lite0_ratio": lite, "encode_resnet50_ratio": resnet,
             "encode_lite0_rate": lite_rate, "encode_resnet50_rate": resnet_rate,
             "encode_share": lite_share, "encode_resnet50_share": resnet_share,
-            "encode_warmup_s": lite_warmup, "encode_resnet50_warmup_s": resnet_warmup}
+            "encode_warmup_s": lite_warmup, "encode_resnet50_warmup_s": resnet_warmup,
+            **(compiling(setup) if importlib.util.find_spec("openvino") else {})}
 
 
 def encode_by(setup, name, weights):
@@ -81,6 +85,26 @@ def encode_by(setup, name, weights):
                       f"{flops / 1e9:.2f} GFLOP a picture, {sample}"),
             Figure.of([max(0.0, first - next_one)], "s", f"the first {BATCH_SIZE} pictures, less "
                       "what the next take"))
+
+
+def compiling(setup):
+    """Measure stages that OpenVINO compiled over PyTorch's, on images in memory."""
+    plain, side = fast(Backbone("efficientnet_lite0", grid=True)), transform_of(
+        "efficientnet_lite0").size
+    network, seconds = timed(compiled, copy.deepcopy(plain), side, WORTH)
+    batches = torch.rand(setup.sizes.encoded[1], 3, side, side).split(BATCH_SIZE)
+
+    def by(one):
+        return np.concatenate(list(in_order(partial(encode_images, one), batches)))
+
+    alike = cosine(by(plain).mean(1), by(network).mean(1))
+    require(alike >= SAME_PICTURE, f"the features of compiled stages (cosine {alike:.4f})")
+    slow, quick = alternate(setup.sizes, *(
+        lambda one=one: sum(map(len, batches)) / timed(by, one)[1] for one in (plain, network)))
+    sample = f"{sum(map(len, batches))} images in memory a round"
+    return {"encode_compiled_ratio": Figure.of(ratios(quick, slow), "x", best_rates(
+                slow, quick, "pictures/s", sample) + f", cosine {alike:.4f}"),
+            "encode_compile_s": Figure.of([seconds], "s", "once for a pass")}
 
 
 def load(setup):

@@ -9,6 +9,7 @@ FLOPs count a multiplication and an addition as two.
 import os
 import platform
 import timeit
+from importlib import metadata
 from pathlib import Path
 
 import torch
@@ -23,8 +24,16 @@ def machine():
     """Return what ran the benchmark."""
     return {"cpu": processor(), "system": platform.system(),
             "instructions": torch.backends.cpu.get_cpu_capability(), "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(), "torch": torch.__version__,
+            "threads": torch.get_num_threads(), "torch": torch.__version__, "openvino": openvino(),
             "python": platform.python_version()}
+
+
+def openvino():
+    """Return the version of OpenVINO, or None where it is not installed."""
+    try:
+        return metadata.version("openvino")
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def processor():
