@@ -34,7 +34,7 @@ from system.files import BadInput, run_command, whole_file, write_json
 from system.outputs import json_in, output_file
 
 GREEDY, BEAM = Search(method="greedy"), Search(beam=3)
-BEST = "adaptive"           # the decoder of the upper rungs: the best by CIDEr on val
+BEST = "adaptive"           # the decoder of the upper rungs, that of recipe `attention`
 EPOCHS = 6                  # of a decoder: adaptive attention over-fits after them
 BATCH_SIZE = 128            # captions in one forward pass
 PAGE = Path("docs/EXPERIMENTS.md")
