@@ -11,6 +11,7 @@ from images.draw import HERE, save
 from scoring.metrics import METRICS
 from system.files import read_json, run_command
 
+CORES = 2                   # minutes of a training on another number cannot be compared
 LADDER = HERE.parent / "results/ladder"
 CURVE = {"minutes": float, "curve": [(float, float)]}
 PUBLISHED = {0.524: "best published, frozen CNN (on test)",
@@ -18,7 +19,7 @@ PUBLISHED = {0.524: "best published, frozen CNN (on test)",
 
 
 def minutes():
-    """Draw the curve of each training of the ladder, after that of the run it started from."""
+    """Draw the curve of each training on CORES, after that of the run it started from."""
     figure, axis = plt.subplots(figsize=(9, 3.6), layout="constrained")
     ended = {}
     for rung in RUNGS:
@@ -26,7 +27,7 @@ def minutes():
             continue
         remedy = "run the ladder again"
         found = read_json(LADDER / f"{rung.name}-0.json", remedy, dict)
-        if found.get("curve"):
+        if found.get("curve") and found["threads"] == CORES:
             found = read_json(LADDER / f"{rung.name}-0.json", remedy, CURVE)
             began, last = ended.get(rung.start, (0, None))
             points = [(began + after, cider) for after, cider in found["curve"]]
