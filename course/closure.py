@@ -11,7 +11,8 @@ import sys
 
 from system.files import BadInput
 
-OPTIONAL = {"av"}       # packages that may be missing: what needs them says so when it is used
+# packages that may be missing: what needs one says so, or does without
+OPTIONAL = {"av", "openvino"}
 
 
 def closure(sources, root):

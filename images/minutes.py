@@ -13,7 +13,7 @@ from system.files import read_json, run_command
 
 CORES = 2                   # minutes of a training on another number cannot be compared
 LADDER = HERE.parent / "results/ladder"
-CURVE = {"minutes": float, "curve": [(float, float)]}
+CURVE = {"minutes": float, "curve": [(float, float)], "threads": int}
 PUBLISHED = {0.524: "best published, frozen CNN (on test)",
              0.589: "best published, tuned ResNet-152 on a GPU (on test)"}
 
@@ -27,8 +27,10 @@ def minutes():
             continue
         remedy = "run the ladder again"
         found = read_json(LADDER / f"{rung.name}-0.json", remedy, dict)
-        if found.get("curve") and found["threads"] == CORES:
-            found = read_json(LADDER / f"{rung.name}-0.json", remedy, CURVE)
+        if not found.get("curve"):
+            continue
+        found = read_json(LADDER / f"{rung.name}-0.json", remedy, CURVE)
+        if found["threads"] == CORES:
             began, last = ended.get(rung.start, (0, None))
             points = [(began + after, cider) for after, cider in found["curve"]]
             ended[rung.name] = began + found["minutes"], points[-1]
