@@ -25,7 +25,6 @@ from system.outputs import json_in, keys_in, output_file
 from system.processor import add_device, name_gpu
 from system.tensor_file import best_file, kind_of
 from vqa.accuracy import RULES
-from vqa.accuracy import report as answer_report
 
 
 def arguments():
@@ -102,8 +101,9 @@ def evaluate_detector(options):
 
 def evaluate_answerer(options):
     """Answer the questions of a split; see `evaluate_captioners` for what is returned."""
-    from vqa.baselines import beside
     from vqa.checkpoint import load_answerer
+    from vqa.evaluation import beside
+    from vqa.evaluation import report as answer_report
     from vqa.facts import fact_accuracy, know, reads_facts, reasoned, table_of
     from vqa.files import read_questions
     from vqa.task import first, readable_only
@@ -140,7 +140,7 @@ def evaluate_answerer(options):
 
 def answer_table(report):
     """Return a report on answers as lines of text."""
-    from vqa.baselines import table
+    from vqa.evaluation import table
     return table(report)
 
 

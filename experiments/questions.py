@@ -31,12 +31,12 @@ from scenes.programs import run as execute
 from scenes.questions.dataset import read_scenes
 from system.files import BadInput, run_command
 from vqa.accuracy import accuracies, by_type, pair_accuracy
-from vqa.baselines import counted
 from vqa.checkpoint import load_answerer
 from vqa.facts import fact_accuracy, know, reasoned, table_of
 from vqa.files import read_questions
 from vqa.settings import RECIPES, VQASettings
 from vqa.task import VQA
+from vqa.words import counted
 
 BASELINES = "baselines"
 

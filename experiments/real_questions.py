@@ -24,10 +24,10 @@ from scoring.significance import paired_bootstrap
 from system.files import BadInput, read_json, run_command
 from system.processor import add_device
 from vqa.accuracy import accuracies, by_type
-from vqa.baselines import counted
 from vqa.checkpoint import load_answerer
 from vqa.files import lent, read_questions
 from vqa.task import VQA, content_of
+from vqa.words import counted
 
 BLIND = "question-only"                     # what the others are compared with
 COMPARED = ("joint", "tips-grid")

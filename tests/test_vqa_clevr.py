@@ -3,8 +3,8 @@
 import pytest
 
 from system.files import BadInput, write_json
-from vqa.accuracy import report
 from vqa.clevr import TYPES, read_clevr
+from vqa.evaluation import report
 
 PROGRAM = [("scene", [], []), ("filter_size", [0], ["large"]), ("count", [1], [])]
 

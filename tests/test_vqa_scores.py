@@ -13,7 +13,8 @@ from scenes.lexicon import COLOURS
 from scenes.words import NOUNS, PLACES, SIDES, SIZES
 from system.files import BadInput, write_json
 from vqa import normalize
-from vqa.accuracy import RULES, accuracies, accuracy, harmonic_mean, report
+from vqa.accuracy import RULES, accuracies, accuracy, harmonic_mean
+from vqa.evaluation import report
 from vqa.files import Questions
 from vqa.normalize import fixed, in_words, official, without_marks
 from vqa.results import read_results, write_results

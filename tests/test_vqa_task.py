@@ -20,14 +20,13 @@ from training import loop
 from training import run as runs
 from training.folders import read_history
 from vqa.accuracy import RULES
-from vqa.baselines import counted
 from vqa.card import pack
 from vqa.checkpoint import FORMAT, KIND, LARGEST, load_answerer
 from vqa.families.parts import Answered
 from vqa.files import read_questions
 from vqa.settings import RECIPES, VQASettings
 from vqa.task import VQA, Objective
-from vqa.words import Batch
+from vqa.words import Batch, counted
 
 pytestmark = pytest.mark.usefixtures("no_curves")
 SIZES = {"train": 12, "val": 6}

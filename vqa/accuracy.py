@@ -5,7 +5,7 @@
 so 0, 1, 2, 3, and 4 or more annotators who agree give 0, .3, .6, .9 and 1. vqa/normalize.py has the
 rules by which two answers are the same.
 
-    accuracies(predicted, answers, "official") --> (N,)     report(questions, predicted) --> dict
+    accuracies(predicted, answers, "official") --> (N,) --by_type--> {type: mean}
 """
 
 from collections import Counter, defaultdict
@@ -14,10 +14,8 @@ import numpy as np
 
 from system.files import BadInput
 from vqa.normalize import fixed, official, trimmed, without_marks
-from vqa.wups import hypernyms, wups
 
 ENOUGH = 3                  # others with the same answer
-THRESHOLDS = 0.9, 0.0, -1
 RULES = "official", "official-2017", "fixed"
 
 
@@ -81,25 +79,3 @@ def harmonic_mean(values):
 def pair_accuracy(scores, pairs):
     """Return the share of pairs both of whose answers have accuracy 1; None without pairs."""
     return float((scores[pairs] == 1).all(1).mean()) if len(pairs) else None
-
-
-def report(questions, predicted, rules="official"):
-    """Return the scores of the answers to all questions, each from 0 to 1.
-
-    arithmetic and harmonic are means over question types, in which a rare type counts as much as a
-    frequent one; wups compares with the most frequent answer. Raises `BadInput` without answers.
-    """
-    if not questions.answers:
-        raise BadInput(f"{questions.root} has no annotations of {questions.split}, so answers to "
-                       "its questions have no score: give another split, or only --results")
-    scores = accuracies(predicted, questions.answers, rules)
-    kinds, (tree, similarity) = by_type(scores, questions.question_types), hypernyms()
-    truths = [Counter(ten).most_common(1)[0][0] for ten in questions.answers]
-    return {"split": questions.split, "questions": len(scores), "rules": rules,
-            "accuracy": float(scores.mean()),
-            "by_answer_type": by_type(scores, questions.answer_types), "by_question_type": kinds,
-            "arithmetic": float(np.mean([*kinds.values()])),
-            "harmonic": harmonic_mean([*kinds.values()]),
-            "pair_accuracy": pair_accuracy(scores, questions.pairs),
-            "wups": {"hypernyms": tree} | {str(threshold): float(wups(
-                predicted, truths, threshold, similarity).mean()) for threshold in THRESHOLDS}}

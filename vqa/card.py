@@ -14,8 +14,8 @@ from pathlib import Path
 from system.files import BadInput, read_json, run_command
 from system.shapes import misfit
 from training.cards import card_files, pack_by_options, training_command, write_card
-from vqa.baselines import task_of
 from vqa.checkpoint import load_answerer, save_answerer
+from vqa.evaluation import task_of
 from vqa.facts import reads_facts
 from vqa.settings import RECIPES
 

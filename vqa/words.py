@@ -10,7 +10,7 @@ Answers are told apart by the metric's own normalisation, so annotators who writ
 Shape letters:  N questions of a split   B of a batch   T words   A answers
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -214,3 +214,24 @@ class Part:
                      self.lengths[rows], self.targets.dense(rows, self.answers),
                      torch.from_numpy(there & counted).float(),
                      None if self.beside is None else self.beside[rows])
+
+
+def counted(train, questions):
+    """Return the predictions {name: a string for each question} that need no training."""
+    answers = Answers.build(train.answers, 1)
+    first = [answers.places.get(most_frequent(ten)) for ten in train.answers]
+    keys = {"most frequent": lambda one: [None] * len(one.texts),
+            "per question type": lambda one: one.question_types,
+            "question lookup": lambda one: [" ".join(question_words(text)) for text in one.texts]}
+    found, likeliest = {}, [0] * len(questions.texts)       # place 0 is the most frequent answer
+    for name, key in keys.items():
+        counts = defaultdict(Counter)
+        for group, place in zip(key(train), first, strict=True):
+            if place is not None:           # an article is no answer
+                counts[group][place] += 1
+        # of what train has not, what the coarser one says
+        likeliest = [min(counts[group], key=lambda place: (-counts[group][place], place))
+                     if group in counts else coarser
+                     for group, coarser in zip(key(questions), likeliest, strict=True)]
+        found[name] = [answers.spelled[place] for place in likeliest]
+    return found

@@ -1,4 +1,4 @@
-"""What answers score that never saw the picture, or never read the question; printed beside models.
+"""Score answers to a split's questions, beside those that never saw the picture or the question.
 
     most frequent       the most frequent answer of train, to everything
     per question type   the most frequent answer of train to a question of the same type
@@ -6,7 +6,8 @@
     question only       a model that sees no picture: an LSTM over the words
     picture only        a model that reads no question
 
-    questions, train --counted--> predictions       task --trained--> answerers of one eye
+    questions, predicted --report--> scores         task --trained--> answerers of one eye
+    questions, answerer --beside--> the scores of all five
 
 The last two are trained once, in the cache, with the settings of the model that they stand beside,
 but smaller and for a few epochs: more would not teach them to look.
@@ -14,25 +15,51 @@ but smaller and for a few epochs: more would not teach them to look.
 
 import shutil
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from contextlib import redirect_stdout
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from system.cache import CACHE, cache_name
 from system.files import BadInput, whole_file
 from system.shapes import misfit
 from training.loop import train
-from vqa.accuracy import report
+from vqa.accuracy import accuracies, by_type, harmonic_mean, pair_accuracy
 from vqa.checkpoint import load_answerer
 from vqa.settings import VQASettings
 from vqa.task import VQA
-from vqa.words import Answers, most_frequent, question_words
+from vqa.words import counted
+from vqa.wups import hypernyms, wups
 
 EPOCHS, WIDTH = 4, 256      # at most, of what is trained here
 BLIND = {"question only": "question", "picture only": "picture"}    # the model of each
+THRESHOLDS = 0.9, 0.0, -1   # of WUPS
 SHOWN = "accuracy", "by_answer_type", "pair_accuracy"
+
+
+def report(questions, predicted, rules="official"):
+    """Return the scores of the answers to all questions, each from 0 to 1.
+
+    arithmetic and harmonic are means over question types, in which a rare type counts as much as a
+    frequent one; wups compares with the most frequent answer. Raises `BadInput` without answers.
+    """
+    if not questions.answers:
+        raise BadInput(f"{questions.root} has no annotations of {questions.split}, so answers to "
+                       "its questions have no score: give another split, or only --results")
+    scores = accuracies(predicted, questions.answers, rules)
+    kinds, (tree, similarity) = by_type(scores, questions.question_types), hypernyms()
+    truths = [Counter(ten).most_common(1)[0][0] for ten in questions.answers]
+    return {"split": questions.split, "questions": len(scores), "rules": rules,
+            "accuracy": float(scores.mean()),
+            "by_answer_type": by_type(scores, questions.answer_types), "by_question_type": kinds,
+            "arithmetic": float(np.mean([*kinds.values()])),
+            "harmonic": harmonic_mean([*kinds.values()]),
+            "pair_accuracy": pair_accuracy(scores, questions.pairs),
+            "wups": {"hypernyms": tree} | {str(threshold): float(wups(
+                predicted, truths, threshold, similarity).mean()) for threshold in THRESHOLDS}}
 
 
 def beside(questions, answerer, data, rules):
@@ -72,27 +99,6 @@ def task_of(answerer, data):
     task = VQA(settings)
     task.read()
     return task
-
-
-def counted(train, questions):
-    """Return the predictions {name: a string for each question} that need no training."""
-    answers = Answers.build(train.answers, 1)
-    first = [answers.places.get(most_frequent(ten)) for ten in train.answers]
-    keys = {"most frequent": lambda one: [None] * len(one.texts),
-            "per question type": lambda one: one.question_types,
-            "question lookup": lambda one: [" ".join(question_words(text)) for text in one.texts]}
-    found, likeliest = {}, [0] * len(questions.texts)       # place 0 is the most frequent answer
-    for name, key in keys.items():
-        counts = defaultdict(Counter)
-        for group, place in zip(key(train), first, strict=True):
-            if place is not None:           # an article is no answer
-                counts[group][place] += 1
-        # of what train has not, what the coarser one says
-        likeliest = [min(counts[group], key=lambda place: (-counts[group][place], place))
-                     if group in counts else coarser
-                     for group, coarser in zip(key(questions), likeliest, strict=True)]
-        found[name] = [answers.spelled[place] for place in likeliest]
-    return found
 
 
 def trained(model, task, device):
