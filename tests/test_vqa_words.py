@@ -111,6 +111,13 @@ def test_glove_gives_the_rows_of_the_words_it_has(tmp_path):
     assert torch.equal(embedding.weight[[0, 1, 2, 4]], before[[0, 1, 2, 4]])
 
 
+def test_a_word_of_glove_may_have_spaces_but_not_the_first(tmp_path):
+    found = read_glove(glove(tmp_path, "cat 1 2 3", ". . . 4 5 6", "dog 7 8 9"), {"dog", "."}, 3)
+    assert {word: vector.tolist() for word, vector in found.items()} == {"dog": [7, 8, 9]}
+    with pytest.raises(BadInput, match="line 1 of .* has 4 numbers in place of 3"):
+        read_glove(glove(tmp_path, "cat 1 2 3 4", "dog 1 2 3 4"), {"dog"}, 3)
+
+
 @pytest.mark.parametrize("line, said", [
     ("dog 1 2", "line 2 of .* has 2 numbers in place of 3"), ("dog 1 2 x", "no text file of GloVe"),
     ("owl 1 2 3", "no vector"), ("dog 1 2 inf", "infinite")])

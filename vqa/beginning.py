@@ -78,17 +78,19 @@ def picture_rows(answerer, train):
 def read_glove(path, words, size):
     """Return the vectors (size,) that a text file of GloVe has of some words, by word.
 
-    A line is a word and its numbers, with spaces between. Raises `BadInput` for any other file.
+    A line is a word and its numbers, with spaces between; a word may have spaces, too, as ". . ."
+    in the vectors of the Common Crawl, but not the first. Raises `BadInput` for any other file.
     """
     refuse_web_address(path)
     wanted, found = set(words), {}
     try:
         with open(path, encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
-                word, *values = line.rstrip().split(" ")
-                if len(values) != size:
-                    raise BadInput(f"line {number} of {path} has {len(values)} numbers in place of "
+                count = line.rstrip().count(" ")
+                if count < size or (number == 1 and count > size):
+                    raise BadInput(f"line {number} of {path} has {count} numbers in place of "
                                    f"{size}: give the file of GloVe of this --embed-size")
+                word, *values = line.rstrip().rsplit(" ", size)
                 if word in wanted:
                     found[word] = torch.tensor([float(value) for value in values])
     except OSError as error:
