@@ -79,7 +79,9 @@ class Part:
     def __init__(self, told, vocab, features, durations, settings):
         self.features, self.durations = features, durations
         self.segments = settings.segments
-        self.swap = {vocab(one): vocab(other) for one, other in (SIDES, SIDES[::-1])}
+        # a side that was not learned would exchange all unknown words
+        self.swap = {vocab(one): vocab(other) for one, other in (SIDES, SIDES[::-1])
+                     if one in vocab}
         paragraphs = [[part[:settings.most] for part in several] for several in told.paragraphs]
         self.ids = [[[vocab.encode(words_of(one.sentence)[:settings.longest - 2]) for one in part]
                      for part in several] for several in paragraphs]
