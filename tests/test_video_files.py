@@ -135,6 +135,8 @@ def test_a_frame_has_the_labels_of_the_spans_around_its_time():
                      for one in video.spans) for label in range(2)]
                 for frame in range(int(1.05 * hz))]
         assert (frame_labels(video, 2, hz) == slow).all()
+    # 8.2 * 30 is a little less than 246, and a clip that long is looked at 246 times
+    assert len(frame_labels(Video("v", 8.2, ()), 2, 30)) == 246
     with pytest.raises(BadInput, match="duration of v is not known"):
         frame_labels(Video("v", None, ()), 2)
 

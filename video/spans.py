@@ -16,6 +16,7 @@ from coco.dataset import tell
 from system.files import BadInput
 
 ROUNDING = 0.005            # seconds, since times are written in hundredths
+LEAST = 1e-6                # of a frame: what is missing of it by rounding is not missing
 FAULTS = {"late": "end after their video", "empty": "have no length",
           "overlapping": "begin before the end of the one before of the same class",
           "unordered": "begin before the one before"}
@@ -85,7 +86,7 @@ def frame_labels(video, classes, hz=10):
     if video.duration is None:
         raise BadInput(f"the duration of {video.name} is not known, so it has no frames: read it "
                        "with durations")
-    labels = np.zeros((int(video.duration * hz), classes), bool)
+    labels = np.zeros((int(video.duration * hz + LEAST), classes), bool)
     times = np.arange(len(labels)) / hz
     for span in video.spans:
         # times are in order, so only the frames between are touched
