@@ -194,6 +194,15 @@ def test_a_json_file_stands_for_the_lists_and_clips_it_does_not_name_have_no_lab
     assert len(split.classes) == 65         # MultiTHUMOS's own
 
 
+def test_a_clip_that_is_a_folder_keeps_what_follows_a_point_in_its_name(tmp_path):
+    root = write_clips(tmp_path, {"train": 2})
+    (root / "train" / "video_0001").rename(root / "train" / "video.0001")
+    for file in (root / "multithumos" / "annotations").iterdir():
+        file.write_text(file.read_text().replace("video_0001", "video.0001"))
+    assert all(video.spans for word in ("train", "val")
+               for video in read_actions(root, word).videos)
+
+
 def test_a_root_without_val_lends_clips_of_train(tmp_path):
     root = write_clips(tmp_path, {"training": 12})
     train, val = (read_actions(root, word) for word in ("train", "val"))

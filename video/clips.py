@@ -126,6 +126,11 @@ class Clip:
         return np.arange(max(1, np.ceil(self.duration * rate - 1e-6))) / rate
 
 
+def name_of(path):
+    """Return what annotations call the clip at a path: a folder's name, a file's without ending."""
+    return path.name if path.is_dir() else path.stem
+
+
 def open_clip(path, rate=None, remedy=REMEDY):
     """Return the clip at a path, a file or a folder; or raise `BadInput` for what is none.
 

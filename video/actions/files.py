@@ -20,7 +20,7 @@ from coco.dataset import WORDS, lend, tell
 from system.cache import cache_name
 from system.contents import content_hashes
 from system.files import BadInput
-from video.clips import open_clip
+from video.clips import name_of, open_clip
 from video.spans import Video, frame_labels
 from video.thumos import read_multithumos
 
@@ -68,13 +68,14 @@ def read_actions(root, word):
         raise BadInput(f"{root} has no folder of clips of the split '{word}', but {held}: {REMEDY}")
     paths = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
     if lends:
-        paths = lend(paths, key=lambda path: path.stem)[word == "val"]
+        paths = lend(paths, key=name_of)[word == "val"]
     known = {video.name: video for video in videos}
-    found = [known.get(path.stem, Video(path.stem, None, ())) for path in paths]
+    names = [name_of(path) for path in paths]
+    found = [known.get(name, Video(name, None, ())) for name in names]
     if not any(video.spans for video in found):
         raise BadInput(f"{source} says nothing about any of the {len(paths)} clips in {folder}, "
                        f"which it must name as their files are called: {REMEDY}")
-    if unnamed := sum(path.stem not in known for path in paths):
+    if unnamed := sum(name not in known for name in names):
         tell(f"{source} does not name {unnamed} of the {len(paths)} clips in {folder}, so nothing "
              "is labelled in them")
     name = f"val, lent by {folder.name}" if lends and word == "val" else folder.name

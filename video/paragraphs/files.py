@@ -17,7 +17,7 @@ from system.cache import cache_name
 from system.contents import content_hashes
 from system.files import BadInput
 from video.activitynet import read_activitynet
-from video.clips import open_clip
+from video.clips import name_of, open_clip
 
 SENTENCES = "activitynet/{}_{}.json"
 REMEDY = "bring it back, or take the clip out of the files in activitynet/"
@@ -38,7 +38,7 @@ class Told:
     def clips(self):
         """Return the clips, opened; raise `BadInput` for one that is missing or cannot be read."""
         folder = self.root / self.split
-        files = {one.name if one.is_dir() else one.stem: one for one in sorted(folder.glob("*"))}
+        files = {name_of(one): one for one in sorted(folder.glob("*"))}
         return [open_clip(files.get(name, folder / name), remedy=REMEDY) for name in self.names]
 
     def first(self, count):
