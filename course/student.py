@@ -25,7 +25,9 @@ from system.files import BadInput, run_command, whole_folder
 
 HERE = Path(__file__).parents[1]
 COMMANDS = ("caption", "course.handin")         # the modules that a student runs
-BESIDE = ("requirements.txt", "LICENSE", "checkpoints/*")
+# the results are those that notebooks 5 and 6 draw and print
+BESIDE = ("requirements.txt", "LICENSE", "checkpoints/*", "results/questions/tips*-[0-9].json",
+          "results/actions/*-[0-9].json", "results/paragraphs/*-[0-9].json")
 PICTURE = re.compile(r"!\[[^]]*\]\((?P<place>[^)\s]+)\)")
 PAGE = re.compile(r"(?<!!)\[(?P<text>[^]]+)\]\((?!\w+://)(?P<place>[^)#\s]+)[^)]*\)")
 README = """# Image captioning: exercises

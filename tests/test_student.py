@@ -120,6 +120,16 @@ def test_a_student_version_pasted_back_is_the_solved_notebook():
     assert "two = " not in nbformat.writes(given)
 
 
+def test_a_student_has_the_results_that_the_notebooks_read():
+    root = student.HERE
+    solved = {name: read_notebook(root / f"{name}.ipynb") for name in NAMES}
+    files, code = student.needed(solved, root), "".join(map(student.python_of, solved.values()))
+    for room, pattern in (("questions", "tips*-[0-9].json"), ("actions", "*-[0-9].json"),
+                          ("paragraphs", "*-[0-9].json")):
+        read = set((root / "results" / room).glob(pattern))
+        assert pattern in code and read and read <= set(files)
+
+
 def test_a_student_version_has_no_outputs():
     solved = notebook(source("6 * 7"), *exercise("0.1"))
     solved.cells[0].outputs = [nbformat.v4.new_output("stream", text="42")]
