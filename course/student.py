@@ -144,8 +144,9 @@ def fill(folder, source, files, notebooks):
     for name, notebook in notebooks.items():
         unlink_pages(notebook)
         nbformat.write(notebook, folder / f"{name}.ipynb")
-    (folder / "README.md").write_text(README, encoding="utf-8")
-    (folder / "Makefile").write_text(MAKEFILE, encoding="utf-8")
+    # by lines as make and the shell end them, on Windows too
+    (folder / "README.md").write_text(README, encoding="utf-8", newline="\n")
+    (folder / "Makefile").write_text(MAKEFILE, encoding="utf-8", newline="\n")
 
 
 def unlink_pages(notebook):

@@ -130,6 +130,15 @@ def test_a_student_has_the_results_that_the_notebooks_read():
         assert pattern in code and read and read <= set(files)
 
 
+def test_a_makefile_from_windows_runs_elsewhere(course, tmp_path, monkeypatch):
+    def as_on_windows(path, text, encoding=None, errors=None, newline=None):
+        path.write_bytes(text.replace("\n", newline or "\r\n").encode(encoding))
+
+    monkeypatch.setattr(Path, "write_text", as_on_windows)
+    student.make(tmp_path / "made", course)
+    assert b"\r" not in (tmp_path / "made" / "Makefile").read_bytes()
+
+
 def test_a_student_version_has_no_outputs():
     solved = notebook(source("6 * 7"), *exercise("0.1"))
     solved.cells[0].outputs = [nbformat.v4.new_output("stream", text="42")]
