@@ -1,7 +1,7 @@
 """Hierarchical recurrent networks: "Video Paragraph Captioning Using Hierarchical RNNs", Yu, Wang,
 Huang, Yang and Xu 2016 (arXiv:1510.07712).
 
-    words e, states h of sentence n --embed--> s^n = W [mean of e ; last h]          (B, H)
+    words e, states h of sentence n --embed--> s^n = tanh(W' [mean of e ; last h])   (B, H)
     p^n = GRU(p^(n-1), s^n)                                                          (B, H)
     h^0 of sentence n + 1 = tanh(W [p^n ; s^n])                                      (B, H)
 

@@ -2,8 +2,8 @@
 
     q, v: the question and what was found for it, as in grounded.py, (B, H)
     a table of facts: the cat | is made of | wood        words of subject and relation --> s, r
-    fact        e = (W_r r) . f_r(q) + (W_s s) . f_s(v) + b         is it asked for, and is it seen?
     fact        e = (W_r r) . f_r(q) + (W_s s) . f_s(v) + b     is it asked for, and is it seen?
+    answer      its score is the largest e of the facts that have it as object
 
 FVQA (Wang et al. 2016, arXiv:1606.05433) translates a question into a query of a knowledge base and
 names the fact that supports the answer. Here the query is soft, two products, and learned from
