@@ -89,6 +89,8 @@ class SelfCritical(nn.Module):
 
         # an `<end>` at which a sample was cut off was not drawn, so it teaches nothing
         lengths = torch.tensor([min(len(one), self.max_length - 1) for one in captions])
+        if batch.lengths.max() == 1:    # this process has no part of the batch: see `Rows`
+            lengths[:] = 0
         counts = counted(given, lengths.to(given.device))
         hidden = self.decoder.hidden(features, given)[:, 1:]                   # (P * n, T-1, H)
         scores = self.decoder.score(hidden[counts]).float()                    # (words, V)

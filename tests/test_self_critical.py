@@ -59,3 +59,10 @@ def test_its_gradient_is_that_of_the_mean_reward_over_all_samples_cut_off_ones_t
 def test_a_cut_off_end_is_no_word_that_was_drawn(model, monkeypatch):
     _, _, words = drawn(model, monkeypatch, (0, 3, 1), (0, 1))(batch([5]))
     assert words == 2
+
+
+def test_a_process_without_a_part_of_the_batch_adds_nothing(model, monkeypatch):
+    objective, loss, words = drawn(model, monkeypatch, (0, 3, 1), (0, 1))(batch([1]))
+    objective.backward()
+    assert objective == loss == words == 0
+    assert all(not weight.grad.any() for weight in model.parameters())
