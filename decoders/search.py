@@ -26,6 +26,9 @@ from decoders.constrained import MOST, constrained_beam_search
 from decoders.rules import FORBIDDEN, draw, log_probabilities, restrict, shortlist
 from vocabulary import END_ID
 
+STRONGEST = 10              # length penalty: 29 makes the power of a length overflow
+COLDEST = 1e-30             # temperature: divided by less, log-probabilities overflow
+
 
 @dataclass(frozen=True)
 class Search:
@@ -54,10 +57,11 @@ class Search:
             "naming is for beam": not self.naming or self.method == "beam",
             f"naming takes at most {MOST} tuples": len(self.naming) <= MOST,
             "max_length must be at least 3: START, a word, END": self.max_length >= 3,
-            "length_penalty must be a number of 0 or more": 0 <= self.length_penalty < math.inf,
+            f"length_penalty must be a number from 0 to {STRONGEST}":
+                0 <= self.length_penalty <= STRONGEST,
             "no_repeat_ngram and top_k must be 0 (off) or more":
                 min(self.no_repeat_ngram, self.top_k) >= 0,
-            "temperature must be above 0": self.temperature > 0,
+            "temperature must be a number above 0": 0 < self.temperature < math.inf,
             "top_p must be above 0 and at most 1": 0 < self.top_p <= 1,
         }
         for rule, kept in rules.items():
@@ -148,7 +152,8 @@ def sample(decoder, features, settings):
         scores, state = decoder.step(captions[:, position - 1], state)     # (N, V)
         log_probs = log_probabilities(scores)
         allowed = restrict(log_probs, captions, position, settings)
-        words = draw(shortlist(allowed / settings.temperature, settings), chances[:, position])
+        allowed = allowed / max(settings.temperature, COLDEST)
+        words = draw(shortlist(allowed, settings), chances[:, position])
         if append(words, log_probs, captions, totals, position):
             break
     return captions.view(pictures, -1, captions.shape[1]), totals.view(pictures, -1)
