@@ -105,15 +105,21 @@ def search(decoder, features, settings=None, constraints=None):
     """Caption every picture: B lists of at most `settings.captions` hypotheses, best first.
 
     constraints: of each picture its own tuples of words, in place of `settings.naming` for all.
-    ValueError: the decoder's scores are NaN or plus infinity.
+    ValueError: the decoder's scores are NaN or plus infinity, there are not as many constraints as
+    pictures, or `Search` would refuse one as its `naming`.
     """
     settings = settings or Search()
     method = METHODS[settings.method]
     if constraints is None and settings.naming:
         constraints = [settings.naming] * len(features)
-    if constraints is not None:
-        for one in constraints:
-            replace(settings, naming=tuple(one))        # refuses what cannot be had
+    if constraints is not None and len(constraints) != len(features):
+        raise ValueError(f"{len(constraints)} constraints are not one for each of {len(features)} "
+                         "pictures")
+    if not len(features):
+        return []
+    for one in constraints or ():
+        replace(settings, naming=tuple(one))            # refuses what cannot be had
+    if constraints and settings.method == "beam":
         method = partial(constrained_beam_search, constraints=constraints)
     modes = [(module, module.training) for module in decoder.modules()]
     decoder.eval()

@@ -234,6 +234,11 @@ def test_a_picture_gets_the_same_captions_alone_in_a_batch_and_in_any_order(sett
     assert shuffled == [together[index] for index in order]
 
 
+@pytest.mark.parametrize("settings", [*EVERY_METHOD, Search(naming=((3,),))], ids=str)
+def test_no_pictures_have_no_captions(settings):
+    assert search(Toy(), pictures(0), settings) == []
+
+
 def test_the_search_stops_once_every_caption_has_ended():
     decoder, steps = Toy(vocabulary=5), []
     step = decoder.step
