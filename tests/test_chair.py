@@ -213,7 +213,7 @@ OBJECTS = [{"dog", "person"}, {"person", "motorcycle"}, {"couch"}, {"horse"}]
 
 
 @pytest.mark.parametrize(("sentence", "known"), [
-    ("The wives of sailors wave.", {"person"}), ("Two dobermans run.", {"dog"}),
+    ("The wives sit at a table.", {"person"}), ("Two dobermans run.", {"dog"}),
     ("Passersby look.", {"person"}), ("Bookshelves line the wall.", {"book"}),
     ("There are cacti in the window.", {"potted plant"})])
 def test_irregular_plurals_are_known(sentence, known):
