@@ -8,7 +8,6 @@ paragraphs about the clips of a split.
 """
 
 import argparse
-import math
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +17,7 @@ from captioning.ensemble import Views, combine
 from captioning.evaluation import add_slow_scores, evaluate, left_out, table
 from coco.dataset import read_split
 from coco.readable import readable
-from decoders.search import Search
+from decoders.search import STRONGEST, Search
 from scoring.metrics import METRICS
 from system.files import BadInput, run_command, write_json
 from system.outputs import json_in, keys_in, output_file
@@ -202,8 +201,8 @@ def main():
         raise BadInput("--beam and --limit take whole numbers of 1 or more")
     if options.max_length is not None and options.max_length < 3:
         raise BadInput("--max-length takes a whole number of 3 or more")
-    if not 0 <= options.length_penalty < math.inf:
-        raise BadInput("--length-penalty takes a number of 0 or more")
+    if not 0 <= options.length_penalty <= STRONGEST:
+        raise BadInput(f"--length-penalty takes a number from 0 to {STRONGEST}")
     remedy = (f"give a {' or a '.join((*EVALUATORS, *CLIPS))}, or a run's folder made by "
               "train.py")
     kind = kind_of(best_file(options.checkpoints[0]), remedy)

@@ -52,6 +52,14 @@ class State(NamedTuple):
     shared: tuple = ()
 
 
+def captions_per_picture(features, captions):
+    """Return how many captions each picture has; ValueError: not all have as many."""
+    if len(captions) % len(features):
+        raise ValueError(f"{len(captions)} captions cannot be shared evenly by "
+                         f"{len(features)} pictures")
+    return len(captions) // len(features)
+
+
 class DecoderRNN(nn.Module):
     """An LSTM that writes a caption, given the image's feature at the first step or at every step.
 
@@ -88,10 +96,10 @@ class DecoderRNN(nn.Module):
     def hidden(self, features, captions):
         """Return the LSTM's outputs (B, T, H) for features (P, E) and captions (B, T).
 
-        Where B is a multiple of P, each picture has as many captions, one after the other.
+        Each picture has B / P captions, one after the other; ValueError: P does not divide B.
         """
         image = self.norm(features.flatten(1)).unsqueeze(1)            # (P, 1, E)
-        image = image.repeat_interleave(len(captions) // len(image), dim=0)
+        image = image.repeat_interleave(captions_per_picture(image, captions), dim=0)
         words = self.words(captions[:, :-1])                           # (B, T-1, E)
         return self.lstm(self.inputs(image, words))[0]
 

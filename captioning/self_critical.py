@@ -13,7 +13,8 @@ A named object that no caption of the picture names can cost some of the reward,
 taught beside CIDEr-D, which forgives such words.
 
 `<end>` counts as a word, in samples and references: otherwise "a man on a" would score better than
-the whole sentence. The words are those that the scorer counts, without punctuation.
+the whole sentence. One at which a sample was cut off is neither rewarded nor taught. The words are
+those that the scorer counts, without punctuation.
 
 Shape letters:  P pictures   n samples of each   T tokens   V vocabulary
 """
@@ -71,7 +72,10 @@ class SelfCritical(nn.Module):
         self.max_length = max_length
 
     def forward(self, batch):
-        """Return the objective, minus the mean reward times the words, and the number of words."""
+        """Return the objective, minus the mean reward times the words, and the number of words.
+
+        batch: a `data_loader.Batch`, whose captions are not read.
+        """
         features = self.encoder(batch.images)
         # drawn without dropout, as in use; the gradient has it, or samples are learned by heart
         captions, pictures = self.draw(features.detach(), batch.pictures)
@@ -83,7 +87,11 @@ class SelfCritical(nn.Module):
         others = (rewards.sum(dim=1, keepdim=True) - rewards) / (self.samples - 1)
         advantage = (rewards - others).flatten().to(features.device)
 
-        counts = counted(given, torch.tensor([len(one) for one in captions]).to(given.device))
+        # an `<end>` at which a sample was cut off was not drawn, so it teaches nothing
+        lengths = torch.tensor([min(len(one), self.max_length - 1) for one in captions])
+        if batch.lengths.max() == 1:    # this process has no part of the batch: see `Rows`
+            lengths[:] = 0
+        counts = counted(given, lengths.to(given.device))
         hidden = self.decoder.hidden(features, given)[:, 1:]                   # (P * n, T-1, H)
         scores = self.decoder.score(hidden[counts]).float()                    # (words, V)
         log_probs = scores.log_softmax(dim=1)

@@ -7,6 +7,7 @@ from decoders.registry import wants_grid
 from encoders.classifiers import AVERAGED
 from training.settings import dial
 
+SIDE = 7            # cells, of the smallest grid that an encoder with a classifier has
 RECIPES = {
     # Knowing When to Look with the classifier's words as further cells
     "concepts": {**ATTENTION, "captions_per_picture": 5}}
@@ -37,6 +38,9 @@ class ConceptSettings(CaptioningSettings):
             f"concepts need an encoder with a classifier of one layer, one of "
             f"{', '.join(sorted(AVERAGED))}": self.encoder in AVERAGED,
             "concepts must not be negative": self.concepts >= 0,
+            f"objects takes at most {2 * SIDE - 1} concepts, lest they and the grid's cells be as "
+            "many as those of a larger grid":
+                self.decoder != "objects" or self.concepts < 2 * SIDE,
             "least must be above 0 and below 1": 0 < self.least < 1,
             "concept_dropout must be at least 0 and below 1": 0 <= self.concept_dropout < 1,
             "text_weight must be above 0": self.text_weight > 0,

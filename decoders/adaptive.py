@@ -18,12 +18,11 @@ from decoders.base import (
     HEADS,
     Decoder,
     after_start,
-    captions_per_picture,
     mean_cell,
     open_forget_gates,
     split_heads,
 )
-from model import State
+from model import State, captions_per_picture
 
 
 class AdaptiveAttention(Decoder):

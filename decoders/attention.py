@@ -14,14 +14,8 @@ Shape letters:  P pictures   B captions   k = B / P   T tokens   L grid cells   
 import torch
 from torch import nn
 
-from decoders.base import (
-    Decoder,
-    after_start,
-    captions_per_picture,
-    mean_cell,
-    open_forget_gates,
-)
-from model import State
+from decoders.base import Decoder, after_start, mean_cell, open_forget_gates
+from model import State, captions_per_picture
 
 
 class AdditiveAttention(nn.Module):

@@ -118,14 +118,6 @@ def mean_cell(cells, absent):
     return (absent.softmax(dim=2) @ cells).squeeze(1)
 
 
-def captions_per_picture(features, captions):
-    """Return how many captions each picture has; ValueError: not all have as many."""
-    if len(captions) % len(features):
-        raise ValueError(f"{len(captions)} captions cannot be shared evenly by "
-                         f"{len(features)} pictures")
-    return len(captions) // len(features)
-
-
 def after_start(outputs):
     """Put zeros for `<start>` before the outputs of the other words, (B, T-1, ...): (B, T, ...)."""
     return functional.pad(outputs, (0, 0, 1, 0))

@@ -26,6 +26,9 @@ from decoders.constrained import MOST, constrained_beam_search
 from decoders.rules import FORBIDDEN, draw, log_probabilities, restrict, shortlist
 from vocabulary import END_ID
 
+STRONGEST = 10              # length penalty: 29 makes the power of a length overflow
+COLDEST = 1e-30             # temperature: divided by less, log-probabilities overflow
+
 
 @dataclass(frozen=True)
 class Search:
@@ -54,10 +57,11 @@ class Search:
             "naming is for beam": not self.naming or self.method == "beam",
             f"naming takes at most {MOST} tuples": len(self.naming) <= MOST,
             "max_length must be at least 3: START, a word, END": self.max_length >= 3,
-            "length_penalty must be a number of 0 or more": 0 <= self.length_penalty < math.inf,
+            f"length_penalty must be a number from 0 to {STRONGEST}":
+                0 <= self.length_penalty <= STRONGEST,
             "no_repeat_ngram and top_k must be 0 (off) or more":
                 min(self.no_repeat_ngram, self.top_k) >= 0,
-            "temperature must be above 0": self.temperature > 0,
+            "temperature must be a number above 0": 0 < self.temperature < math.inf,
             "top_p must be above 0 and at most 1": 0 < self.top_p <= 1,
         }
         for rule, kept in rules.items():
@@ -101,15 +105,21 @@ def search(decoder, features, settings=None, constraints=None):
     """Caption every picture: B lists of at most `settings.captions` hypotheses, best first.
 
     constraints: of each picture its own tuples of words, in place of `settings.naming` for all.
-    ValueError: the decoder's scores are NaN or plus infinity.
+    ValueError: the decoder's scores are NaN or plus infinity, there are not as many constraints as
+    pictures, or `Search` would refuse one as its `naming`.
     """
     settings = settings or Search()
     method = METHODS[settings.method]
     if constraints is None and settings.naming:
         constraints = [settings.naming] * len(features)
-    if constraints is not None:
-        for one in constraints:
-            replace(settings, naming=tuple(one))        # refuses what cannot be had
+    if constraints is not None and len(constraints) != len(features):
+        raise ValueError(f"{len(constraints)} constraints are not one for each of {len(features)} "
+                         "pictures")
+    if not len(features):
+        return []
+    for one in constraints or ():
+        replace(settings, naming=tuple(one))            # refuses what cannot be had
+    if constraints and settings.method == "beam":
         method = partial(constrained_beam_search, constraints=constraints)
     modes = [(module, module.training) for module in decoder.modules()]
     decoder.eval()
@@ -148,7 +158,8 @@ def sample(decoder, features, settings):
         scores, state = decoder.step(captions[:, position - 1], state)     # (N, V)
         log_probs = log_probabilities(scores)
         allowed = restrict(log_probs, captions, position, settings)
-        words = draw(shortlist(allowed / settings.temperature, settings), chances[:, position])
+        allowed = allowed / max(settings.temperature, COLDEST)
+        words = draw(shortlist(allowed, settings), chances[:, position])
         if append(words, log_probs, captions, totals, position):
             break
     return captions.view(pictures, -1, captions.shape[1]), totals.view(pictures, -1)

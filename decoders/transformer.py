@@ -17,8 +17,8 @@ import math
 import torch
 from torch import nn
 
-from decoders.base import HEADS, Decoder, after_start, captions_per_picture, split_heads
-from model import State
+from decoders.base import HEADS, Decoder, after_start, split_heads
+from model import State, captions_per_picture
 
 WAVES = 16          # numbers that encode each of the four displacements of two boxes
 

@@ -50,7 +50,8 @@ def cider_d(candidates, references):
 
 
 def spaced_rouge_l(sentences, reference_sentences):
-    """Return ROUGE-L of strings: coco-caption splits "1 1/2", with a hard space, here alone."""
+    """Return ROUGE-L of strings: here alone coco-caption leaves "1 1/2", with a hard space, whole.
+    """
     return rouge_l([sentence.split(" ") for sentence in sentences],
                    [[sentence.split(" ") for sentence in truths] for truths in reference_sentences])
 

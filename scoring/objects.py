@@ -25,7 +25,10 @@ CATEGORIES = tuple(label for label in table(NAMES) if " or " not in label)
 ANIMALS = frozenset(CATEGORIES[CATEGORIES.index("bird"):CATEGORIES.index("bear") + 1])
 IRREGULAR = {"man": "men", "woman": "women", "child": "children", "person": "people",
              "mouse": "mice", "knife": "knives", "goose": "geese", "calf": "calves", "ox": "oxen",
-             "leaf": "leaves", "sheep": "sheep", "foot": "feet"}
+             "leaf": "leaves", "sheep": "sheep", "foot": "feet", "wife": "wives", "wolf": "wolves",
+             "shelf": "shelves", "bookshelf": "bookshelves", "scarf": "scarves", "loaf": "loaves",
+             "half": "halves", "tomato": "tomatoes", "potato": "potatoes", "cactus": "cacti",
+             "passerby": "passersby", "doberman": "dobermans"}
 
 
 def words(text):

@@ -100,8 +100,8 @@ class CiderD:
         for truths in references:
             pictures.update({one for words in truths for order in n_grams(words) for one in order})
         self.rarest = math.log(len(references))
-        # else every n-gram is of every picture, and weighs nothing
-        self.discerns = min(pictures.values(), default=0) < len(references)
+        # else every n-gram is of every picture, and weighs nothing, or there is none
+        self.discerns = min(pictures.values(), default=len(references)) < len(references)
         # one picture weighs as much as none, so the many n-grams of one picture need no entry
         self.rarity = {n_gram: self.rarest - math.log(count)
                        for n_gram, count in pictures.items() if count > 1}

@@ -26,7 +26,10 @@ class Difference(NamedTuple):
 
 
 def paired_bootstrap(first, second, seed=0):
-    """Return the `Difference` between two captioners' scores of the same pictures (pictures,)."""
+    """Return the `Difference` between two captioners' scores of the same pictures (pictures,).
+
+    ValueError: there are fewer than two pictures.
+    """
     # paired: pictures differ far more than captioners, so each picture's gain is drawn as one
     gains = np.asarray(second, float) - np.asarray(first, float)
     found = bootstrap((gains,), np.mean, n_resamples=RESAMPLES, batch=CHUNK, method="percentile",

@@ -212,6 +212,14 @@ SENTENCES = ["A dog chases a ball.", "A man rides a bike.", "A cat and a kitten 
 OBJECTS = [{"dog", "person"}, {"person", "motorcycle"}, {"couch"}, {"horse"}]
 
 
+@pytest.mark.parametrize(("sentence", "known"), [
+    ("The wives sit at a table.", {"person"}), ("Two dobermans run.", {"dog"}),
+    ("Passersby look.", {"person"}), ("Bookshelves line the wall.", {"book"}),
+    ("There are cacti in the window.", {"potted plant"})])
+def test_irregular_plurals_are_known(sentence, known):
+    assert known <= known_by([sentence])
+
+
 def test_both_figures_are_those_counted_by_hand():
     # named: dog, ball; man, bike; cat, couch; nothing. Absent: ball; nothing; cat; nothing
     assert chair(SENTENCES, OBJECTS) == (2 / 6, 2 / 4)

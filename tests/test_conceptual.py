@@ -16,6 +16,7 @@ from concepts.nouns import named
 from concepts.settings import RECIPES, ConceptSettings
 from concepts.task import Conceptual
 from concepts.text import Text
+from decoders.base import grid_boxes
 from decoders.registry import NAMES, build_decoder, wants_grid
 from encoders import backbones
 from encoders.concept_cells import ConceptBackbone, ConceptEmbedding, ConceptEncoder
@@ -304,12 +305,22 @@ def test_a_header_with_absurd_concepts_is_refused(change, settings, tmp_path):
 
 @pytest.mark.parametrize("change, words", [
     ({"decoder": "lstm_every"}, "give a decoder that attends"), ({"encoder": "vgg16"}, "one layer"),
+    ({"decoder": "objects", "concepts": 14}, "objects takes at most 13 concepts"),
     ({"least": 0.0}, "least must be"), ({"concepts": -1}, "not be negative"),
     ({"samples": 5, "one_per_picture": True}, "text is for cross-entropy"),
     ({"text_weight": 0.0}, "text_weight")])
 def test_settings_that_make_no_sense_are_refused(change, words, settings):
     with pytest.raises(BadInput, match=words):
         replace(settings, **change)
+
+
+@pytest.mark.parametrize("side", [7, 8])
+def test_as_many_concepts_as_are_allowed_leave_the_grid_s_boxes_as_they_are(side, settings):
+    most = replace(settings, decoder="objects", concepts=13).concepts
+    decoder = build_decoder("objects", len(VOCAB), embed_size=SIZE, hidden_size=SIZE)
+    boxes, = decoder.boxes(torch.zeros(1, side**2 + most + 1, SIZE + 1))
+    assert torch.equal(boxes[:side**2], grid_boxes(side**2))
+    assert torch.equal(boxes[side**2:], torch.tensor([[0.0, 0, 1, 1]]).expand(most + 1, 4))
 
 
 def test_a_start_without_concepts_and_a_text_that_is_not_there_are_refused(settings, tmp_path):

@@ -189,6 +189,14 @@ def test_only_a_beam_can_be_constrained(settings):
         search(Toy(), pictures(1), Search(**settings), [[(3,)]])
     with pytest.raises(ValueError, match="at most"):
         search(Toy(), pictures(1), Search(), [[(3,)] * 5])
+    other = Search(**settings)
+    assert search(Toy(), pictures(3), other, [[]] * 3) == search(Toy(), pictures(3), other)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_each_picture_has_its_constraints(count):
+    with pytest.raises(ValueError, match=f"{count} constraints are not one for each of 2 pictures"):
+        search(Toy(), pictures(2), Search(), [[(3,)]] * count)
 
 
 def test_a_captioner_names_words_in_singular_or_plural():

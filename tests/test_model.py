@@ -127,6 +127,14 @@ def test_a_batch_gives_what_single_images_give(layers, inject):
 
 
 @EVERY_KIND
+@pytest.mark.parametrize("count", [1, 2])
+def test_captions_that_images_cannot_share_are_refused(inject, count):
+    model, (features, captions) = decoder(inject=inject), images_and_captions()
+    with pytest.raises(ValueError, match=f"{count} captions cannot be shared evenly by 3 pictures"):
+        model(features, captions[:count])
+
+
+@EVERY_KIND
 @EVERY_DEPTH
 def test_a_state_is_batch_first_and_can_be_reordered(layers, inject):
     check_that_rows_can_be_reordered(decoder(layers, inject), *images_and_captions())

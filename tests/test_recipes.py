@@ -193,17 +193,19 @@ def test_the_objective_is_reinforce_with_the_mean_of_the_others(settings, tmp_pa
     torch.manual_seed(3)
     embedded = run.task.captioner.encoder.embed(batch.images)
     captions, places = model.draw(embedded.detach(), batch.pictures)
-    rewards = model.rewards.of(captions, places, 24)
+    rewards = model.rewards.of(captions, places, model.max_length)
+    # an end at which a sample was cut off was not drawn
+    ends = [min(len(caption), model.max_length - 1) for caption in captions]
     expected = 0
     for number, caption in enumerate(captions):
         mine = slice(number // 4 * 4, number // 4 * 4 + 4)
         others = (rewards[mine].sum() - rewards[number]) / 3
         given = torch.tensor([caption])
         logs = decoder(embedded[number // 4][None], given)[0].log_softmax(1)
-        likely = sum(logs[t, caption[t]] for t in range(1, len(caption)))
+        likely = sum(logs[t, caption[t]] for t in range(1, ends[number]))
         expected -= (rewards[number] - others) * likely
     torch.testing.assert_close(objective, expected, rtol=1e-4, atol=1e-4)
-    assert words == sum(len(caption) - 1 for caption in captions)
+    assert words == sum(ends) - len(ends)
     assert loss.item() == pytest.approx(-rewards.mean().item() * words.item(), rel=1e-5)
 
 

@@ -9,11 +9,11 @@ from torch import nn
 from captioning.checkpoint import FORMAT, Captioner, load_captioner, save_captioner
 from captioning.settings import CaptioningSettings
 from captioning.task import architecture
-from decoders.base import Decoder, after_start, captions_per_picture
+from decoders.base import Decoder, after_start
 from decoders.registry import DECODERS, NAMES, build_decoder, own_arguments, wants_grid
 from decoders.search import search
 from encoders.backbones import transform_of
-from model import State
+from model import State, captions_per_picture
 from system import tensor_file
 from system.files import BadInput
 from tests.interface import check_decoder

@@ -14,7 +14,8 @@ from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
 from captioning.evaluation import score, tokens
-from scoring.scores import CiderD, likeness
+from scoring.metrics import cider_d
+from scoring.scores import CiderD, Unavailable, likeness
 
 WORDS = some.sampled_from(["a", "dog", "cat", "runs", "on", "1\xa01/2"])    # one has a hard space
 REFERENCE = some.lists(WORDS, min_size=1, max_size=9).map(" ".join)
@@ -135,3 +136,11 @@ def test_the_order_in_which_n_grams_are_stored_changes_no_score():
 def test_as_many_pictures_are_named_as_sentences_given():
     with pytest.raises(ValueError):
         CiderD(CORPUS).scores(SAMPLES, PICTURES[1:])
+
+
+def test_references_without_a_word_or_of_one_picture_discern_nothing():
+    assert CiderD(CORPUS).discerns
+    for references in ([[[]], [[], []]], CORPUS[:1], CORPUS[:1] * 2):
+        assert not CiderD(references).discerns
+    with pytest.raises(Unavailable, match="compares pictures"):
+        cider_d([[1], [2]], [[[]], [[]]])

@@ -234,6 +234,11 @@ def test_a_picture_gets_the_same_captions_alone_in_a_batch_and_in_any_order(sett
     assert shuffled == [together[index] for index in order]
 
 
+@pytest.mark.parametrize("settings", [*EVERY_METHOD, Search(naming=((3,),))], ids=str)
+def test_no_pictures_have_no_captions(settings):
+    assert search(Toy(), pictures(0), settings) == []
+
+
 def test_the_search_stops_once_every_caption_has_ended():
     decoder, steps = Toy(vocabulary=5), []
     step = decoder.step
@@ -343,7 +348,8 @@ def test_every_word_of_a_sample_has_its_own_chance():
 
 
 @pytest.mark.parametrize(
-    "narrow", [{"temperature": 1e-4}, {"top_k": 1}, {"top_p": 1e-4}], ids=str
+    "narrow", [{"temperature": 1e-4}, {"temperature": 1e-300}, {"top_k": 1}, {"top_p": 1e-4}],
+    ids=str
 )
 def test_sampling_among_ever_fewer_words_becomes_greedy(narrow):
     decoder, features = Toy(), pictures(40)
@@ -416,10 +422,11 @@ def test_no_gradient_is_recorded_and_the_default_is_a_beam_of_three():
         ({"captions": 0, "method": "sample"}, "captions must lie between 1"),
         ({"max_length": 2}, "max_length must be at least 3"),
         ({"no_repeat_ngram": -1}, "no_repeat_ngram and top_k must be 0"),
-        ({"length_penalty": -1.0}, "length_penalty must be a number of 0 or more"),
-        ({"length_penalty": math.inf}, "length_penalty must be a number of 0 or more"),
-        ({"temperature": 0.0}, "temperature must be above 0"),
-        ({"temperature": math.nan}, "temperature must be above 0"),
+        ({"length_penalty": -1.0}, "length_penalty must be a number from 0 to 10"),
+        ({"length_penalty": 29.0}, "length_penalty must be a number from 0 to 10"),
+        ({"temperature": 0.0}, "temperature must be a number above 0"),
+        ({"temperature": math.nan}, "temperature must be a number above 0"),
+        ({"temperature": math.inf}, "temperature must be a number above 0"),
         ({"top_k": -1}, "no_repeat_ngram and top_k must be 0"),
         ({"top_p": 0.0}, "top_p must be above 0"),
         ({"top_p": 1.1}, "top_p must be above 0 and at most 1"),
@@ -429,6 +436,13 @@ def test_no_gradient_is_recorded_and_the_default_is_a_beam_of_three():
 def test_nonsense_is_refused_with_a_sentence(wrong, sentence):
     with pytest.raises(ValueError, match=sentence):
         Search(**wrong)
+
+
+def test_the_strongest_length_penalty_ranks_the_longest_captions():
+    settings = Search(beam=4, captions=4, length_penalty=10.0, max_length=100)
+    decoder = Script(lambda said: {END_ID: 0.4, 3 + len(said) % 2: 0.6})
+    found, = search(decoder, pictures(1), settings)
+    assert [len(words) for words, _ in found] == [100, 99, 98, 97]
 
 
 def test_settings_read_as_one_line_of_a_report():
