@@ -98,4 +98,4 @@ def comparison(folder, below, found, name):
                                        (float,) * one["pictures"])
                              for one in found[rung]], axis=0) for rung in (below, name))
     gain = paired_bootstrap(JUDGE.scale * lower, JUDGE.scale * upper)
-    return f"{gain.mean:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}]", f"{100 * gain.wins:.1f} %"
+    return str(gain), f"{100 * gain.wins:.1f} %"

@@ -24,6 +24,10 @@ class Difference(NamedTuple):
     high: float
     wins: float                 # fraction of the resamples in which the second is better
 
+    def __str__(self):
+        """Write the gain with its interval, to a tenth."""
+        return f"{self.mean:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
+
 
 def paired_bootstrap(first, second, seed=0):
     """Return the `Difference` between two captioners' scores of the same pictures (pictures,).

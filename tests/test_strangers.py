@@ -95,6 +95,25 @@ def test_a_result_is_made_once_and_the_table_is_that_of_the_files(root, tmp_path
     assert row.endswith("|  | 25.0 | 25.0 | 50.0 | 0.0 | cat 1 |")
 
 
+def test_gains_of_one_captioner_over_another_are_of_the_same_pictures(root, tmp_path, monkeypatch,
+                                                                      capsys):
+    said = {"some": ["a dog", "a man"], "worse": ["a cat", "a man"]}
+    monkeypatch.setattr(strangers, "load_captioner", lambda path, _: stub(said[path.stem]))
+    for name in said:
+        main(monkeypatch, tmp_path, "--data", root, "--checkpoint", f"{name}.safetensors")
+    heading, _, row = capsys.readouterr().out.splitlines()[-3:]
+    assert heading == "| data | captioner | over | CIDEr-D | CHAIRs |"
+    # the first picture of both splits has a dog and no cat
+    data, captioner, over, cider, chairs = (cell.strip() for cell in row.strip("|").split("|"))
+    assert (data, captioner, over) == ("strange", "some", "worse")
+    assert cider.startswith("+") and chairs == "-50.0 [-100.0, +0.0]"
+    each = tmp_path / "results" / "strangers" / "some.strange.each.json"
+    assert read_json(each, "")["CHAIRs"] == [0, 1, 0, 0]      # a man, of a cat
+    each.unlink()
+    with pytest.raises(BadInput, match="some.strange.each.json"):
+        main(monkeypatch, tmp_path, "--table")
+
+
 @pytest.mark.parametrize("options, words", [
     ((), "give --data"), (("--table",), "holds no result"), (("--name", "../x"), "no plain name")])
 def test_what_cannot_be_done_is_one_sentence(tmp_path, monkeypatch, capsys, options, words):

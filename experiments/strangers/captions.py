@@ -1,7 +1,7 @@
 """How does a captioner do on strangers' photographs, and what does it see that is not there?
 
     checkpoint, datasets --caption--> scores, CHAIR, captions that name a dog
-        --> results/strangers/CHECKPOINT.DATASET.json --> table
+        --> results/strangers/CHECKPOINT.DATASET.json --> table, and gains of one over another
 
     python -m experiments.strangers.captions --data ../shared/flickr8k ../shared/coco-sample
     python -m experiments.strangers.captions --table          # from the files alone
@@ -15,24 +15,29 @@ others. A dog stands for what a captioner learned too well: a fifth of Flickr8k'
 from collections import Counter
 from dataclasses import replace
 from functools import cache
+from itertools import combinations
 from pathlib import Path
+
+import numpy as np
 
 from caption import SHIPPED
 from captioning.checkpoint import load_captioner
 from captioning.evaluation import evaluate, objects_of
 from coco.dataset import Split, read_split, split_names
 from experiments.harness import markdown
-from experiments.strangers.datasets import finished, parser_of, percent, run
+from experiments.strangers.datasets import each_of, finished, parser_of, percent, run
 from scoring.chair import absent, chair
 from scoring.metrics import METRICS
 from scoring.objects import categories, known_by, objects_in
-from system.files import run_command
+from scoring.significance import paired_bootstrap
+from system.files import read_json, run_command
 from system.processor import add_device
 from system.tensor_file import best_file
 
 COMMON = "dog"              # on the pictures of Flickr8k
 MOST = 8                    # kinds of absent objects that a result lists
 SHOWN = ("CIDEr", "Bleu_4", "METEOR", "CHAIRi", "CHAIRs")
+EACH = ("CIDEr", "CHAIRs")  # of every picture; the latter is 1 if an absent object is named
 RESULT = {"data": str, "checkpoint": str, "split": str, "pictures": int, "dog": float,
           "unknown_dog": float, "absent": [[str | int]],
           "people": {"CHAIRi": float, "CHAIRs": float},
@@ -76,13 +81,15 @@ def common(sentences, split):
 def judge(captioner, root, trained_on=None):
     """Return the scores of a captioner on a dataset, and what it sees that is not there."""
     split = pictures_of(root, captioner, trained_on)
-    report, results, _ = evaluate(captioner, split, slow=True)
+    report, results, ciders = evaluate(captioner, split, slow=True)
     sentences = [one["caption"] for one in results]
     named, unknown = common(sentences, split)
-    wrong = Counter(label for sentence, objects in zip(sentences, objects_of(split), strict=True)
-                    for label in {one.label for one in absent(sentence, objects)})
-    return report | {"dog": named, "unknown_dog": unknown, "absent": wrong.most_common(MOST),
-                     "people": people(split)}
+    wrong = [{one.label for one in absent(sentence, objects)}
+             for sentence, objects in zip(sentences, objects_of(split), strict=True)]
+    counts = Counter(label for labels in wrong for label in labels)
+    each = [round(float(one), 4) for one in ciders], [float(bool(labels)) for labels in wrong]
+    return report | {"dog": named, "unknown_dog": unknown, "absent": counts.most_common(MOST),
+                     "people": people(split), "each": dict(zip(EACH, each, strict=True))}
 
 
 def table(results):
@@ -101,7 +108,26 @@ def table(results):
                   percent(one["dog"]), percent(one["unknown_dog"]),
                   ", ".join(f"{label} {count}" for label, count in one["absent"])]
                  for one in these]
-    return markdown(heading, rows)
+    return "\n\n".join(filter(None, (markdown(heading, rows), gains(results, found))))
+
+
+def gains(results, found):
+    """Return a Markdown table of how far captioners lie above others on the same pictures.
+
+    Each gain has the 95 % interval of a paired bootstrap over the pictures.  "" if there is none.
+    """
+    rows = []
+    for one, other in combinations(found, 2):
+        if one["data"] == other["data"]:
+            first, second = (read_json(
+                each_of(results / f"{it['checkpoint']}.{it['data']}.json"), "run "
+                "experiments.strangers.captions again without the result beside it",
+                dict.fromkeys(EACH, (float,) * it["pictures"])) for it in (one, other))
+            rows.append([one["data"], one["checkpoint"], other["checkpoint"],
+                         *(str(paired_bootstrap(*(METRICS[name].scale * np.array(it[name])
+                                                  for it in (second, first)))) for name in EACH)])
+    return rows and markdown(["data", "captioner", "over",
+                              *(METRICS[name].label for name in EACH)], rows)
 
 
 def add_checkpoint(parser):

@@ -1,6 +1,7 @@
 """What the experiments on strangers' photographs have in common: a result for each dataset.
 
     --data roots, {name: judge} --> results/EXPERIMENT/NAME.DATASET.json --> table
+                                    ... NAME.DATASET.each.json: a list of numbers for each picture
 
 Started again, an experiment goes on with the datasets that are not done yet.
 """
@@ -26,7 +27,8 @@ def parser_of(description, name):
 def run(options, judges, table):
     """Judge the datasets that are not done yet, and print the table.
 
-    judges: function of the options that gives {name: function of a root that gives its result}.
+    judges: function of the options that gives {name: function of a root that gives its result};
+    what a result has as "each" goes into a file of its own.
     table: function of the folder of results.
     """
     _, results = folders(options)
@@ -38,9 +40,17 @@ def run(options, judges, table):
             for name, judge in every.items():
                 file = results / f"{name}.{Path(root).name}.json"
                 if not file.exists():
-                    write_json(file, {"data": Path(root).name, **judge(root)}, indent=1)
+                    result = {"data": Path(root).name, **judge(root)}
+                    if each := result.pop("each", None):
+                        write_json(each_of(file), each)
+                    write_json(file, result, indent=1)  # last, since with this file it is done
                     print(f"{file}: done", flush=True)
     print(table(results))
+
+
+def each_of(file):
+    """Return the path of what the result in a file has of each picture."""
+    return file.with_suffix(".each.json")
 
 
 def finished(results, shape, module):
@@ -49,7 +59,7 @@ def finished(results, shape, module):
     shape: of each, see `read_json`.  module: that wrote them.
     """
     found = [read_json(file, f"move it away and run {module} again", shape)
-             for file in sorted(results.glob("*.json"))]
+             for file in sorted(results.glob("*.json")) if not file.match("*.each.json")]
     if not found:
         raise BadInput(f"{results} holds no result: run {module} with --data first")
     return found
