@@ -1,6 +1,6 @@
 """Answer a question about a photograph, with a checkpoint that --recipe vqa trained.
 
-    python answer.py photo.jpg "how many dogs?" --checkpoint runs/questions
+    python answer.py photo.jpg "how many dogs?" --checkpoint runs/vqa_grounded
 
 A line is an answer and how sure it is: the accuracy that is expected of it or, of a checkpoint with
 --output softmax, its probability among all answers that the checkpoint knows. With --facts FILE a

@@ -1,7 +1,7 @@
 """Open a page on this machine that describes the pictures dropped on it, and shows how sure it was.
 
     python app.py
-    python app.py runs/scenes runs/questions runs/paragraphs
+    python app.py runs/small runs/vqa_grounded runs/paragraphs
 
 Under each word stands its probability; pointed at, the words it might have been instead, and where
 the decoder looked. With a question answerer the page takes questions, with a narrator clips, too.

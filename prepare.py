@@ -36,9 +36,8 @@ from system.locks import lock
 from system.roots import output_folder, sweep_root
 
 # by what was prepared, as the README trains on it; all else by the default
-RECIPES = {"scenes": ("--recipe", "small"), "questions": ("--recipe", "vqa_grounded"),
-           "motion": ("--recipe", "actions"), "folder": ("--recipe", "own"),
-           "lent": ("--recipe", "own")}
+RECIPES = {"scenes": "small", "questions": "vqa_grounded", "motion": "actions", "folder": "own",
+           "lent": "own"}
 
 
 def locked(root):
@@ -167,7 +166,7 @@ def parse(arguments):
         one.add_argument("--link", action="store_true", help="make hard links, not copies: they "
                          "take no room, but a picture changed in one place changes in both")
     for one in (drawn, asked, moving, coco, flickr8k, own, lent):
-        one.add_argument("--seed", type=int, default=0, help="of what is drawn (%(default)s)")
+        one.add_argument("--seed", type=int, default=0, help="random seed (%(default)s)")
 
     looked_at = commands.add_parser("check", help="look at every picture and caption of a dataset")
     looked_at.add_argument("root", help="the dataset")
@@ -196,9 +195,11 @@ def main(arguments=None):
         options.root = output_folder(options.root, "--root")
         with locked(options.root):
             options.run(options)
-    name = Path(options.root).resolve().name
-    print("next:", command_line("python", "train.py", "--data", options.root,
-                                "--run", f"runs/{name}", *RECIPES.get(options.command, ())))
+    recipe = RECIPES.get(options.command)
+    # by its recipe, since the notebooks call their runs as the data; pictures of one's own by name
+    run = Path(options.root).resolve().name if recipe in (None, "own") else recipe
+    print("next:", command_line("python", "train.py", "--data", options.root, "--run",
+                                f"runs/{run}", *(("--recipe", recipe) if recipe else ())))
     return 0
 
 

@@ -1,8 +1,8 @@
 """Train a model of any task: one run in one folder, by a recipe and the options that win over it.
 
-    python train.py --data data/scenes --run runs/scenes --recipe small
-    python train.py --status runs/scenes
-    torchrun --nproc-per-node=2 -- train.py --data data/scenes --run runs/scenes
+    python train.py --data data/scenes --run runs/small --recipe small
+    python train.py --status runs/small
+    torchrun --nproc-per-node=2 -- train.py --data data/scenes --run runs/small
 
 (Without the two dashes some versions of torchrun take --run for one of their own options.)
 """
@@ -56,7 +56,8 @@ DEFAULT = "seed"
 
 def status_of(folder):
     """Return lines of text that say where the run in `folder` stands."""
-    found = read_settings(folder, "give a run's folder")
+    found = read_settings(folder, "give a run's folder, or start the training again if it "
+                          "was stopped before its first step")
     name = found.pop("task")
     if name not in TASKS:
         raise BadInput(f"{folder} holds a run of no task that this program knows: give another")
@@ -83,7 +84,7 @@ def arguments(words=None):
     first = argparse.ArgumentParser(add_help=False)
     first.add_argument("--recipe", choices=RECIPES, default=DEFAULT, metavar="NAME",
                        help="named settings, those of the list below; options given beside it win; "
-                       "tuned and critical need --start (%(default)s)")
+                       "tuned and critical need --start besides (by default %(default)s)")
     known, _ = first.parse_known_args(words)
     parser = argparse.ArgumentParser(
         parents=[first], formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,6 +1,6 @@
 """Several processes as one run: torchrun starts them, and each works on its part.
 
-    torchrun --nproc-per-node=2 -- train.py --data data/scenes --run runs/scenes
+    torchrun --nproc-per-node=2 -- train.py --data data/scenes --run runs/small
 
 Every function here also works, and does nothing, in a single process. The processes must see the
 same folders: the main one, of rank 0, writes, and the others read what it wrote.

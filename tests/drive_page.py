@@ -2,7 +2,7 @@
 
     checkpoints --app.py--> page --twelve actions, two widths, light and dark--> screenshots
 
-    python -m tests.drive_page runs/scenes runs/questions runs/paragraphs --shots shots
+    python -m tests.drive_page runs/small runs/vqa_grounded runs/paragraphs --shots shots
 
 Needs `pip install playwright` and a Chromium in the path. Fails if the console has an error, if a
 request goes elsewhere, if something jumps by itself, or if an action has not its effect.

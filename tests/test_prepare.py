@@ -447,7 +447,7 @@ def test_scenes_are_drawn_or_one_sentence_says_why_not(server, capsys, tmp_path,
     root = tmp_path / "scenes"
     prepare.main(["scenes", "--root", str(root)])
     assert capsys.readouterr().out.endswith(
-        f"next: python train.py --data {root} --run runs/scenes --recipe small\n")
+        f"next: python train.py --data {root} --run runs/small --recipe small\n")
     error, _ = refused(capsys, server, "scenes", "--root", root, "--seed", "1")
     assert "holds something else" in error
 

@@ -346,7 +346,7 @@ def test_it_is_done_at_once_if_it_is_there_and_goes_on_where_it_was_stopped(root
     prepare.main(["questions", "--root", str(root), *sizes])
     assert {path.name: path.read_bytes() for path in root.glob("*.json")} == before
     assert capsys.readouterr().out.splitlines()[-1] == (
-        f"next: python train.py --data {root} --run runs/questions --recipe vqa_grounded")
+        f"next: python train.py --data {root} --run runs/vqa_grounded --recipe vqa_grounded")
     assert pictures.draw(root, SIZES, progress=False) == root       # the pictures are scenes'
 
 

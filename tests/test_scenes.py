@@ -301,7 +301,7 @@ def arguments(root, **others):
 
 def test_the_command_draws_and_names_the_next_command(tmp_path, capsys):
     assert prepare.main(arguments(tmp_path / "scenes")) == 0
-    assert f"python train.py --data {tmp_path / 'scenes'} --run runs/scenes" in (
+    assert f"python train.py --data {tmp_path / 'scenes'} --run runs/small" in (
         capsys.readouterr().out)
     assert len(list(Path(tmp_path / "scenes").rglob("*.jpg"))) == 4
 

@@ -5,7 +5,7 @@
 Under torchrun each process takes its part of every batch, and the gradient is that of the whole:
 the loss is divided by the count of all processes.
 
-    torchrun --nproc-per-node=2 -- train.py --data data/scenes --run runs/scenes
+    torchrun --nproc-per-node=2 -- train.py --data data/scenes --run runs/small
 """
 
 import json

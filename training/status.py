@@ -1,4 +1,4 @@
-"""Say where a run stands: python train.py --status runs/scenes"""
+"""Say where a run stands: python train.py --status runs/small"""
 
 from pathlib import Path
 
