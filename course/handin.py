@@ -11,6 +11,7 @@ report is also written to `handin.txt` in the folder. Exit status 0: everything 
 
 import argparse
 import re
+import sys
 import textwrap
 from pathlib import Path
 from typing import NamedTuple
@@ -102,6 +103,8 @@ def run_steps(steps, folder, name):
 
 def in_words(kind, message, check=False):
     """Return an error as one line; of a check that failed, only its message."""
+    # of a cell that does not compile, Jupyter names a file that nobody sees
+    message = re.sub(r"\(\d+\.py, line (\d+)\)$", r"(line \1 of the cell)", message)
     message = textwrap.shorten(message, 300, placeholder=" ...")
     return message if check and kind == "AssertionError" and message else f"{kind}: {message}"
 
@@ -175,7 +178,11 @@ def main():
     parser.add_argument("folder", nargs="?", default=".", help="what was handed in (default: .)")
     options = parser.parse_args()
     choose_event_loop()
-    return 0 if hand_in(options.folder) else 1
+    if hand_in(options.folder):
+        return 0
+    print("Not all is done, so this command ends in status 1, which make calls an error.",
+          file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -235,6 +235,7 @@ def test_what_went_wrong_is_said_of_each_exercise(course, handed, capsys):
     assert not well and lines[0] == "0_Dataset: did not run to its end"
     assert lines[1] == "  code cell 7 (1 / 0): ZeroDivisionError: division by zero"
     assert "0.1 Triple: not yet: SyntaxError" in lines[2]
+    assert lines[2].endswith("(line 1 of the cell)")
     assert "0.2 Triple: not yet: NameError: name 'missing' is not defined" in lines[3]
     assert lines[4] == "0 of 2 exercises passed, 0 of 1 notebooks ran to their end"
 
