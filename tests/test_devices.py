@@ -230,5 +230,6 @@ def test_a_run_may_use_the_first_pictures_of_train_only(settings, tmp_path):
     assert [one.id for one in few.task.train_split.pictures] == [
         one.id for one in read_split(settings.data, "train").pictures[:4]]
     assert len(few.task.train) == 20 and len(begin_run(settings, tmp_path / "all").task.train) == 60
-    with pytest.raises(BadInput, match="train_pictures must be 1 or more"):
+    with pytest.raises(BadInput, match="train_pictures must be 1 or more: change that setting, "
+                                       "--train-pictures"):
         replace(settings, train_pictures=0)

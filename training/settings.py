@@ -5,6 +5,7 @@ parameters, the command's options, and the `settings.json` of a run's folder.
 """
 
 import argparse
+import re
 from dataclasses import MISSING, dataclass, field, fields
 
 from system.files import BadInput
@@ -28,14 +29,17 @@ class Settings:
     clip: float = dial(5.0, "largest norm of the gradient")
     average: float = dial(0.0, "decay a step of the averaged weights that are used; 0 is off")
     patience: int = dial(3, "epochs without a better score before stopping")
-    seed: int = dial(0, "of weights, order, views and dropout")
+    seed: int = dial(0, "random seed of weights, order, views and dropout")
     workers: int = dial(0, "processes that read pictures where features are not cached")
-    precision: str = dial("auto", "of the steps: float32, bfloat16, or auto, the device's fastest")
+    precision: str = dial("auto", "number type of the steps: float32, bfloat16, or auto, the device's "
+                               "fastest")
 
     def __post_init__(self):
         for rule, kept in self.rules().items():
             if not kept:
-                raise BadInput(f"{rule}: change that setting")
+                options = [option_name(one.name) for one in fields(self)
+                           if re.search(rf"\b{one.name}\b", rule)]
+                raise BadInput(f"{rule}: change that setting, {' or '.join(options)}")
 
     def beside(self):
         """Return what evaluate.py needs as --boxes beside a checkpoint of this training, or None.
