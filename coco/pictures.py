@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from system.files import BadInput, refuse_web_address
 
+ENDINGS = ".jpg", ".jpeg", ".png"            # of names that may be meant
 LARGE = 2048                # pixels; a side that a JPEG larger both ways is still opened with
 WHITES = 1, 255, 1023, 4095, 16383, 65535   # in floating-point and 32-bit pixels: 1 and 8-16 bits
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -52,9 +53,19 @@ def open_picture(path, remedy="replace it, or take it out of the captions file")
     except FileNotFoundError:
         refuse_web_address(path)
         what = "is a link to a file that is missing" if os.path.islink(path) else "is missing"
+        what += "".join(f", though {one} is there" for one in namesakes(Path(path))[:1])
         raise BadInput(f"picture {path} {what}: {remedy}") from None
     except Exception as error:  # many kinds for one cause: the file is damaged, or no picture
         raise BadInput(f"picture {path} cannot be read ({fault(path, error)}): {remedy}") from None
+
+
+def namesakes(path):
+    """Return the names of pictures beside a missing one that may be it, its ending written wrong.
+    """
+    endings = [ending for one in ENDINGS for ending in (one, one.upper())]
+    names = [stem + ending for stem in dict.fromkeys((path.name, path.stem, path.stem.lower()))
+             for ending in endings]
+    return [name for name in names if path.with_name(name).exists()]
 
 
 def decode(file):

@@ -670,3 +670,11 @@ def test_a_damaged_photograph_is_opened_or_refused(tmp_path_factory, jpegs, whic
     file.write_bytes(struck(jpegs[which][:end], damages) + jpegs[which][end:])
     picture = reads_or_refuses(lambda: open_picture(file))
     assert picture is None or picture.mode == "RGB"
+
+
+@pytest.mark.parametrize("name", ["photo.JPG", "photo", "PHOTO.jpg", "photo.png"])
+def test_a_picture_whose_ending_is_written_wrong_is_named(tmp_path, name):
+    (tmp_path / "photo.jpg").write_bytes(b"")
+    if not (tmp_path / name).exists():          # a disk may not tell small letters from capitals
+        with pytest.raises(BadInput, match="is missing, though photo.(jpg|JPG) is there: replace"):
+            open_picture(tmp_path / name, "replace it")
