@@ -74,7 +74,7 @@ def arguments():
     parser.add_argument("--top-k", type=int, help="draw among the K likeliest words only (all)")
     parser.add_argument("--top-p", type=float, help="draw among the fewest words whose "
                         "probabilities add up to this (1, which is all)")
-    parser.add_argument("--seed", type=int, help=f"of what is drawn ({Search.seed})")
+    parser.add_argument("--seed", type=int, help=f"random seed of a sample ({Search.seed})")
     parser.add_argument("--views", type=int, choices=(1, 2, 3), default=1, help="ways in which "
                         "each picture is seen, whose probabilities are averaged: whole, mirrored, "
                         "its middle; better and slower (1)")

@@ -15,6 +15,7 @@ from scoring.objects import CATEGORIES, known_by
 from system.files import BadInput
 
 TOKENIZER = "PTB (coco-caption's, in Python)"
+WIDTH = 10                  # of a table's names, so that a metric that comes later stands below
 # what metrics are given: lists of words, and strings of tokens
 INPUTS = ("candidates", "references", "sentences", "reference_sentences", "objects")
 
@@ -111,7 +112,7 @@ def table(report):
             value = f"{value:6.2f}"
         rows.append((name, value))
     width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:>{width}}  {value}" for name, value in rows)
+    return "\n".join(f"{name:>{max(width, WIDTH)}}  {value}" for name, value in rows)
 
 
 def left_out(report):

@@ -354,6 +354,8 @@ def test_meteor_comes_after_the_table_and_into_the_file(captioner, tiny_root, tm
     evaluate_main()
     shown, said = capsys.readouterr()
     assert shown.splitlines()[-1].split() == ["METEOR", "12.5"] and shown.count("METEOR") == 1
+    assert len({line.rindex(".") for line in shown.splitlines()
+                if line.split()[0] in ("BLEU-1", "CIDEr-D", "METEOR")}) == 1    # in one column
     written = json.loads((tmp_path / "report.json").read_text())
     assert written["METEOR"] == 0.125 and list(written)[-1] == "distinct"
     assert said.count(f"wrote {tmp_path / 'report.json'}") == 1
@@ -435,6 +437,7 @@ def test_the_command_scores_a_runs_folder_and_writes_both_files(captioner, split
     assert json.loads((tmp_path / "results.json").read_text()) == results
     assert table(report) in done.stdout
     assert "METEOR was left out" in done.stderr and "SPICE was left out" in done.stderr
+    assert "4 pictures are few: others might give quite different scores" in done.stderr
 
 
 def test_names_of_any_length_stand_in_one_column(monkeypatch):
@@ -461,7 +464,8 @@ def test_a_file_of_a_kind_that_nothing_evaluates_is_refused(tmp_path, monkeypatc
         run_command(evaluate_main)
     error = capsys.readouterr().err
     assert end.value.code == 2 and error.count("\n") == 1
-    assert "is a training state, which nothing evaluates: give a captioner" in error
+    assert ("is a training state, which nothing evaluates: give a captioner, a detector, "
+            "a question answerer, an action labeller or a narrator, or a run's folder") in error
 
 
 @pytest.mark.parametrize("folder", ["plain", "with space", "é"])

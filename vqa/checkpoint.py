@@ -32,7 +32,7 @@ from vqa.families.parts import Sizes
 from vqa.settings import MODELS
 
 KIND, FORMAT = "question answerer", 1
-REMEDY = "give a run of the recipe vqa, or its checkpoint"
+REMEDY = "give a run of a recipe for questions, as vqa_grounded, or its checkpoint"
 BATCH_SIZE = 256            # questions in one pass
 LARGEST = 1 << 16           # of whole numbers in a header
 MOST = 1000                 # regions of a picture
