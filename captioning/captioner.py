@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from tqdm.auto import tqdm
 
+from coco.pictures import upright
 from decoders.registry import build_decoder
 from decoders.search import Search
 from decoders.search import search as run_search
@@ -52,9 +53,9 @@ class Describer:
                               in zip(networks, zip(*images, strict=True), strict=True)])
 
     def encode(self, pictures):
-        """Return the features (P, ...), float16, of PIL pictures."""
+        """Return the features (P, ...), float16, of PIL pictures, seen as `open_picture` does."""
         return self.encode_images(self.networks(), [
-            self.images(picture.convert("RGB")) for picture in pictures])
+            self.images(upright(picture)) for picture in pictures])
 
     def sentences(self, features, search=None):
         """Return a list of sentences, best first, for each of features (P, D) or (P, L, D)."""

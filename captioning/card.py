@@ -9,6 +9,7 @@ Everything that a card says is in the checkpoint's header, so a card can be writ
 checkpoint, and no number in it is typed by hand.
 """
 
+import shlex
 from dataclasses import MISSING, fields
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from captioning.mirroring import Mirrored
 from captioning.settings import RECIPES, CaptioningSettings
 from coco.dataset import read_split
 from scoring.metrics import METRICS
-from system.files import BadInput, command_line, read_json, run_command
+from system.files import BadInput, read_json, run_command
 from system.shapes import misfit
 from training.cards import card_files, pack_by_options, training_command, write_card
 
@@ -143,15 +144,16 @@ def commands(run):
     settings = settings_in(captioner, run)
     before = commands(settings["start"]) if settings["start"] else []
     settings = elsewhere(settings)
-    trained = [line.partition("--run ")[2].split()[0] for line in before if "--run " in line]
+    words = map(shlex.split, before)        # a name may have spaces
+    trained = [line[line.index("--run") + 1] for line in words if "--run" in line]
     if trained:         # a packed captioner has another name than the run that it was
         settings["start"] = trained[-1]
     kind, recipes = TASKS.get(captioner.about.get("task"), TASKS[None])
     name = f"runs/{Path(run).name}"
     found = [*before, training_command(kind(**settings), name, recipes)]
     if captioner.certain is not None and len(trained) == len(before):   # none before it names
-        found.append(command_line("python", "-m", "concepts.certain", name, "--probability",
-                                  f"{captioner.certain:g}"))
+        found.append(shlex.join(["python", "-m", "concepts.certain", name, "--probability",
+                                 f"{captioner.certain:g}"]))
     return found
 
 

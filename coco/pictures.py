@@ -77,9 +77,16 @@ def decode(file):
         if not isinstance(image.info.get("xmp"), bytes):    # of a TIFF, which Pillow searches
             image.info.pop("xmp", None)
         image.load()                    # a PNG may have its EXIF behind its pixels
-        turn = turn_of(image)
-        image = to_rgb(image)
-        return image if turn is None else image.transpose(turn)
+        return upright(image)
+
+
+def upright(image):
+    """Return an open picture of any mode as a person sees it, RGB without EXIF; again, the same."""
+    turn = turn_of(image)
+    image = to_rgb(image)               # a copy, whatever the mode
+    image = image if turn is None else image.transpose(turn)
+    image.info = {}                     # else it would be turned once more
+    return image
 
 
 def turn_of(image):

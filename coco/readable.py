@@ -1,12 +1,13 @@
 """Leave the pictures that cannot be read out of a split, before training meets them.
 
-    Split --readable--> Split without them; the verdict is kept on disk until a file changes
+    Split --readable--> Split without them; the verdict is kept until a file or Pillow changes
 """
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import PIL
 from tqdm.auto import tqdm
 
 from coco.dataset import Split
@@ -22,11 +23,12 @@ NAMED = 5                   # cases of a fault that are named; the others are co
 def readable(split, cache=None):
     """Return the split without the pictures that cannot be read, which are listed on stderr.
 
-    Every picture is opened once; the verdict is kept on disk and holds until a file changes.
-    Raises `BadInput` if none can be read.
+    Every picture is opened once; the verdict is kept on disk and holds until a file changes, or
+    Pillow, which may know more formats by then. Raises `BadInput` if none can be read.
     """
     files = [picture.file for picture in split.pictures]
-    name = cache_name([[str(file) for file in files], content_hashes(files, cache)])
+    contents = content_hashes(files, cache)
+    name = cache_name([[str(file) for file in files], contents, PIL.__version__])
     path = Path(cache or CACHE) / "readable" / f"{name}.json"
     verdict = read_kept(path, {"bad": [(int, str)]})
     if verdict is None:

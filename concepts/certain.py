@@ -8,6 +8,7 @@ A captioner says what its training pictures were like; the classifier that its e
 knows a thousand things. So its published stages and head go into the checkpoint beside those that
 were tuned, and where they give a word this probability, beam search must say it or its plural:
 Anderson et al. 2017 (arXiv:1612.00576). No weight of the captioner changes: nothing is trained.
+If it was calibrated, that is to be done again.
 """
 
 import argparse
@@ -45,7 +46,9 @@ def with_classifier(captioner, probability):
     found.decoder.load_state_dict(captioner.decoder.state_dict())
     found.encoder.eval()
     found.decoder.eval()
-    return replace(found, about={**captioner.about, "certain": probability})
+    about = {**captioner.about, "certain": probability}
+    about.pop("calibration", None)      # which was fitted to captions that it no longer writes
+    return replace(found, about=about)
 
 
 def same(one, other):

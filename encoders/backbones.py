@@ -62,6 +62,9 @@ class Backbone(nn.Module):
             raise BadInput(f"there is no backbone '{name}': choose one of {', '.join(NAMES)}")
         self.name, self.grid = name, grid
         self.stages = nn.Sequential(*NETWORKS[name].stages(weights))
+        if tune_from is not None and tune_from >= len(self.stages):     # nothing would train
+            raise BadInput(f"{name} has no stage {tune_from} to tune, its last is "
+                           f"{len(self.stages) - 1}: give tune_from (--tune-from) that at most")
         self.tune_from = len(self.stages) if tune_from is None else tune_from
         for parameter in self.stages[:self.tune_from].parameters():
             parameter.requires_grad_(False)

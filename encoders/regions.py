@@ -34,6 +34,7 @@ POINTS = 4                  # a side, of the points whose mean is a region's fea
 BESIDE = 5                  # numbers of a row after its features: box, and whether it is there
 MOST = 36                   # regions of a picture at most, as in Bottom-Up and Top-Down
 SOURCE = {"boxes": str, "names": [str], "most": int}
+LIMITS = {"most": 1000, "names": 10_000}        # of a file from a stranger
 
 
 class RegionBackbone(Maps):
@@ -169,8 +170,13 @@ def load_detector(path):
     tensors, header = tensor_file.read(path, KIND, FORMAT, REMEDY)
     if misfit(header, {"backbone": str, "source": SOURCE, "about": dict}):
         raise BadInput(f"{path} is no detector that this program can use: {REMEDY}")
+    source = header["source"]
     try:
-        backbone = RegionBackbone(header["backbone"], None, header["source"])
+        tensor_file.refuse_broken({
+            "its boxes are not those of a head": source["boxes"] == "detector",
+            "its number of boxes is absurd": 1 <= source["most"] <= LIMITS["most"],
+            "its names are absurd": 1 <= len(source["names"]) <= LIMITS["names"]})
+        backbone = RegionBackbone(header["backbone"], None, source)
         backbone.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor
                                   for name, tensor in tensors.items()})
     except (BadInput, RuntimeError) as error:

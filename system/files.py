@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -31,6 +32,8 @@ from system.shapes import misfit
 PARTIAL = ".{}.image-captioning-{}.partial"     # of what, by which process; no user's file has it
 PARTIALS = re.compile(r"\.(.+)\.image-captioning-\d+\.partial")
 LONGEST = 200               # bytes of a name that stand in it: a disk allows 255
+# seconds between tries to replace a file: Windows refuses it while another program has that open
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8) if os.name == "nt" else ()
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR,
         errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO}
 NAME = {errno.EILSEQ, errno.EINVAL}         # said by macOS of bytes, by Windows of signs like *
@@ -93,9 +96,20 @@ def whole_file(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield beside
-            os.replace(beside, path)
+            replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def replace(beside, path):
+    """Rename a file to a name that may be taken, on Windows as soon as no program reads that one.
+    """
+    for pause in PAUSES:
+        try:
+            return os.replace(beside, path)
+        except PermissionError:
+            time.sleep(pause)
+    os.replace(beside, path)
 
 
 @contextmanager
@@ -153,8 +167,14 @@ def holds(root, files, info, partly=False):
 
 
 def nearest(path):
-    """Return `path` or, if it does not exist, the nearest folder above it that does."""
-    return next(one for one in (path, *path.absolute().parents) if one.exists())
+    """Return `path` or, if it does not exist, the nearest folder above it that does.
+
+    Raises `BadInput` for a drive of Windows that is not there.
+    """
+    for one in (path, *path.absolute().parents):
+        if one.exists():
+            return one
+    raise BadInput(f"{path} is on a drive that is not there: give another")
 
 
 def write_json(path, value, indent=None):

@@ -3,13 +3,14 @@
     kept() --> {kind: (what it is, files, bytes)}       empty(): the same, and the files are gone
 
 Only files of names that the cache itself gives are counted and deleted. A cache that holds any
-other file is no cache of ours alone, and is refused.
+other file is no cache of ours alone, and is refused; what desktops leave in a folder that is looked
+at stays. Other commands may rename and delete files meanwhile.
 """
 
 import re
 
-from system.cache import CACHE
-from system.files import PARTIALS, BadInput
+from system.cache import CACHE, file_state
+from system.files import DESKTOPS, PARTIALS, BadInput
 from system.locks import is_locked
 
 KINDS = {"captions": "captions files, read and checked", "tokens": "sentences cut into words",
@@ -23,8 +24,9 @@ NAME = re.compile(r"[0-9a-f]{20}([0-9a-f]{44})?\.(json|safetensors|lock|npy(\.\d
 
 def files():
     """Return {kind: its files}; raise `BadInput` if the cache holds any other file."""
-    found = {kind: sorted((CACHE / kind).glob("*")) for kind in KINDS}
-    others = [path for path in CACHE.glob("*") if path.name not in KINDS]
+    found = {kind: sorted(path for path in (CACHE / kind).glob("*") if path.name not in DESKTOPS)
+             for kind in KINDS}
+    others = [path for path in CACHE.glob("*") if path.name not in {*KINDS, *DESKTOPS}]
     others += [path for paths in found.values() for path in paths if not ours(path)]
     if others:
         raise BadInput(f"{CACHE} holds more than what is kept there, {others[0]} for one: set the "
@@ -35,12 +37,13 @@ def files():
 def ours(path):
     """Return whether a file has a name that the cache gives."""
     partial = PARTIALS.fullmatch(path.name)
-    return path.is_file() and NAME.fullmatch(partial[1] if partial else path.name) is not None
+    named = NAME.fullmatch(partial[1] if partial else path.name) is not None
+    return named and not path.is_dir()
 
 
 def kept():
     """Return {kind: (what it is, number of files, bytes)}."""
-    return {kind: (KINDS[kind], len(paths), sum(path.stat().st_size for path in paths))
+    return {kind: (KINDS[kind], len(paths), sum((file_state(path) or [0])[0] for path in paths))
             for kind, paths in files().items()}
 
 
@@ -53,7 +56,7 @@ def empty():
         raise BadInput(f"a command is encoding pictures into {busy[0].parent}: wait until it ends")
     for path in paths:
         try:
-            path.unlink()
+            path.unlink(missing_ok=True)        # as on Windows a lock that was tried and released
         except PermissionError:         # on Windows, of a file that a notebook has open
             raise BadInput(f"{path} cannot be deleted: close what has it open, or ask its owner"
                            ) from None

@@ -397,3 +397,9 @@ def test_a_box_is_cut_out_before_and_a_flip_mirrors_after():
         picture = bands(turned=False)
         seen, mirrored = transform(picture, box), transform(picture, box, flip=True)
         assert torch.equal(mirrored, seen.flip(2)) and not torch.equal(mirrored, seen)
+
+
+def test_a_stage_that_is_not_there_cannot_be_tuned():
+    assert not Backbone("resnet18", None, tune_from=4).frozen
+    with pytest.raises(BadInput, match="resnet18 has no stage 5 to tune, its last is 4: give"):
+        Backbone("resnet18", None, tune_from=5)

@@ -22,7 +22,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from captioning import task
 from captioning.evaluation import score, tokenized_references
 from coco.dataset import Picture, read_split
-from coco.pictures import open_picture
+from coco.pictures import open_picture, upright
 from data_loader import CaptionData, get_loader, open_coco, tokenized
 from encoders.backbones import Backbone
 from encoders.features import cached_features, load
@@ -413,6 +413,7 @@ def test_a_picture_of_any_kind_is_seen_as_a_person_sees_it(tmp_path, name, make,
     picture = open_picture(file)
     assert picture.mode == "RGB" and picture.size == size
     assert np.abs(np.subtract(picture.getpixel((0, 0)), colour)).max() <= 3
+    assert upright(picture) == picture
     for fit in ("squash", "crop"):
         for view in range(3):
             seen = load(Picture(1, file, ("A dog.",)), Transform(32, *[(0.5,) * 3] * 2, fit), view)

@@ -3,6 +3,7 @@
 import base64
 import io
 import os
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -312,13 +313,16 @@ def raw_npz(path, **members):
     (npy((16384, 16384)), "larger than"), (npy((3, 8, 8)), "no table of numbers"),
     (npy((3, 8), "<c8"), "no table of numbers"), (npy((3, 8), "|O"), "pickled objects"),
     (npy((3, 8), [("a", "<f4", (9999,))]), "no table of numbers"), (b"no array", "magic string"),
-    (b"", "cannot be read")])
+    (b"\x93NUMPY\2\0\0\0\x80\0" + bytes(1 << 23), "version (2, 0)"), (b"", "cannot be read")])
 def test_an_array_that_is_absurd_is_refused_before_it_is_read(tmp_path, monkeypatch, x, said):
     monkeypatch.setattr(np, "load", lambda file, load=np.load, **options:
                         load(file, **options) if file.name == "bbox.npy" else pytest.fail("read"))
     raw_npz(tmp_path / "1.npz", x=x, bbox=npy((3, 4), data=BOXES.tobytes()))
+    tracemalloc.start()
     sentence = refused(tmp_path, picture(1))
-    assert "1.npz" in sentence and said in sentence
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "1.npz" in sentence and said in sentence and most < 4e6       # bytes
 
 
 def test_pickles_are_never_loaded(tmp_path):

@@ -1,6 +1,8 @@
 """A card says what its checkpoint says, and every number in it comes from a file."""
 
 import re
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -85,6 +87,15 @@ def test_a_card_tells_how_the_runs_were_trained_on_which_it_was_built(run, tmp_p
     assert [line.split(" --run ")[1].split()[0] for line in block] == ["runs/tiny", "runs/later"]
     assert "--start" not in block[0] and block[1].endswith("--start runs/tiny")
     assert str(tmp_path) not in text and str(run) not in text
+
+
+def test_a_run_whose_name_has_a_space_is_named_whole_where_another_starts_from_it(run, tmp_path):
+    first, later = tmp_path / "my first", tmp_path / "later"
+    shutil.copytree(run, first)
+    settings = CaptioningSettings(**load_captioner(run).about["settings"])
+    train_run(settings, later, start=str(first))
+    before, after = map(shlex.split, card.commands(later))
+    assert before[before.index("--run") + 1] == after[after.index("--start") + 1] == "runs/my first"
 
 
 def test_a_card_tells_once_that_the_classifier_joined(run, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """A captioner with its classifier says what that is certain of, and else what it said before."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -154,6 +155,12 @@ def test_the_command_adds_the_classifier_to_a_checkpoint(plain, certain, picture
     with pytest.raises(BadInput, match="has no concepts yet"):
         run()
     assert load_captioner(path).certain == 0.7
+
+
+def test_what_was_calibrated_is_no_longer_since_it_writes_other_captions(plain):
+    calibrated = replace(plain, about={**plain.about, "calibration": {"law": {}}})
+    assert with_classifier(calibrated, 0.5).about == {"max_length": 12, "certain": 0.5}
+    assert "calibration" in calibrated.about
 
 
 def test_a_captioner_of_one_vector_has_no_place_for_words():

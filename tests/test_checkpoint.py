@@ -21,6 +21,7 @@ from captioning.checkpoint import (
     load_captioner,
     save_captioner,
 )
+from coco.pictures import open_picture
 from encoders import backbones
 from encoders.backbones import transform_of
 from system import tensor_file
@@ -91,6 +92,22 @@ def test_a_loaded_captioner_says_the_same_and_needs_no_other_file(tmp_path, monk
         p.requires_grad for p in made.encoder.parameters()]
     pictures = [Image.effect_noise((90, 60), 50 + k) for k in range(3)]
     assert loaded.describe(pictures) == made.describe(pictures)
+
+
+@pytest.mark.parametrize("kind", ["turned.jpg", "clear.png", "deep.png"])
+def test_a_picture_that_is_open_is_seen_as_its_file_is(tmp_path, kind):
+    path, exif = tmp_path / kind, Image.Exif()
+    exif[0x0112] = 6                                            # as phones write, held upright
+    noise = Image.effect_noise((90, 60), 50)
+    noise.paste(255, (0, 0, 90, 20))
+    {"turned.jpg": lambda: noise.save(path, exif=exif),
+     "clear.png": lambda: Image.merge("LA", [noise, noise.rotate(180)]).save(path),
+     "deep.png": lambda: Image.fromarray(np.asarray(noise).astype(np.uint16) * 200).save(path)
+     }[kind]()
+    made = captioner()
+    expected = made.encode([open_picture(path)])
+    with Image.open(path) as image:
+        assert np.array_equal(made.encode([image]), expected)
 
 
 def test_loading_draws_no_random_number(whole):

@@ -184,5 +184,14 @@ def test_pictures_are_opened_once_until_one_changes(root, tmp_path, monkeypatch)
     assert readable(split, tmp_path) == split
 
 
+def test_another_pillow_opens_the_pictures_again(root, tmp_path, monkeypatch):
+    spoil(root)
+    split = read_split(root, "val")
+    assert readable(split, tmp_path).pictures == split.pictures[1:]
+    monkeypatch.setattr(readable_module, "open_picture", lambda file: None)     # knows the format
+    monkeypatch.setattr(readable_module.PIL, "__version__", "999.0")
+    assert readable(split, tmp_path) == split
+
+
 def test_real_data_is_good(data_root):
     assert check(data_root / "coco-sample")["verdict"] == "good"

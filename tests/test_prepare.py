@@ -648,6 +648,24 @@ def test_the_cache_says_how_large_it_is_and_is_emptied(cache, capsys):
     assert prepare.main(["cache", "--empty"]) == 0
 
 
+def test_what_a_desktop_leaves_in_the_cache_stays_and_keeps_nobody_from_emptying_it(cache):
+    left = [".DS_Store", "features/Thumbs.db", "tokens/desktop.ini"]
+    for name in left:
+        (cache / name).touch()
+    assert prepare.main(["cache", "--empty"]) == 0
+    assert [*tree(cache)] == left
+
+
+def test_a_cache_is_emptied_though_its_files_go_meanwhile(cache, monkeypatch, capsys):
+    """As another command renames what it has written, and Windows deletes the file of a lock."""
+    gone = cache / "features" / PARTIAL.format(f"{20 * 'a'}.json", 8)
+    monkeypatch.setattr(kept, "is_locked", Path.unlink)
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern, glob=Path.glob: [
+        *glob(folder, pattern), *[gone] * (folder == gone.parent)])
+    assert prepare.main(["cache"]) == prepare.main(["cache", "--empty"]) == 0
+    assert tree(cache) == {} and "9.0 MB in all" in capsys.readouterr().out
+
+
 def test_whatever_the_code_keeps_can_be_emptied():
     sources = [path.read_text("utf-8") for path in (*Path().glob("*.py"), *Path().glob("*/*.py"))]
     named = {kind for text in sources for kind in re.findall(r'CACHE\)? / "(\w+)"', text)}

@@ -402,3 +402,17 @@ def test_a_detector_of_another_encoder_is_refused(boxed_root, tmp_path):
                                   boxes=str(tmp_path / "detector.safetensors"), weights=None)
     with pytest.raises(BadInput, match="give --encoder tiny"):
         train(Captioning(settings), tmp_path / "run")
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"boxes": "truth"}, "not those of a head"), ({"most": -1}, "number of boxes is absurd"),
+    ({"most": 10 ** 12}, "number of boxes is absurd"), ({"names": []}, "names are absurd"),
+    ({"names": ["x"] * 10 ** 6}, "names are absurd")])
+def test_a_detector_with_an_absurd_head_is_refused_before_it_is_built(change, said, tmp_path,
+                                                                      monkeypatch):
+    path, made = tmp_path / "detector.safetensors", detector()
+    made.source = {**HEAD, **change}
+    save_detector(path, made)
+    monkeypatch.setattr("encoders.regions.RegionBackbone", lambda *_: pytest.fail("built"))
+    with pytest.raises(BadInput, match=f"{path} cannot be built .*{said}.*: give a run of"):
+        load_detector(path)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from coco.dataset import in_drawn_order
-from system import contents
+from system import contents, files
 from system.cache import cache_name
 from system.contents import content_hashes
 from system.files import (
@@ -28,6 +28,7 @@ from system.files import (
     write_json,
 )
 from system.locks import is_locked, lock, sweep
+from system.roots import output_folder
 
 INFO = {"description": "numbers", "seed": 1}
 
@@ -162,6 +163,33 @@ def test_a_lock_is_held_by_one_process_and_goes_with_it(tmp_path):
     with lock(path, "wait for the other", patience=60):
         assert is_locked(path)
     assert not is_locked(path)
+
+
+def test_a_file_that_another_program_reads_is_replaced_when_it_is_closed(tmp_path, monkeypatch):
+    """As on Windows, where a run's files are read by --status, a notebook or a virus scanner."""
+    path, tries = tmp_path / "status.json", []
+
+    def busy(source, target, replace=os.replace):
+        tries.append(target)
+        if len(tries) < 3:
+            raise PermissionError(13, "Access is denied", str(source))
+        replace(source, target)
+
+    monkeypatch.setattr(files, "PAUSES", (0, 0, 0))
+    monkeypatch.setattr(os, "replace", busy)
+    write_json(path, "new")
+    assert len(tries) == 3 and os.listdir(tmp_path) == ["status.json"]
+    tries.clear()
+    monkeypatch.setattr(files, "PAUSES", (0,))
+    with pytest.raises(BadInput, match="Access is denied"):
+        write_json(path, "newer")
+    assert path.read_text() == '"new"' and os.listdir(tmp_path) == ["status.json"]
+
+
+def test_a_drive_that_is_not_there_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(Path, "exists", lambda path: False)         # as Z: on Windows
+    with pytest.raises(BadInput, match="runs is on a drive that is not there: give another"):
+        output_folder("runs", "--run")
 
 
 def test_a_sweep_takes_what_a_kill_left_and_nothing_else(tmp_path):

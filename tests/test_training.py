@@ -131,6 +131,13 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(settings, 
     assert not equal(weights(tmp_path / "a"), weights(tmp_path / "c"))
 
 
+def test_the_largest_seed_trains_and_a_larger_one_is_refused_before_anything_is_done(settings,
+                                                                                     tmp_path):
+    train_run(settings, tmp_path, epochs=1, seed=2**32 - 1)
+    with pytest.raises(BadInput, match="seed must be at most 4294967295"):
+        replace(settings, seed=2**32)
+
+
 def test_a_folder_with_other_settings_is_refused_with_the_difference(settings, tmp_path):
     train_run(settings, tmp_path, epochs=1)
     with pytest.raises(BadInput, match="dropout was 0.3, is 0.1"):

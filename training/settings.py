@@ -54,6 +54,7 @@ class Settings:
             "average must be at least 0 and below 1": 0 <= self.average < 1,
             "warmup, workers and seed must not be negative":
                 min(self.warmup, self.workers, self.seed) >= 0,
+            "seed must be at most 4294967295": self.seed < 2**32,   # torch gets a million times it
             "precision must be auto, float32 or bfloat16":
                 self.precision in ("auto", "float32", "bfloat16"),
         }
