@@ -31,8 +31,8 @@ class Settings:
     patience: int = dial(3, "epochs without a better score before stopping")
     seed: int = dial(0, "random seed of weights, order, views and dropout")
     workers: int = dial(0, "processes that read pictures where features are not cached")
-    precision: str = dial("auto", "number type of the steps: float32, bfloat16, or auto, the device's "
-                               "fastest")
+    precision: str = dial("auto", "number type of the steps: float32, bfloat16, or auto, the "
+                          "device's fastest")
 
     def __post_init__(self):
         for rule, kept in self.rules().items():
