@@ -21,7 +21,8 @@ from model import State
 from vocabulary import END_ID, START_ID
 
 INK, GREY = "#262626", "#606060"
-COLUMN, ROW = 0.74, 0.5         # inches
+COLUMN, ROW, LINE = 0.76, 0.55, 0.25    # inches: of a step, of a node, of a caption at the end
+SIZE = 10.5                     # of the text, in points
 
 
 @dataclass(eq=False)
@@ -91,7 +92,7 @@ def draw_beam(columns, vocab, settings=None):
     settings = settings or Search()
     ends, rows = columns[-1].kept, max(len(kept) + len(dropped) for kept, dropped in columns)
     figure, axis = plt.subplots(figsize=(COLUMN * len(columns) + 0.7,
-                                         ROW * (rows + 0.6) + 0.2 * (len(ends) + 1.5)))
+                                         ROW * (rows + 0.6) + LINE * (len(ends) + 1.5)))
     figure.subplots_adjust(0, 0, 1, 1)
     places = {node: (step, -rank) for step, column in enumerate(columns)
               for rank, node in enumerate(column.kept + column.dropped)}
@@ -101,7 +102,8 @@ def draw_beam(columns, vocab, settings=None):
         draw_node(axis, node, places[node], vocab, node in kept, node in winning)
     label_rows(axis, columns)
     draw_ends(axis, ends, vocab, settings, 0.25 - rows)
-    axis.set(xlim=(-1.35, len(columns) - 0.4), ylim=(-rows - 0.4 * (len(ends) + 0.8), 0.85))
+    axis.set(xlim=(-1.35, len(columns) - 0.4),
+             ylim=(-rows - LINE / ROW * (len(ends) + 0.8), 0.85))
     axis.axis("off")
     return figure
 
@@ -130,7 +132,7 @@ def draw_node(axis, node, place, vocab, kept, wins):
     frame = {"boxstyle": "square,pad=0.25" if ended else "round,pad=0.2", "linewidth": 1 + wins,
              "edgecolor": ink if kept else "white", "facecolor": ink if ended else "white"}
     axis.text(*place, text, ha="center", va="center", zorder=3, bbox=frame, linespacing=1.05,
-              fontsize=min(8, 72 / len(word)), weight="bold" if wins else "normal",
+              fontsize=min(SIZE, 72 / len(word)), weight="bold" if wins else "normal",
               style="normal" if kept else "italic",
               color="white" if ended else GREY if not kept else INK)
 
@@ -144,24 +146,24 @@ def percent(log_probability):
 def label_rows(axis, columns):
     """Write the steps along the top, and what the rows are along the left."""
     for step in range(1, len(columns)):
-        axis.text(step, 0.55, f"{step}", ha="center", va="center", fontsize=8, color=GREY)
-    axis.text(-1.3, 0.55, "step", va="center", fontsize=8, color=GREY)
+        axis.text(step, 0.55, f"{step}", ha="center", va="center", fontsize=SIZE, color=GREY)
+    axis.text(-1.3, 0.55, "step", va="center", fontsize=SIZE, color=GREY)
     width = max(len(column.kept) for column in columns)
     for rank in range(width):
-        axis.text(-1.3, -rank, f"kept {rank + 1}", va="center", fontsize=8)
+        axis.text(-1.3, -rank, f"kept {rank + 1}", va="center", fontsize=SIZE)
     if any(column.dropped for column in columns):
-        axis.text(-1.3, -width, "dropped", va="center", fontsize=8, style="italic", color=GREY)
+        axis.text(-1.3, -width, "dropped", va="center", fontsize=SIZE, style="italic", color=GREY)
 
 
 def draw_ends(axis, ends, vocab, settings, top):
     """Write the captions kept to the end, best first, with the figure that the search compares."""
     penalty = settings.length_penalty
     axis.text(-1.3, top, f"kept to the end: log-probability / length^{penalty:g}", va="center",
-              fontsize=8, color=GREY)
+              fontsize=SIZE, color=GREY)
     for line, node in enumerate(ends):
         found = node.hypothesis()
         text = (f"{'▶' if line == 0 else '    '} {found.log_probability:.2f} / "
                 f"{len(found.words) - 1}^{penalty:g} = {found.rank(penalty):.2f}   "
                 f"{vocab.decode(found.words)}")
-        axis.text(-1.3, top - 0.4 * (line + 1), text, va="center", fontsize=8.5,
+        axis.text(-1.3, top - LINE / ROW * (line + 1), text, va="center", fontsize=SIZE,
                   color=ACCENT if line == 0 else INK, weight="bold" if line == 0 else "normal")

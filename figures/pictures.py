@@ -27,7 +27,7 @@ def show_pictures(files, sentences=None, columns=4, width=2.3, lines=4):
         axis.axis("off")
     for axis, file, sentence in zip(axes.flat, files, sentences or [""] * len(files), strict=False):
         axis.imshow(open_picture(file))
-        axis.set_title(wrap(sentence, int(width * 11)), y=-0.05, va="top", fontsize=9)
+        axis.set_title(wrap(sentence, int(width * 11)), y=0, pad=-5, va="top", fontsize=9)
     return figure
 
 
