@@ -4,8 +4,8 @@
 #                  installs gradio into cache/page-venv); the notebooks' style,
 #                  all of them small with exercises unsolved and solved, each by itself as on
 #                  Colab, those with an encoder on a ResNet that a server on this machine publishes
-# make student     student/, to hand out: the notebooks without their solutions, the modules that
-#                  they import, a Makefile for handing in
+# make student     student/, to hand out: the notebooks without their solutions, and the modules
+#                  that they import
 # make handin      run the notebooks and say which exercises pass, also in handin.txt; with
 #                  FOLDER=../anna those of a folder handed in, by the checks here
 # make gpu-check   on a GPU: no step waits for it, its captions are the CPU's, its speed

@@ -39,7 +39,7 @@ Go through the seven notebooks in order. 2, 4, 5 and 6 train for a minute or two
 time a little longer, since every picture is encoded once. An exercise is a question, a cell in
 which you replace each line `...     # TODO: your code here`, and a check that says what is wrong.
 
-    make handin         # or: python -m course.handin
+    python -m course.handin
 
 runs all notebooks from top to bottom, says which exercises pass, and writes that to `handin.txt`.
 Hand in this folder without `.venv`, `cache`, `data` and `runs`.
@@ -48,23 +48,6 @@ Hand in this folder without `.venv`, `cache`, `data` and `runs`.
 
 This folder holds what the notebooks need. Some cells name more, as `train.py`, `prepare.py` or a
 page in `docs/`: that is in the whole project, from which this folder was made.
-"""
-MAKEFILE = """# make handin      run the notebooks and say which exercises pass, also in handin.txt
-
-PYTHON ?= python3
-PY := .venv/bin/python
-export PYTHONOPTIMIZE :=            # the checks need assert
-
-.PHONY: handin
-
-handin: .venv/installed
-\t$(PY) -m course.handin
-
-.venv/installed: requirements.txt
-\ttest -x $(PY) || $(PYTHON) -m venv .venv
-\t$(PY) -m pip install --quiet --upgrade pip
-\t$(PY) -m pip install --quiet -r requirements.txt
-\ttouch $@
 """
 
 
@@ -136,7 +119,7 @@ def links(pattern, notebook):
 
 
 def fill(folder, source, files, notebooks):
-    """Copy `files` from `source`, and write the notebooks, a README and a Makefile."""
+    """Copy `files` from `source`, and write the notebooks and a README."""
     for file in files:
         copied = folder / file.relative_to(source)
         copied.parent.mkdir(parents=True, exist_ok=True)
@@ -144,9 +127,7 @@ def fill(folder, source, files, notebooks):
     for name, notebook in notebooks.items():
         unlink_pages(notebook)
         nbformat.write(notebook, folder / f"{name}.ipynb")
-    # by lines as make and the shell end them, on Windows too
     (folder / "README.md").write_text(README, encoding="utf-8", newline="\n")
-    (folder / "Makefile").write_text(MAKEFILE, encoding="utf-8", newline="\n")
 
 
 def unlink_pages(notebook):

@@ -14,7 +14,7 @@ import evaluate
 import train as train_command
 from system import tensor_file
 from system.files import BadInput, read_json
-from tests.moving import CLASSES, HZ, picture, write_clips
+from tests.moving import CLASSES, HZ, picture, write_clips, write_multithumos
 from training import loop
 from training import run as runs
 from video.actions.card import pack
@@ -24,7 +24,6 @@ from video.actions.files import read_actions
 from video.actions.models import MODELS, MultiLSTM, Sizes, windows
 from video.actions.settings import ActionSettings
 from video.actions.task import Actions, Batch, Objective
-from video.thumos import write_multithumos
 
 pytestmark = pytest.mark.usefixtures("no_curves")
 N = 4

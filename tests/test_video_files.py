@@ -7,21 +7,16 @@ import pytest
 
 from coco.dataset import tell
 from system.files import BadInput, write_json
+from tests.moving import write_activitynet, write_class_files, write_multithumos
 from video.activitynet import (
     read_activitynet,
     read_paragraphs,
     read_results,
     read_youcook2,
-    write_activitynet,
     write_results,
 )
 from video.spans import Action, Segment, Video, faults, frame_labels
-from video.thumos import (
-    read_multithumos,
-    read_thumos14,
-    write_class_files,
-    write_multithumos,
-)
+from video.thumos import read_multithumos, read_thumos14
 
 DANCE = {"v_1": {"duration": 10.5, "timestamps": [[0, 4], [2.5, 10.5]],
                  "sentences": ["A girl dances.", " She bows."]}}

@@ -1,4 +1,4 @@
-"""Read and write sentences in time: ActivityNet Captions, its results, and YouCook2.
+"""Read sentences in time: ActivityNet Captions, its results, which are written too, and YouCook2.
 
     {"v_QOlSCBRmfWY": {"duration": 82.73, "timestamps": [[0.83, 19.86]],
                        "sentences": ["A young woman is seen"]}}             read_activitynet
@@ -66,13 +66,6 @@ def sound(path, videos):
                            f"{video.duration} s: {REMEDY}")
     tell_faults(path, videos)
     return videos
-
-
-def write_activitynet(path, videos):
-    """Write videos with sentences as ActivityNet Captions does, whole or not at all."""
-    write_json(path, {video.name: {
-        "duration": video.duration, "timestamps": [[one.start, one.end] for one in video.spans],
-        "sentences": [one.sentence for one in video.spans]} for video in videos})
 
 
 def read_paragraphs(path):

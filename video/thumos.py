@@ -1,4 +1,4 @@
-"""Read and write actions in time: MultiTHUMOS and THUMOS14.
+"""Read actions in time: MultiTHUMOS and THUMOS14.
 
     {"video_test_0000004": {"subset": "testing", "duration": 33.9, "actions": [[11, 0.2, 1.1]]}}
                                         read_multithumos: classes are 1 to 65, labels 0 to 64
@@ -15,7 +15,7 @@ so papers report on 210 to 213 of them. The text files know no durations: give t
 
 from pathlib import Path
 
-from system.files import BadInput, read_json, read_text, whole_file, write_json
+from system.files import BadInput, read_json, read_text
 from system.records import collector_paused
 from video.activitynet import REMEDY, sound
 from video.spans import Action, Video
@@ -96,22 +96,3 @@ def fields(line, where):
         raise BadInput(f"{where} is '{line[:80]}' in place of a video, a start and an end in "
                        f"seconds: {REMEDY}") from None
     return name, start, end
-
-
-def write_multithumos(path, videos):
-    """Write videos with actions as the JSON file has them, whole or not at all."""
-    write_json(path, {video.name: {
-        "subset": video.subset, "duration": video.duration,
-        "actions": [[one.label + 1, one.start, one.end] for one in video.spans]}
-        for video in videos})
-
-
-def write_class_files(folder, videos, names):
-    """Write a list of classes and a text file for each, as MultiTHUMOS has them."""
-    lists = {"class_list.txt": [f"{n} {name}" for n, name in enumerate(names, 1)],
-             **{f"annotations/{name}.txt": [
-                 f"{video.name} {one.start} {one.end}" for video in videos for one in video.spans
-                 if one.label == label] for label, name in enumerate(names)}}
-    for name, lines in lists.items():
-        with whole_file(Path(folder) / name) as beside:
-            beside.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
