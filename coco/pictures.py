@@ -53,19 +53,19 @@ def open_picture(path, remedy="replace it, or take it out of the captions file")
     except FileNotFoundError:
         refuse_web_address(path)
         what = "is a link to a file that is missing" if os.path.islink(path) else "is missing"
-        what += "".join(f", though {one} is there" for one in namesakes(Path(path))[:1])
+        meant = namesake(Path(path))
+        what += f", though {meant} is there" if meant else ""
         raise BadInput(f"picture {path} {what}: {remedy}") from None
     except Exception as error:  # many kinds for one cause: the file is damaged, or no picture
         raise BadInput(f"picture {path} cannot be read ({fault(path, error)}): {remedy}") from None
 
 
-def namesakes(path):
-    """Return the names of pictures beside a missing one that may be it, its ending written wrong.
-    """
-    endings = [ending for one in ENDINGS for ending in (one, one.upper())]
-    names = [stem + ending for stem in dict.fromkeys((path.name, path.stem, path.stem.lower()))
-             for ending in endings]
-    return [name for name in names if path.with_name(name).exists()]
+def namesake(path):
+    """Return the name of a picture beside a missing one that may be meant, or None."""
+    # tried one by one, since to list a folder of all of COCO takes long
+    names = (stem + ending for stem in (path.name, path.stem, path.stem.lower())
+             for one in ENDINGS for ending in (one, one.upper()))
+    return next((name for name in names if path.with_name(name).exists()), None)
 
 
 def decode(file):

@@ -127,7 +127,7 @@ def fill(folder, source, files, notebooks):
     for name, notebook in notebooks.items():
         unlink_pages(notebook)
         nbformat.write(notebook, folder / f"{name}.ipynb")
-    (folder / "README.md").write_text(README, encoding="utf-8", newline="\n")
+    (folder / "README.md").write_text(README, encoding="utf-8")
 
 
 def unlink_pages(notebook):

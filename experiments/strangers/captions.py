@@ -126,8 +126,8 @@ def gains(results, found):
             rows.append([one["data"], one["checkpoint"], other["checkpoint"],
                          *(str(paired_bootstrap(*(METRICS[name].scale * np.array(it[name])
                                                   for it in (second, first)))) for name in EACH)])
-    return rows and markdown(["data", "captioner", "over",
-                              *(METRICS[name].label for name in EACH)], rows)
+    heading = ["data", "captioner", "over", *(METRICS[name].label for name in EACH)]
+    return markdown(heading, rows) if rows else ""
 
 
 def add_checkpoint(parser):
