@@ -31,7 +31,7 @@ class MirroredSettings(CaptioningSettings):
 
     def rules(self):
         """Return the rules of captioning, and that there are boxes."""
-        return {**super().rules(), "mirrored needs boxes: give --boxes": bool(self.boxes)}
+        return {**super().rules(), "mirrored needs boxes": bool(self.boxes)}
 
 
 class Mirrored(Captioning):

@@ -1,6 +1,7 @@
 """What a recipe may add to cross-entropy: shared pictures, smoothing, averages, rewards."""
 
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from encoders.features import encode_split
 from model import DecoderRNN
 from system.files import BadInput
 from tests.running import begin_run, train_run
+from train import TASKS
 from training.averaging import Average
 from training.loop import finish_epoch, step, validate
 from vocabulary import END_ID, Vocabulary
@@ -263,3 +265,13 @@ def test_how_samples_are_drawn_differs_from_step_to_step():
     first = model.sampling()
     torch.manual_seed(2)
     assert isinstance(first, Search) and first.seed != model.sampling().seed
+
+
+@pytest.mark.parametrize("kind", dict.fromkeys(kind for _, kind, _ in TASKS.values()))
+def test_a_refused_setting_is_named_by_its_option(kind, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "rules", lambda self: {})       # some need what has no default
+        settings = kind(data="here")
+    names = {one.name for one in fields(kind)}
+    for rule in settings.rules():
+        assert names & set(re.findall(r"\w+", rule)), rule

@@ -392,7 +392,7 @@ def test_settings_that_do_not_go_with_boxes_are_refused(changes, words):
 
 
 def test_mirroring_without_boxes_is_refused():
-    with pytest.raises(BadInput, match="mirrored needs boxes: give --boxes"):
+    with pytest.raises(BadInput, match="mirrored needs boxes: change that setting, --boxes"):
         MirroredSettings("data", decoder="updown")
 
 
