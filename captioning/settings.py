@@ -101,7 +101,7 @@ RECIPES = {
     # for pictures of one's own, which may be few: goes on from the captioner in the box
     "own": {**ATTENTION, "start": "checkpoints/captioner.safetensors", "views": 1,
             "learning_rate": 3e-4, "vocab_threshold": 1, "epochs": 1,
-            "captions_per_picture": 5},
+            "captions_per_picture": 5, "no_repeat_ngram": 2},
     # its encoder learns too: goes on from a run of "attention"
     "tuned": {**ATTENTION, "start": "", "tune_from": 5, "captions_per_picture": 5,
               "learning_rate": 3e-4, "encoder_rate": 3e-5, "epochs": 4},

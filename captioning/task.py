@@ -30,7 +30,7 @@ from scoring.metrics import METRICS
 from scoring.scores import CiderD
 from system.cache import cache_name
 from system.contents import content_hashes
-from system.distributed import is_main, main_first, rank, world_size
+from system.distributed import broadcast, is_main, main_first, rank, world_size
 from system.files import BadInput
 from system.tensor_file import best_file
 from training.task import Task
@@ -54,6 +54,7 @@ class Captioning(Task):
     shown = ("val_loss", "CIDEr", "distinct", "sentence")
     places = ("data", "start", "weights", "boxes")
     curves, unit = {"perplexity": "perplexity", "CIDEr": METRICS["CIDEr"].label}, "word"
+    before = None               # CIDEr on val of the captioner that it begins with
 
     def __init__(self, settings, features=cached_features):
         super().__init__(settings)
@@ -89,6 +90,17 @@ class Captioning(Task):
         if self.passes > 1 and is_main():
             print(f"train has few captions, {len(self.train)}: an epoch is {self.passes} passes "
                   "over them", file=sys.stderr)
+        if self.start and self.key == "CIDEr":
+            self.before = self.cider_before()
+
+    @torch.no_grad()
+    def cider_before(self):
+        """Return the CIDEr on val of the captioner that goes on, before its first step."""
+        self.objective.eval()
+        found = broadcast(self.measure())["CIDEr"]
+        if is_main():
+            print(f"before training: CIDEr {found:.3f} on val", file=sys.stderr)
+        return found
 
     def prepare_captions(self):
         """Leave out pictures that cannot be read and turn captions into integers."""

@@ -16,8 +16,6 @@ from torch.nn import functional
 from encoders.backbones import Backbone, transform_of
 from encoders.classifiers import AVERAGED, class_names, head_of
 from encoders.concept_words import CONCEPTS
-from encoders.efficientnet_lite import SCALES
-from encoders.encoding import encode, fast
 from encoders.features import cached_features
 from encoders.weights import weights_hash
 from system.files import BadInput
@@ -110,25 +108,6 @@ def concept_matrix(table=None, names=None):
 def concepts(probabilities, matrix):
     """Return the probability of each word (..., W) from those of categories (..., 1000)."""
     return probabilities.float() @ matrix
-
-
-def seer(name, transform):
-    """Return a function of a PIL picture: the likeliest concept words, (word, probability) each.
-
-    name: of a network, whose published classifier is asked; tuning an encoder leaves it none.
-    Returns None for a network whose weights are not installed and would have to be fetched.
-    """
-    if name not in SCALES:
-        return None
-    network, matrix = fast(Classifier(name)), concept_matrix()
-
-    def see(picture, most=5):
-        found = encode(network, transform(picture)[None])
-        values, places = concepts(torch.from_numpy(found), matrix)[0].topk(most)
-        return [(WORDS[place], value)
-                for place, value in zip(places.tolist(), values.tolist(), strict=True)]
-
-    return see
 
 
 def cached_concepts(split, name="efficientnet_lite0", fit="squash", cache=None):

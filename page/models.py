@@ -9,10 +9,13 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from calibration.law import law_of
 from captioning.checkpoint import load_captioner
-from encoders.concepts import seer
-from encoders.encoding import fast
+from encoders.concepts import WORDS, Classifier, concept_matrix, concepts
+from encoders.efficientnet_lite import SCALES
+from encoders.encoding import encode, fast
 from system.files import BadInput
 from system.tensor_file import BEST, best_file, kind_of
 
@@ -91,6 +94,25 @@ def ready_captioner(path, device, boxes):
     name = captioner.architecture["encoder"]["backbone"]
     return Ready(captioner, fast(captioner.encoder.backbone), seer(name, captioner.transform),
                  law_of(captioner))
+
+
+def seer(name, transform):
+    """Return a function of a PIL picture: the likeliest concept words, (word, probability) each.
+
+    name: of a network, whose published classifier is asked; tuning an encoder leaves it none.
+    Returns None for a network whose weights are not installed and would have to be fetched.
+    """
+    if name not in SCALES:
+        return None
+    network, matrix = fast(Classifier(name)), concept_matrix()
+
+    def see(picture, most=5):
+        found = encode(network, transform(picture)[None])
+        values, places = concepts(torch.from_numpy(found), matrix)[0].topk(most)
+        return [(WORDS[place], value)
+                for place, value in zip(places.tolist(), values.tolist(), strict=True)]
+
+    return see
 
 
 def ready_answerer(path, device, boxes):

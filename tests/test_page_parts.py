@@ -15,12 +15,12 @@ from captioning.captioner import Captioner
 from captioning.checkpoint import save_captioner
 from decoders.confidence import Weighed, Word
 from encoders.backbones import transform_of
-from encoders.concepts import WORDS, seer
+from encoders.concepts import WORDS
 from page.cards import Made, card, percentage, sheet
 from page.describing import Entry, describe, is_clip, pieces, readable
 from page.examples import examples
 from page.folder import Folder
-from page.models import CAPTIONER, KEPT, Models, found_in
+from page.models import CAPTIONER, KEPT, Models, found_in, seer
 from scenes.dataset import one_scene
 from system.files import BadInput
 from tests.serving import ROOT

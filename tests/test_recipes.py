@@ -152,6 +152,21 @@ def test_a_run_begins_with_the_weights_of_another(settings, tmp_path):
         begin_run(settings, tmp_path / "fourth", start=str(tmp_path / "first"), hidden_size=32)
 
 
+def test_a_run_that_goes_on_says_what_it_had_and_whether_it_lost_it(settings, tmp_path, capsys):
+    first = train_run(settings, tmp_path / "first")
+    assert "before training" not in capsys.readouterr().err
+    best = max(row["CIDEr"] for row in first)
+    worse = replace(settings, start=str(tmp_path / "first"), epochs=1)
+    train_run(worse, tmp_path / "spoiled", learning_rate=1.0, average=0)
+    said = capsys.readouterr().err
+    before = float(re.search(r"before training: CIDEr ([0-9.]+) on val", said)[1])
+    assert before == pytest.approx(best, abs=0.05) and before > 0.1
+    assert f"it began with has a CIDEr of {before:.3f} on val" in said
+    train_run(worse, tmp_path / "kept", learning_rate=1e-9, average=0)
+    said = capsys.readouterr().err
+    assert f"before training: CIDEr {before:.3f}" in said and "began with" not in said
+
+
 def test_features_are_those_of_the_encoder_that_a_run_begins_with(settings, tmp_path):
     train_run(settings, tmp_path / "tuned", tune_from=1, encoder_rate=1e-2, epochs=1)
     run = begin_run(settings, tmp_path / "frozen", start=str(tmp_path / "tuned"), views=1)
