@@ -12,7 +12,8 @@ import sys
 
 from coco.pictures import open_picture
 from scenes.facts import read_facts
-from system.files import BadInput, one_line, run_command
+from system.commands import one_line, run_command
+from system.files import BadInput
 from system.processor import add_device, name_gpu
 from vqa.checkpoint import load_answerer
 from vqa.facts import know, reads_facts

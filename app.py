@@ -16,8 +16,9 @@ import sys
 import time
 import webbrowser
 
-from system.files import BadInput, run_command
-from system.loopback import bound_socket, stay_here
+from page.loopback import bound_socket, stay_here
+from system.commands import run_command
+from system.files import BadInput
 
 NEEDED = "gradio"
 TICK = 0.2                  # seconds

@@ -25,8 +25,9 @@ from captioning.checkpoint import SHIPPED, load_captioner, refuse_needless
 from captioning.photos import Described, describe_distributed, find_pictures, short_names
 from decoders.constrained import MOST
 from decoders.search import Search
+from system.commands import one_line, run_command
 from system.distributed import is_main, processes
-from system.files import BadInput, one_line, run_command
+from system.files import BadInput
 from system.processor import add_device, name_gpu
 from system.tensor_file import best_file, kind_of
 from video.readers import CLIPS, TIMES

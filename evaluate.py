@@ -19,7 +19,8 @@ from coco.dataset import read_split
 from coco.readable import readable
 from decoders.search import STRONGEST, Search
 from scoring.metrics import METRICS
-from system.files import BadInput, run_command, write_json
+from system.commands import run_command
+from system.files import BadInput, write_json
 from system.outputs import json_in, keys_in, output_file
 from system.processor import add_device, name_gpu
 from system.tensor_file import best_file, kind_of

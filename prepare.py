@@ -30,7 +30,8 @@ from scenes import dataset as scenes
 from scenes.motion import dataset as motion
 from scenes.questions import dataset as questions
 from system.cache import CACHE, cache_name
-from system.files import BadInput, amount, command_line, run_command
+from system.commands import command_line, run_command
+from system.files import BadInput, amount
 from system.kept import empty, kept
 from system.locks import lock
 from system.roots import output_folder, sweep_root

@@ -22,8 +22,9 @@ from concepts.task import Conceptual
 from detection.settings import RECIPES as DETECTION
 from detection.settings import DetectionSettings
 from detection.task import Detection
+from system.commands import run_command
 from system.distributed import is_main, processes
-from system.files import BadInput, run_command
+from system.files import BadInput
 from system.processor import add_device, name_gpu
 from system.roots import output_folder
 from system.shapes import misfit

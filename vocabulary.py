@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from system.files import BadInput, ensure_home, read_json, writable, write_json
+from system.commands import ensure_home
+from system.files import BadInput, read_json, writable, write_json
 from system.outputs import begins, keys_in, output_file
 
 START_ID, END_ID, UNK_ID = 0, 1, 2

@@ -16,7 +16,7 @@ from calibration.law import KEY
 from captioning.card import card, is_packed
 from captioning.checkpoint import load_captioner, note
 from coco.dataset import read_split
-from system.files import run_command
+from system.commands import run_command
 from system.processor import add_device
 from system.tensor_file import best_file
 from training.cards import is_card, write_card

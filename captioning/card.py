@@ -19,7 +19,8 @@ from captioning.mirroring import Mirrored
 from captioning.settings import RECIPES, CaptioningSettings
 from coco.dataset import read_split
 from scoring.metrics import METRICS
-from system.files import BadInput, read_json, run_command
+from system.commands import run_command
+from system.files import BadInput, read_json
 from system.shapes import misfit
 from training.cards import card_files, pack_by_options, training_command, write_card
 

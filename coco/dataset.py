@@ -20,17 +20,9 @@ from pathlib import Path, PureWindowsPath
 
 from coco.pictures import open_picture
 from system.cache import CACHE
+from system.commands import CONTROL, command_line
 from system.contents import read_kept
-from system.files import (
-    CONTROL,
-    BadInput,
-    command_line,
-    content_hash,
-    read_json,
-    refuse_web_address,
-    writable,
-    write_json,
-)
+from system.files import BadInput, content_hash, read_json, refuse_web_address, writable, write_json
 from system.records import collector_paused
 
 VAL_SHARE = 0.05

@@ -23,14 +23,7 @@ from coco.readable import NAMED, readable
 from coco.tables import read_rows, read_text
 from system.cache import cache_name
 from system.contents import content_hashes
-from system.files import (
-    BadInput,
-    holds,
-    refuse_web_address,
-    whole_folder,
-    writable,
-    write_json,
-)
+from system.files import BadInput, holds, refuse_web_address, whole_folder, writable, write_json
 from system.roots import sweep_root
 
 SHARE = 0.1                 # of the pictures in val and in test, unless said

@@ -6,7 +6,7 @@
 from captioning.card import TASKS, main
 from concepts.settings import RECIPES, ConceptSettings
 from concepts.task import Conceptual
-from system.files import run_command
+from system.commands import run_command
 
 TASKS[Conceptual.name] = (ConceptSettings, RECIPES)
 

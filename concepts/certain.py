@@ -21,7 +21,8 @@ from captioning.captioner import Captioner
 from captioning.checkpoint import load_captioner, save_captioner
 from encoders.backbones import Backbone
 from encoders.concepts import WORDS
-from system.files import BadInput, run_command
+from system.commands import run_command
+from system.files import BadInput
 from system.tensor_file import best_file
 
 

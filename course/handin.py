@@ -21,7 +21,8 @@ from nbclient.exceptions import DeadKernelError
 from tqdm import tqdm
 
 from course.kernels import NAMES, choose_event_loop, kernel, read_notebook
-from system.files import BadInput, run_command, whole_file
+from system.commands import run_command
+from system.files import BadInput, whole_file
 from system.outputs import output_file
 
 HERE = Path(__file__).parents[1]

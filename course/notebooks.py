@@ -17,7 +17,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from course.kernels import LONGEST, SILENT, choose_event_loop, read_notebook
-from system.files import BadInput, run_command, whole_file
+from system.commands import run_command
+from system.files import BadInput, whole_file
 
 PICTURES = ("image/png", "image/jpeg")
 BAR = "application/vnd.jupyter.widget-view+json"

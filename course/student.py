@@ -21,7 +21,8 @@ from course.closure import closure
 from course.exercises import cut, paste, read_exercises
 from course.kernels import NAMES, read_notebook
 from course.notebooks import tidy
-from system.files import BadInput, run_command, whole_folder
+from system.commands import run_command
+from system.files import BadInput, whole_folder
 
 HERE = Path(__file__).parents[1]
 COMMANDS = ("caption", "course.handin")         # the modules that a student runs

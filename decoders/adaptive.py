@@ -14,14 +14,7 @@ import math
 import torch
 from torch import nn
 
-from decoders.base import (
-    HEADS,
-    Decoder,
-    after_start,
-    mean_cell,
-    open_forget_gates,
-    split_heads,
-)
+from decoders.base import HEADS, Decoder, after_start, mean_cell, open_forget_gates, split_heads
 from model import State, captions_per_picture
 
 

@@ -24,15 +24,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from coco.pictures import turn_of
-from encoders.bottom_up_files import (
-    AGAIN,
-    KINDS,
-    LIMITS,
-    box_file,
-    key_of,
-    layout_of,
-    readable,
-)
+from encoders.bottom_up_files import AGAIN, KINDS, LIMITS, box_file, key_of, layout_of, readable
 from encoders.transform import Transform
 from system.cache import CACHE, cache_name
 from system.contents import content_hashes, read_kept

@@ -30,7 +30,8 @@ from experiments.baselines import most_frequent, neighbour
 from experiments.harness import Experiment, add_options, folders
 from experiments.ladder_table import each_of, filled, table
 from scoring.prose import prose
-from system.files import BadInput, run_command, whole_file, write_json
+from system.commands import run_command
+from system.files import BadInput, whole_file, write_json
 from system.outputs import json_in, output_file
 
 GREEDY, BEAM = Search(method="greedy"), Search(beam=3)

@@ -38,7 +38,8 @@ from experiments.truth import BEAM, SPLITS, cell, decoder_settings
 from scenes.claims import KINDS, LOCATED, tally
 from scenes.grammar import readings
 from scenes.meaning import Statement
-from system.files import BadInput, read_json, run_command
+from system.commands import run_command
+from system.files import BadInput, read_json
 from training.loop import train
 
 SAMPLES = Search(method="sample", captions=20)

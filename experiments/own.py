@@ -25,7 +25,8 @@ from captioning.evaluation import score, tokenized_references
 from coco.dataset import in_drawn_order, read_split
 from experiments.baselines import most_frequent
 from experiments.harness import markdown
-from system.files import BadInput, run_command, write_json
+from system.commands import run_command
+from system.files import BadInput, write_json
 from vocabulary import tokenize
 
 SIZES = 20, 60, 200, 2000

@@ -22,7 +22,8 @@ from experiments.bench.compare import comparison, processor, products
 from experiments.bench.tools import picture_flops, training_flops
 from experiments.harness import markdown
 from model import DecoderRNN
-from system.files import BadInput, command_line, read_json, run_command, whole_file
+from system.commands import command_line, run_command
+from system.files import BadInput, read_json, whole_file
 from system.outputs import begins, output_file
 
 TRAIN, VAL, SPOKEN = 118_287, 5_000, 5      # pictures of COCO 2017, captions of each

@@ -29,7 +29,8 @@ from scenes.facts import OBJECTS
 from scenes.programs import Undecided, answer
 from scenes.programs import run as execute
 from scenes.questions.dataset import read_scenes
-from system.files import BadInput, run_command
+from system.commands import run_command
+from system.files import BadInput
 from vqa.accuracy import accuracies, by_type, pair_accuracy
 from vqa.checkpoint import load_answerer
 from vqa.facts import fact_accuracy, know, reasoned, table_of

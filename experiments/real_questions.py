@@ -21,7 +21,8 @@ from experiments.harness import Experiment, folders, markdown, used
 from experiments.questions import ROWS, settings_of
 from experiments.questions_table import shown
 from scoring.significance import paired_bootstrap
-from system.files import BadInput, read_json, run_command
+from system.commands import run_command
+from system.files import BadInput, read_json
 from system.processor import add_device
 from vqa.accuracy import accuracies, by_type
 from vqa.checkpoint import load_answerer

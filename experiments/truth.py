@@ -29,7 +29,8 @@ from experiments.baselines import most_frequent
 from experiments.harness import graphs_of, markdown, on_scenes
 from scenes.claims import KINDS, tally
 from scoring.significance import paired_bootstrap
-from system.files import BadInput, read_json, run_command
+from system.commands import run_command
+from system.files import BadInput, read_json
 
 SPLITS = ("test", "novel")
 CONSTANT, COMPARED = "constant", "soft"     # rows: one without training, and one to compare with

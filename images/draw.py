@@ -17,7 +17,7 @@ from captioning.checkpoint import load_captioner
 from coco.dataset import read_split
 from coco.pictures import open_picture
 from figures.pictures import ACCENT, QUIET, plot_history, wrap
-from system.files import run_command
+from system.commands import run_command
 from training.folders import read_history
 
 HERE = Path(__file__).parent

@@ -9,7 +9,8 @@ from experiments.ladder import BEST, RUNGS
 from figures.pictures import ACCENT, QUIET
 from images.draw import HERE, save
 from scoring.metrics import METRICS
-from system.files import read_json, run_command
+from system.commands import run_command
+from system.files import read_json
 
 CORES = 2                   # minutes of a training on another number cannot be compared
 LADDER = HERE.parent / "results/ladder"

@@ -9,7 +9,7 @@ from experiments.strangers.confidence import COVERAGES, RESULT
 from experiments.strangers.datasets import finished
 from figures.pictures import ACCENT, QUIET
 from images.draw import HERE, save
-from system.files import run_command
+from system.commands import run_command
 
 RESULTS = HERE.parent / "results/confidence"
 HOME = "flickr8k"           # what the captioner in the box was trained on

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 from figures.pictures import ACCENT, QUIET
 from images.draw import box, save
 from scenes.dataset import one_scene
-from system.files import run_command
+from system.commands import run_command
 from vocabulary import END_WORD, START_WORD, tokenize
 
 TINT, PANEL, FAINT = "#f6dcdd", "#f4f4f4", "#606060"

@@ -20,7 +20,8 @@ from decoders.confidence import weigh
 from encoders.encoding import encode, on_one_core
 from encoders.transform import middle
 from figures.marking import marked
-from system.files import BadInput, one_line, sentence_of
+from system.commands import one_line, sentence_of
+from system.files import BadInput
 from video.readers import CLIPS
 
 SIDE, FRAMES = 720, 5       # pixels of a picture's longer side; frames of a clip's strip

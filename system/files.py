@@ -1,31 +1,21 @@
-"""Files and folders that are whole or absent, and errors a person can act on.
+"""Files and folders that are whole or absent, and what is refused.
 
     whole_file(path), whole_folder(path)    .path.image-captioning-PID.partial --rename--> path
-    run_command(main)                       BadInput --> one line on stderr and exit status 2
-    command_line("python", "train.py")      words --> what a person may paste into a shell
 
 Everything the project writes goes to a neighbour first and is renamed when complete, so that a
 reader never meets half a file. Everything it refuses raises `BadInput` with one sentence: what is
 wrong, where, and what to do.
 """
 
-import atexit
-import errno
 import hashlib
-import io
 import json
 import os
 import re
-import shlex
 import shutil
-import subprocess
-import sys
-import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from system import torchrun
 from system.cache import CACHE, cache_name
 from system.shapes import misfit
 
@@ -34,15 +24,8 @@ PARTIALS = re.compile(r"\.(.+)\.image-captioning-\d+\.partial")
 LONGEST = 200               # bytes of a name that stand in it: a disk allows 255
 # seconds between tries to replace a file: Windows refuses it while another program has that open
 PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8) if os.name == "nt" else ()
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR,
-        errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO}
-NAME = {errno.EILSEQ, errno.EINVAL}         # said by macOS of bytes, by Windows of signs like *
-NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED",
-             "ALLOCATION_FAILED", "Storage size calculation overflowed")
-GPU = re.compile("CUDA|CUDNN|HIP|MPS")          # in the message of one that has no memory left
 DESKTOPS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 WEB = re.compile(r"(https?|ftp|s3|gs):/+(.*)", re.I | re.S)
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class BadInput(ValueError):
@@ -54,11 +37,6 @@ def refuse_web_address(path):
     if found := WEB.fullmatch(str(path).replace("\\", "/")):
         raise BadInput(f"{found[1]}://{found[2]} is a web address, and only files on this machine "
                        "are read and written: download it first, then give its path")
-
-
-def one_line(text):
-    """Return `text` with a ? for every control character, which could move or wipe other lines."""
-    return CONTROL.sub("?", text)
 
 
 @contextmanager
@@ -243,87 +221,3 @@ def make_room(folder, needed, what):
 def amount(size):
     """Return a number of bytes as a person reads it."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
-
-
-def command_line(*words):
-    """Return words as one line that a person may paste into a shell, quoted where that is needed.
-    """
-    words = list(map(str, words))
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
-
-
-def ensure_home():
-    """Give a user without a home folder one until the process ends: libraries fail without it."""
-    if os.path.expanduser("~") == "~":
-        home = tempfile.mkdtemp(prefix="home-")
-        os.environ["USERPROFILE" if os.name == "nt" else "HOME"] = home
-        atexit.register(shutil.rmtree, home, ignore_errors=True)
-
-
-def prepare_streams():
-    """Let stdout and stderr take any text: UTF-8 in files and pipes, `?` for what a screen lacks.
-    """
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:              # without a console
-            setattr(sys, name, io.StringIO())
-        elif isinstance(stream, io.TextIOWrapper):      # not a notebook's, which takes any text
-            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
-
-
-def run_command(main, shared=False):
-    """Run a command line's `main()`: bad input becomes one line on stderr and exit status 2.
-
-    So do a full disk and a folder that may not be written to; other failures keep their traceback.
-    Under torchrun the first process speaks for all, and works alone unless `shared` says that
-    `main` divides the work.
-    """
-    ensure_home()
-    prepare_streams()
-    if not shared:
-        torchrun.leave_to_first()
-    try:
-        with torchrun.one_voice():
-            status = main()
-            sys.stdout.flush()
-    except SystemExit as end:           # as argparse raises it, which has spoken
-        if end.code:
-            torchrun.wait_for_first(explained=True)
-        raise
-    except KeyboardInterrupt:
-        if torchrun.first():
-            print("stopped", file=sys.stderr)
-        status = 130
-    except BrokenPipeError:     # the program that read our lines has ended, as `head` does
-        with suppress(OSError, AttributeError):         # a notebook's stdout is no file
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
-    except Exception as error:
-        sentence = sentence_of(error)
-        torchrun.wait_for_first(explained=sentence is not None)
-        if sentence is None:
-            raise
-        sentence = one_line(sentence)
-        print(f"error: {sentence}", file=sys.stderr)
-        torchrun.report(sentence)
-        status = 2
-    sys.exit(status)
-
-
-def sentence_of(error):
-    """Return what a person should read of an error, or None if that is its traceback."""
-    if isinstance(error, BadInput):
-        return str(error)
-    if isinstance(error, OSError) and error.errno in DISK:
-        return (f"{error.filename or 'the disk'} cannot be written or read ({error.strerror}): "
-                "make room or give yourself the right, then give the same command again")
-    if isinstance(error, OSError) and error.errno in NAME and error.filename is not None:
-        return f"{error.filename} is no name for a file here ({error.strerror}): give another"
-    # PyTorch has no class of its own for these on a CPU
-    if isinstance(error, MemoryError) or isinstance(error, RuntimeError) and any(
-            words in str(error) for words in NO_MEMORY):
-        gpu = GPU.search(str(error))
-        return (f"this needs more memory than {'the GPU has' if gpu else 'there is'}: give smaller "
-                "numbers, for example of a batch, of beams or of the layers' sizes"
-                + (", or the device cpu" if gpu else ""))
-    return None

@@ -23,7 +23,8 @@ from functools import cache
 import torch
 from torch import nn
 
-from system.files import BadInput, sentence_of
+from system.commands import sentence_of
+from system.files import BadInput
 from system.torchrun import launched
 
 

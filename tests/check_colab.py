@@ -20,7 +20,8 @@ from course.kernels import NAMES, choose_event_loop, kernel, read_notebook
 from course.notebooks import shrink
 from scenes.motion.dataset import draw as draw_clips
 from scenes.questions.dataset import draw
-from system.files import BadInput, run_command
+from system.commands import run_command
+from system.files import BadInput
 from tests.check_exercises import CLIPS, PASSES, SIZES
 
 ADDRESS = "https://github.com/YOUR-NAME/image-captioning"

@@ -16,7 +16,8 @@ from course.notebooks import shrink
 from course.student import solved_version, student_version
 from scenes.motion.dataset import draw as draw_clips
 from scenes.questions.dataset import draw
-from system.files import BadInput, run_command
+from system.commands import run_command
+from system.files import BadInput
 
 FOLDER = Path("cache/exercises")
 SIZES = {"train": 96, "val": 24, "test": 24, "novel": 12}      # pictures to be drawn

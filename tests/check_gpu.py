@@ -18,7 +18,8 @@ from captioning.settings import RECIPES, CaptioningSettings
 from captioning.task import Captioning
 from encoders.features import encode_split
 from scenes.dataset import find_root
-from system.files import BadInput, run_command
+from system.commands import run_command
+from system.files import BadInput
 from training import run as runs
 from training.loop import Run, finish_epoch, step, validate
 

@@ -14,7 +14,7 @@ import time
 import venv
 from pathlib import Path
 
-from system.files import run_command
+from system.commands import run_command
 
 PLACE = Path("cache/page-venv")
 

@@ -21,7 +21,8 @@ from PIL import Image
 
 from captioning.checkpoint import SHIPPED
 from page.examples import PHOTOS, data_folder
-from system.files import BadInput, run_command
+from system.commands import run_command
+from system.files import BadInput
 from tests.serving import Page, Visitor
 
 VISITORS, EACH, FIRST, GROWTH = 4, 50, 50, 0.1

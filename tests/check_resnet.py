@@ -22,7 +22,8 @@ import torchvision
 from course.kernels import NAMES, choose_event_loop, kernel, read_notebook
 from course.notebooks import shrink
 from scenes.questions.dataset import draw
-from system.files import BadInput, run_command
+from system.commands import run_command
+from system.files import BadInput
 from tests.check_exercises import PASSES, SIZES, succeed
 from tests.server import Server
 

@@ -9,7 +9,8 @@ from statistics import median
 
 from course.exercises import read_exercises
 from course.kernels import NAMES, read_notebook
-from system.files import BadInput, run_command
+from system.commands import run_command
+from system.files import BadInput
 
 MEDIAN, LONGEST = 6, 25         # lines of a code cell
 PROSE = (0.9, 1.9)              # prose cells per code cell

@@ -44,7 +44,7 @@ from captioning.settings import CaptioningSettings
 from captioning.task import Captioning
 from course import handin
 from experiments import ladder, plan, truth
-from system.files import command_line, run_command
+from system.commands import command_line, run_command
 from tests.conftest import write_root
 from training import loop
 

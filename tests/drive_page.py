@@ -20,7 +20,8 @@ from PIL import Image
 from captioning.checkpoint import SHIPPED
 from page.examples import examples
 from scenes.dataset import one_scene
-from system.files import BadInput, run_command
+from system.commands import run_command
+from system.files import BadInput
 from tests.serving import Page
 
 WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}

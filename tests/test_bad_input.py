@@ -28,6 +28,7 @@ from encoders.backbones import Backbone
 from encoders.features import cached_features, load
 from encoders.transform import Transform
 from system import files, tensor_file
+from system.commands import run_command
 from system.files import BadInput, write_json
 from train import main as train_main
 from training.state import save_state
@@ -45,7 +46,7 @@ def outcome(capsys):
     """Run something as a command: its exit status and what it wrote on stderr."""
     def run(main):
         with pytest.raises(SystemExit) as end:
-            files.run_command(main)
+            run_command(main)
         return end.value.code or 0, capsys.readouterr().err
 
     return run

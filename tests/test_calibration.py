@@ -28,7 +28,8 @@ from page.models import ready_captioner
 from scoring.calibration import area_under_curve, calibration_error, risks
 from scoring.scores import Unavailable
 from system import tensor_file
-from system.files import BadInput, run_command
+from system.commands import run_command
+from system.files import BadInput
 from tests.untrained import untrained
 
 LAW = Law(1.5, 2.0, -1.0)

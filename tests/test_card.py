@@ -14,7 +14,8 @@ from captioning.captioner import Captioner
 from captioning.card import pack
 from captioning.checkpoint import load_captioner, save_captioner
 from captioning.settings import RECIPES, CaptioningSettings
-from system.files import BadInput, run_command, write_json
+from system.commands import run_command
+from system.files import BadInput, write_json
 from tests.running import train_run
 from train import arguments as train_arguments
 from training.cards import is_card, training_command

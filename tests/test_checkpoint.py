@@ -16,11 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from captioning import checkpoint
 from captioning.captioner import Captioner
-from captioning.checkpoint import (
-    FORMAT,
-    load_captioner,
-    save_captioner,
-)
+from captioning.checkpoint import FORMAT, load_captioner, save_captioner
 from coco.pictures import open_picture
 from encoders import backbones
 from encoders.backbones import transform_of

@@ -20,8 +20,9 @@ import train
 from captioning.photos import Described
 from captioning.settings import CaptioningSettings
 from experiments import ladder, truth
-from system import distributed, files, torchrun
-from system.files import BadInput, command_line, ensure_home, run_command, write_json
+from system import commands, distributed, torchrun
+from system.commands import command_line, ensure_home, run_command
+from system.files import BadInput, write_json
 from training.status import status
 from vocabulary import tokenize
 
@@ -237,12 +238,12 @@ WORDS = [["python", "train.py", "--data", "my data/é"], ["python", "a'b", "$HOM
 
 @pytest.mark.parametrize("words", WORDS)
 def test_a_command_is_printed_as_a_shell_reads_it(words, monkeypatch):
-    monkeypatch.setattr(files, "os", SimpleNamespace(name="posix"))
+    monkeypatch.setattr(commands, "os", SimpleNamespace(name="posix"))
     assert shlex.split(command_line(*words)) == words
 
 
 def test_a_command_is_printed_with_double_quotes_on_windows(monkeypatch):
-    monkeypatch.setattr(files, "os", SimpleNamespace(name="nt"))
+    monkeypatch.setattr(commands, "os", SimpleNamespace(name="nt"))
     assert command_line("python", "train.py", "--data", "C:\\my data", Path("runs")) == (
         'python train.py --data "C:\\my data" runs')
 

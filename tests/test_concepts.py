@@ -24,7 +24,8 @@ from encoders.concepts import (
 )
 from encoders.encoding import encode, fast
 from experiments.strangers import classifier as experiment
-from system.files import BadInput, read_json, run_command
+from system.commands import run_command
+from system.files import BadInput, read_json
 
 NAMES = ["tench", "pug", "boxer", "tabby", "espresso", "hotdog"]
 TABLE = {"dog": ["pug .. boxer"], "cat": ["tabby"], "coffee": ["espresso"], "cup": ["espresso"]}

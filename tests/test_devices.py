@@ -16,7 +16,8 @@ from captioning.task import Captioning
 from coco.dataset import read_split
 from encoders import encoding
 from system import processor
-from system.files import BadInput, run_command
+from system.commands import run_command
+from system.files import BadInput
 from system.processor import (
     add_device,
     choose_device,

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from system import download
+from system.commands import run_command
 from system.download import CHUNK, NotThere, fetch, fetch_all, size_of
-from system.files import BadInput, make_room, run_command
+from system.files import BadInput, make_room
 from tests.server import Server
 
 CONTENT = np.random.default_rng(0).bytes(3 * CHUNK + 12345)

@@ -30,7 +30,7 @@ from evaluate import main as evaluate_main
 from scoring import meteor
 from scoring.metrics import METRICS, Metric, add, compute
 from system import tensor_file
-from system.files import run_command
+from system.commands import run_command
 from vocabulary import Vocabulary, tokenize
 
 CANDIDATES = ["a red ball on grass", "two dogs", "a dog runs on the beach", "a red ball"]

@@ -22,7 +22,8 @@ from experiments.ladder_table import MARKS, filled, table
 from scoring import meteor
 from scoring.prose import prose
 from scoring.significance import paired_bootstrap
-from system.files import BadInput, read_json, run_command, write_json
+from system.commands import run_command
+from system.files import BadInput, read_json, write_json
 from training import loop as training
 from training.folders import read_history
 

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
+from page.loopback import bound_socket, is_here, refuse_others
 from system.files import BadInput
-from system.loopback import bound_socket, is_here, refuse_others
 
 PROGRAM = """
 import os, socket, urllib.request
-from system.loopback import stay_here
+from page.loopback import stay_here
 os.environ["HTTP_PROXY"] = "http://127.0.0.1:9"
 listening = socket.create_server(("127.0.0.1", 0))
 stay_here()

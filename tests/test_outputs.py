@@ -14,7 +14,8 @@ from evaluate import main as evaluate_main
 from experiments import harness, plan
 from experiments.bench import __main__ as bench
 from system import tensor_file
-from system.files import BadInput, run_command, write_json
+from system.commands import run_command
+from system.files import BadInput, write_json
 from system.outputs import output_file
 from system.roots import output_folder
 from train import main as train_main

@@ -21,7 +21,8 @@ from coco.dataset import read_split
 from evaluate import main as evaluate_main
 from scoring import meteor
 from system import download, files, kept
-from system.files import PARTIAL, BadInput, read_json, run_command, write_json
+from system.commands import run_command
+from system.files import PARTIAL, BadInput, read_json, write_json
 from system.locks import lock
 from tests.server import Server, coco_files, zipped
 from train import main as train_main

@@ -11,7 +11,8 @@ from decoders.search import Search
 from experiments.strangers import captions as strangers
 from scoring.meteor import Unavailable
 from scoring.metrics import METRICS
-from system.files import BadInput, read_json, run_command, write_json
+from system.commands import run_command
+from system.files import BadInput, read_json, write_json
 
 SAID = {"val": ["A dog on a beach", "A man with a hot dog"], "train": ["Two puppies", "A cat"]}
 

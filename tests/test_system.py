@@ -15,6 +15,7 @@ from torch import nn
 from coco.dataset import in_drawn_order
 from system import contents, files
 from system.cache import cache_name
+from system.commands import run_command
 from system.contents import content_hashes
 from system.files import (
     PARTIAL,
@@ -23,7 +24,6 @@ from system.files import (
     holds,
     read_json,
     refuse_web_address,
-    run_command,
     whole_folder,
     write_json,
 )

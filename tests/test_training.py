@@ -18,7 +18,8 @@ from captioning.objectives import caption_loss
 from captioning.settings import CaptioningSettings
 from decoders.search import Search, search
 from system import processor
-from system.files import BadInput, run_command
+from system.commands import run_command
+from system.files import BadInput
 from tests.interface import needs_bfloat16
 from tests.running import begin_run, train_run
 from train import main as train_main

@@ -13,7 +13,8 @@ from decoders.registry import NAMES, wants_grid
 from experiments import harness, truth
 from scenes.claims import tally
 from scenes.dataset import draw, read_graphs
-from system.files import BadInput, read_json, run_command, write_json
+from system.commands import run_command
+from system.files import BadInput, read_json, write_json
 from tests.running import train_run as train_captioner
 
 

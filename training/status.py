@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from system.files import command_line
+from system.commands import command_line
 from training.folders import in_use, read_history, read_status
 from training.settings import options_of
 

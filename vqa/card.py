@@ -11,7 +11,8 @@ As in captioning/card.py everything that a card says is in the checkpoint's head
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from system.files import BadInput, read_json, run_command
+from system.commands import run_command
+from system.files import BadInput, read_json
 from system.shapes import misfit
 from training.cards import card_files, pack_by_options, training_command, write_card
 from vqa.checkpoint import load_answerer, save_answerer

@@ -28,7 +28,8 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from system.files import run_command, write_json
+from system.commands import run_command
+from system.files import write_json
 from system.outputs import keys_in, output_file
 
 SECTIONS = ("encode", "load", "regions", "fidelity", "train", "attend", "beam", "sample",

@@ -15,15 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from experiments.bench.child import take_steps
-from experiments.bench.tools import (
-    Figure,
-    alternate,
-    best_rates,
-    quiet,
-    ratios,
-    require,
-    timed,
-)
+from experiments.bench.tools import Figure, alternate, best_rates, quiet, ratios, require, timed
 from scenes.questions.dataset import draw
 from training.loop import step
 from training.run import Run

@@ -11,15 +11,7 @@ from PIL import Image
 
 from encoders.backbones import Backbone, transform_of
 from experiments.bench import reference
-from experiments.bench.tools import (
-    Figure,
-    alternate,
-    best_rates,
-    cosine,
-    ratios,
-    require,
-    timed,
-)
+from experiments.bench.tools import Figure, alternate, best_rates, cosine, ratios, require, timed
 from experiments.bench.usual_captions import beam_search
 from scenes.motion.dataset import one_clip, write_clip
 from scenes.motion.frames import RATE

@@ -30,7 +30,8 @@ from scoring.chair import absent, chair
 from scoring.metrics import METRICS
 from scoring.objects import categories, known_by, objects_in
 from scoring.significance import paired_bootstrap
-from system.files import read_json, run_command
+from system.commands import run_command
+from system.files import read_json
 from system.processor import add_device
 from system.tensor_file import best_file
 

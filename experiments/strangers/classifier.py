@@ -20,7 +20,7 @@ from concepts.nouns import named
 from encoders.concepts import WORDS, cached_concepts
 from experiments.harness import markdown
 from experiments.strangers.datasets import finished, parser_of, percent, run
-from system.files import run_command
+from system.commands import run_command
 
 NETWORKS = "efficientnet_lite0", "efficientnet_lite2"
 LEAST = 0.02                # of the pictures have a word that is frequent

@@ -28,7 +28,8 @@ from experiments.harness import markdown
 from experiments.strangers.captions import add_checkpoint, by_captioner, pictures_of
 from experiments.strangers.datasets import finished, parser_of, percent, run
 from scoring.calibration import area_under_curve, calibration_error, risks
-from system.files import BadInput, run_command
+from system.commands import run_command
+from system.files import BadInput
 
 PARTS = 4                   # quarters, from the least sure to the surest
 COVERAGES = [0.05 * part for part in range(1, 21)]      # of the surest pictures

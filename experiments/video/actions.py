@@ -27,7 +27,8 @@ from scenes.motion.labels import OF_DIRECTION
 from scenes.motion.lookup import accuracies
 from scoring.frames import frame_map, video_shares
 from scoring.significance import Difference
-from system.files import BadInput, read_json, run_command
+from system.commands import run_command
+from system.files import BadInput, read_json
 from video.actions.checkpoint import load_labeller
 from video.actions.evaluation import report_of, scored
 from video.actions.files import read_actions

@@ -23,7 +23,8 @@ from experiments.video.paragraphs_table import SPLITS, table
 from scenes.motion.claims import check
 from scoring.metrics import cider_d
 from scoring.paragraphs import letters
-from system.files import BadInput, run_command
+from system.commands import run_command
+from system.files import BadInput
 from video.features import clip_features
 from video.paragraphs.baselines import constant, nearest
 from video.paragraphs.checkpoint import load_narrator
