@@ -213,8 +213,8 @@ def test_app_says_that_it_opens_the_page_before_what_takes_seconds():
 
 
 def test_without_gradio_it_says_how_to_install_it():
-    program = ("import app; from system.commands import run_command; app.NEEDED = 'no_such_package'; "
-               "run_command(app.main)")
+    program = ("import app; from system.commands import run_command; "
+               "app.NEEDED = 'no_such_package'; run_command(app.main)")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2 and not done.stdout
     assert done.stderr.count("\n") == 1 and "pip install -r requirements-app.txt" in done.stderr
