@@ -1,6 +1,7 @@
 """Caption a split with a checkpoint, or with several as one ensemble, and score the captions.
 
     python evaluate.py runs/small --data data/scenes --split test --json results/scenes-test.json
+    python evaluate.py captions.json --data data/coco       # that any program wrote; no Java needed
 
 A detector's checkpoint is scored by the boxes that it finds, a question answerer's by its answers
 to the questions of a split, an action labeller's by the labels of all frames, a narrator by its
@@ -14,9 +15,11 @@ from pathlib import Path
 
 from captioning.checkpoint import load_captioner, refuse_needless
 from captioning.ensemble import Views, combine
-from captioning.evaluation import add_slow_scores, evaluate, left_out, table
+from captioning.evaluation import add_slow_scores, evaluate, left_out, report_of, table
 from coco.dataset import read_split
 from coco.readable import readable
+from coco.results import CAPTIONS, read_results
+from coco.results import kind_of as kind_of_results
 from decoders.search import STRONGEST, Search
 from scoring.metrics import METRICS
 from system.commands import run_command
@@ -33,7 +36,8 @@ def arguments():
     parser = argparse.ArgumentParser(description="Caption a split and score it as coco-caption "
                                      "does. Scores are printed x 100; files hold 0 to 1.")
     parser.add_argument("checkpoints", nargs="+", metavar="checkpoint", help="a run's folder or a "
-                        ".safetensors checkpoint; several are evaluated as one ensemble")
+                        ".safetensors checkpoint; several are evaluated as one ensemble. Or a COCO "
+                        "result file or EvalAI's answers, which are scored as they are")
     parser.add_argument("--data", required=True, help="dataset in COCO's layout")
     parser.add_argument("--split", default="val", help="train, val, test or another, as novel "
                         "of the scenes (val)")
@@ -79,8 +83,19 @@ def evaluate_captioners(options):
     split = readable(read_split(options.data, options.split).first(options.limit))
     settings = captioner.search(beam=options.beam, length_penalty=options.length_penalty, **(
         {"max_length": options.max_length} if options.max_length else {}))
-    report, results, _ = evaluate(captioner, split, settings)
+    return finishing(split, *evaluate(captioner, split, settings))
 
+
+def evaluate_captions(options):
+    """Score the captions in a COCO result file; see `evaluate_captioners` for what is returned."""
+    path, split = options.checkpoints[0], read_split(options.data, options.split)
+    split = split.first(options.limit)      # no picture is opened, so none needs to be there
+    sentences = read_results(path, CAPTIONS, [picture.id for picture in split.pictures], split.name)
+    return finishing(split, *report_of(sentences, split, f"captions of {Path(path).name}"))
+
+
+def finishing(split, report, results, _):
+    """Return a report, its captions, and the function that adds what takes long."""
     def finish():
         whole = add_slow_scores(report, results, split)
         few = [f"{len(split.pictures)} pictures are few: others might give quite different scores"
@@ -104,54 +119,25 @@ def evaluate_detector(options):
     return report, None, lambda: (report, [])
 
 
-def evaluate_answerer(options):
-    """Answer the questions of a split; see `evaluate_captioners` for what is returned."""
-    from vqa.checkpoint import load_answerer
-    from vqa.evaluation import beside
-    from vqa.evaluation import report as answer_report
-    from vqa.facts import fact_accuracy, know, reads_facts, reasoned, table_of
-    from vqa.files import read_questions
-    from vqa.task import first, readable_only
-    if len(options.checkpoints) > 1:
-        raise BadInput("a question answerer is evaluated by itself: give one checkpoint")
-    answerer = load_answerer(options.checkpoints[0], options.device, options.boxes)
-    questions = readable_only(first(read_questions(options.data, options.split, options.val),
-                                    options.limit))
-    if not questions.answers and not options.results:
-        raise BadInput(f"{options.data} has no annotations of {questions.split}, so answers have "
-                       "no score: give another --split, or --results to write the answers")
-    facts = []
-    if reads_facts(answerer) and not options.no_facts:
-        know(answerer, facts := table_of(questions))
-    given = answerer.model.given(questions) if options.layouts == "gold" else None
-    said, used = reasoned(answerer, answerer.features(questions), questions.picture,
-                          questions.texts, given)
-    report = {"split": questions.split, "questions": len(said)}
-    if questions.answers:
-        report = answer_report(questions, said, options.rules)
-    if options.layouts == "gold":
-        report["layouts"] = "gold"
-    if facts and (found := fact_accuracy(questions, said, used, facts)):
-        report["fact_accuracy"] = found
-    results = [{"question_id": id, "answer": answer}
-               for id, answer in zip(questions.ids.tolist(), said, strict=True)]
-
-    def finish():
-        baselines, remarks = beside(questions, answerer, options.data, options.rules)
-        return {**report, **({"baselines": baselines} if baselines else {})}, remarks
-
-    return report, results, finish
-
-
-def answer_table(report):
-    """Return a report on answers as lines of text."""
-    from vqa.evaluation import table
-    return table(report)
-
-
-def of_clips(name):
-    """Return what a module of CLIPS evaluates with, and what prints its report."""
-    module = import_module(name)
+def evaluator_of(options):
+    """Return what evaluates the checkpoints or the file of results, and what prints its report."""
+    path, *more = options.checkpoints
+    if Path(path).suffix == ".json":
+        if more:
+            raise BadInput(f"{path} is a file of results, which is scored by itself: give no other")
+        if kind_of_results(path) == CAPTIONS:
+            return evaluate_captions, table
+        module = import_module(MODULES["question answerer"])
+        return module.evaluate_file, module.table
+    *kinds, last = [f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}" for kind in
+                    (*EVALUATORS, *MODULES)]
+    remedy = f"give {', '.join(kinds)} or {last}, or a run's folder made by train.py"
+    kind = kind_of(best_file(path), remedy)
+    if kind in EVALUATORS:
+        return EVALUATORS[kind], table
+    if kind not in MODULES:
+        raise BadInput(f"{path} is a {kind}, which nothing evaluates: {remedy}")
+    module = import_module(MODULES[kind])
     return module.evaluate_split, module.table
 
 
@@ -162,7 +148,7 @@ def is_report(path):
     return (about <= found <= about | METRICS.keys() | {"distinct"}
             or found == {"split", "pictures", "AP", "AP50", "boxes"}
             or {"split", "questions"} <= found <= ANSWERED
-            or any(set(import_module(name).KEYS) <= found for name in CLIPS.values()))
+            or any({*import_module(name).KEYS} <= found for name in CLIPS.values()))
 
 
 def is_results(path):
@@ -190,11 +176,11 @@ def check_outputs(options):
         raise BadInput(f"--json and --results both name {written[0]}: give two files")
 
 
-# By the kind that a checkpoint's header says it is of: what evaluates it, and what prints a report.
-EVALUATORS = {"captioner": (evaluate_captioners, table), "detector": (evaluate_detector, table),
-              "question answerer": (evaluate_answerer, answer_table)}
-# and of what is about clips the module that has both, imported when it is needed
+# By the kind that a checkpoint's header says it is of: what evaluates it, or the module that has
+# that and what prints the report, imported when it is needed
+EVALUATORS = {"captioner": evaluate_captioners, "detector": evaluate_detector}
 CLIPS = {"action labeller": "video.actions.evaluation", "narrator": "video.paragraphs.evaluation"}
+MODULES = {"question answerer": "vqa.results", **CLIPS}
 # the keys of a report on answers
 ANSWERED = {"split", "questions", "rules", "accuracy", "by_answer_type", "by_question_type",
             "arithmetic", "harmonic", "pair_accuracy", "wups", "fact_accuracy",
@@ -209,15 +195,9 @@ def main():
         raise BadInput("--max-length takes a whole number of 3 or more")
     if not 0 <= options.length_penalty <= STRONGEST:
         raise BadInput(f"--length-penalty takes a number from 0 to {STRONGEST}")
-    *kinds, last = [f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}" for kind in
-                    (*EVALUATORS, *CLIPS)]
-    remedy = f"give {', '.join(kinds)} or {last}, or a run's folder made by train.py"
-    kind = kind_of(best_file(options.checkpoints[0]), remedy)
-    if kind not in EVALUATORS and kind not in CLIPS:
-        raise BadInput(f"{options.checkpoints[0]} is a {kind}, which nothing evaluates: {remedy}")
+    evaluator, lines = evaluator_of(options)
     check_outputs(options)
     name_gpu(options.device)
-    evaluator, lines = EVALUATORS.get(kind) or of_clips(CLIPS[kind])
     report, results, finish = evaluator(options)
     print(lines(report), flush=True)
     write(options, report, results)

@@ -11,13 +11,12 @@ import pytest
 
 from scenes.lexicon import COLOURS
 from scenes.words import NOUNS, PLACES, SIDES, SIZES
-from system.files import BadInput, write_json
+from system.files import BadInput
 from vqa import normalize
 from vqa.accuracy import RULES, accuracies, accuracy, harmonic_mean
 from vqa.evaluation import report
 from vqa.files import Questions
 from vqa.normalize import fixed, in_words, official, without_marks
-from vqa.results import read_results, write_results
 from vqa.wups import PARENTS, hypernyms, in_tree, wups, wups_of
 
 MADE_UP = Path(__file__).parent / "data" / "vqa_probes.json"
@@ -196,32 +195,6 @@ def test_without_annotations_there_is_no_report(questions):
 
 def test_without_pairs_there_is_no_pair_accuracy(questions):
     assert report(questions.only([0, 2]), ["red", "no"])["pair_accuracy"] is None
-
-
-def test_results_are_written_and_read_in_any_order(questions, tmp_path):
-    predicted = ["red", "“blue”", "", "2"]
-    write_results(tmp_path / "r.json", questions, predicted)
-    written = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
-    assert written[:2] == [{"question_id": 7, "answer": "red"},
-                           {"question_id": 8, "answer": "“blue”"}]
-    write_json(tmp_path / "r.json", written[::-1])
-    assert read_results(tmp_path / "r.json", questions) == predicted
-
-
-@pytest.mark.parametrize("edit, sentence", [
-    (lambda all: all.pop(), "has no answer to 1 of 4 questions, 10 for one"),
-    (lambda all: all.append(all[0]), "answers question 7 twice"),
-    (lambda all: all[0].update(question_id=5), "answers question 5, which val2014 does not ask"),
-    (lambda all: all[0].update(question_id="7"), r"it\[0\].question_id is not what"),
-    (lambda all: all[0].update(answer=5), r"it\[0\].answer is not what"),
-    (lambda all: all[0].pop("answer"), r"it\[0\].answer is not what"),
-    (lambda all: all.insert(0, []), r"it\[0\] is not what")])
-def test_unsound_results_are_one_sentence(questions, tmp_path, edit, sentence):
-    content = [{"question_id": id, "answer": "a"} for id in (7, 8, 9, 10)]
-    edit(content)
-    write_json(tmp_path / "r.json", content)
-    with pytest.raises(BadInput, match=sentence + ".*: give the results of this split's questions"):
-        read_results(tmp_path / "r.json", questions)
 
 
 def test_similarity_is_wu_and_palmers_on_the_tree():

@@ -1,36 +1,64 @@
-"""Write answers as EvalAI takes them, and read such files.
+"""Evaluate the answers to a split's questions: those of an answerer, or those in a file.
 
-    [{"question_id": 262148000, "answer": "down"}, ...]         every question once
+    options --evaluate_split--> report, answers as EvalAI takes them, function of what takes long
+    options --evaluate_file-->  the same, of answers that any program wrote
 """
 
-from system.files import BadInput, read_json, write_json
+from coco.results import ANSWERS, read_results
+from system.files import BadInput
+from vqa.checkpoint import load_answerer
+from vqa.evaluation import beside, report, table
+from vqa.facts import fact_accuracy, know, reads_facts, reasoned, table_of
+from vqa.files import read_questions
+from vqa.task import first, readable_only
 
-RESULTS = [{"question_id": int, "answer": str}]
-REMEDY = "give the results of this split's questions"
+__all__ = ["evaluate_file", "evaluate_split", "table"]
 
 
-def write_results(path, questions, predicted):
-    """Write the answers to all questions, in their order, whole or not at all."""
-    write_json(path, [{"question_id": id, "answer": answer} for id, answer in
-                      zip(questions.ids.tolist(), predicted, strict=True)])
+def evaluate_split(options):
+    """Do what evaluate.py asks for: (report, answers, function of (report, what to say))."""
+    if len(options.checkpoints) > 1:
+        raise BadInput("a question answerer is evaluated by itself: give one checkpoint")
+    answerer = load_answerer(options.checkpoints[0], options.device, options.boxes)
+    questions = readable_only(asked(options))
+    if not questions.answers and not options.results:
+        raise BadInput(f"{options.data} has no annotations of {questions.split}, so answers have "
+                       "no score: give another --split, or --results to write the answers")
+    facts = []
+    if reads_facts(answerer) and not options.no_facts:
+        know(answerer, facts := table_of(questions))
+    given = answerer.model.given(questions) if options.layouts == "gold" else None
+    said, used = reasoned(answerer, answerer.features(questions), questions.picture,
+                          questions.texts, given)
+    found = {"split": questions.split, "questions": len(said)}
+    if questions.answers:
+        found = report(questions, said, options.rules)
+    if options.layouts == "gold":
+        found["layouts"] = "gold"
+    if facts and (known := fact_accuracy(questions, said, used, facts)):
+        found["fact_accuracy"] = known
+
+    def finish():
+        baselines, remarks = beside(questions, answerer, options.data, options.rules)
+        return {**found, **({"baselines": baselines} if baselines else {})}, remarks
+
+    return found, entries(questions, said), finish
 
 
-def read_results(path, questions):
-    """Return the answers in a file in the order of the questions.
+def evaluate_file(options):
+    """Score the answers in EvalAI's file; see `evaluate_split` for what is returned."""
+    questions, path = asked(options), options.checkpoints[0]
+    said = read_results(path, ANSWERS, questions.ids.tolist(), questions.split)
+    found = report(questions, said, options.rules)
+    return found, entries(questions, said), lambda: (found, [])
 
-    Raises `BadInput` if it is damaged, or answers a question twice, one of another split or not
-    all.
-    """
-    found, known = {}, set(questions.ids.tolist())
-    for one in read_json(path, REMEDY, RESULTS):
-        id = one["question_id"]
-        if id in found or id not in known:
-            what = "twice" if id in found else f"which {questions.split} does not ask"
-            raise BadInput(f"{path} answers question {id}{',' * (id not in found)} {what}: "
-                           f"{REMEDY}")
-        found[id] = one["answer"]
-    missing = [id for id in questions.ids.tolist() if id not in found]
-    if missing:
-        raise BadInput(f"{path} has no answer to {len(missing)} of {len(known)} questions, "
-                       f"{missing[0]} for one: {REMEDY}")
-    return [found[id] for id in questions.ids.tolist()]
+
+def asked(options):
+    """Return the questions that the options name."""
+    return first(read_questions(options.data, options.split, options.val), options.limit)
+
+
+def entries(questions, said):
+    """Return answers to all questions as EvalAI takes them."""
+    return [{"question_id": id, "answer": answer}
+            for id, answer in zip(questions.ids.tolist(), said, strict=True)]
