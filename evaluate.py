@@ -15,21 +15,21 @@ from pathlib import Path
 
 from captioning.checkpoint import load_captioner, refuse_needless
 from captioning.ensemble import Views, combine
-from captioning.evaluation import add_slow_scores, evaluate, left_out, report_of, table
+from captioning.evaluation import FEW, add_slow_scores, evaluate, left_out, report_of, table
 from coco.dataset import read_split
 from coco.readable import readable
-from coco.results import CAPTIONS, read_results
-from coco.results import kind_of as kind_of_results
+from coco.results import ANSWERS, CAPTIONS, read_results, results_kind
 from decoders.search import STRONGEST, Search
 from scoring.metrics import METRICS
-from system.commands import run_command
+from system.commands import one_line, run_command
 from system.files import BadInput, write_json
 from system.outputs import json_in, keys_in, output_file
 from system.processor import add_device, name_gpu
 from system.tensor_file import best_file, kind_of
 from vqa.accuracy import RULES
 
-FEW = 100                   # pictures, of which a gain in CIDEr-D is known to some nine points
+# options that also mean something for a file of results, where nothing is written any more
+OF_FILES = {"checkpoints", "data", "split", "limit", "json", "device"}
 
 
 def arguments():
@@ -38,7 +38,8 @@ def arguments():
     parser.add_argument("checkpoints", nargs="+", metavar="checkpoint", help="a run's folder or a "
                         ".safetensors checkpoint; several are evaluated as one ensemble. Or a COCO "
                         "result file or EvalAI's answers, which are scored as they are")
-    parser.add_argument("--data", required=True, help="dataset in COCO's layout")
+    parser.add_argument("--data", required=True, help="dataset in COCO's layout, or a root of "
+                        "questions or clips")
     parser.add_argument("--split", default="val", help="train, val, test or another, as novel "
                         "of the scenes (val)")
     parser.add_argument("--beam", type=int, default=3, help="beams; 1 is greedy (3)")
@@ -67,7 +68,27 @@ def arguments():
     parser.add_argument("--results", help="write the captions as a COCO result file, or the "
                         "answers as EvalAI takes them")
     add_device(parser)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if is_file_of_results(options.checkpoints[0]):
+        refuse_needless_options(parser, options)
+    return options
+
+
+def is_file_of_results(path):
+    """Return whether a path names captions or answers that are written already."""
+    return Path(path).suffix.lower() == ".json" and not Path(path).is_dir()
+
+
+def refuse_needless_options(parser, options):
+    """Raise `BadInput` for options that mean nothing for a file of results."""
+    path, *more = options.checkpoints
+    if more:
+        raise BadInput(f"{path} is a file of results, which is scored by itself: give no other")
+    known = OF_FILES | ({"rules", "val"} if results_kind(path) == ANSWERS else set())
+    for name, value in vars(options).items():
+        if name not in known and value != parser.get_default(name):
+            raise BadInput(f"--{name.replace('_', '-')} means nothing for {path}, a file of "
+                           "results: leave it out")
 
 
 def evaluate_captioners(options):
@@ -83,7 +104,8 @@ def evaluate_captioners(options):
     split = readable(read_split(options.data, options.split).first(options.limit))
     settings = captioner.search(beam=options.beam, length_penalty=options.length_penalty, **(
         {"max_length": options.max_length} if options.max_length else {}))
-    return finishing(split, *evaluate(captioner, split, settings))
+    report, results, _ = evaluate(captioner, split, settings)
+    return with_slow_scores(split, report, results)
 
 
 def evaluate_captions(options):
@@ -91,10 +113,11 @@ def evaluate_captions(options):
     path, split = options.checkpoints[0], read_split(options.data, options.split)
     split = split.first(options.limit)      # no picture is opened, so none needs to be there
     sentences = read_results(path, CAPTIONS, [picture.id for picture in split.pictures], split.name)
-    return finishing(split, *report_of(sentences, split, f"captions of {Path(path).name}"))
+    report, results, _ = report_of(sentences, split, f"captions of {one_line(Path(path).name)}")
+    return with_slow_scores(split, report, results)
 
 
-def finishing(split, report, results, _):
+def with_slow_scores(split, report, results):
     """Return a report, its captions, and the function that adds what takes long."""
     def finish():
         whole = add_slow_scores(report, results, split)
@@ -120,25 +143,26 @@ def evaluate_detector(options):
 
 
 def evaluator_of(options):
-    """Return what evaluates the checkpoints or the file of results, and what prints its report."""
-    path, *more = options.checkpoints
-    if Path(path).suffix == ".json":
-        if more:
-            raise BadInput(f"{path} is a file of results, which is scored by itself: give no other")
-        if kind_of_results(path) == CAPTIONS:
-            return evaluate_captions, table
+    """Return what evaluates the checkpoints or the file of results, what prints its report, and
+    what each entry of --results has.
+    """
+    path = options.checkpoints[0]
+    if is_file_of_results(path):
+        if results_kind(path) == CAPTIONS:
+            return evaluate_captions, table, CAPTIONS
         module = import_module(MODULES["question answerer"])
-        return module.evaluate_file, module.table
+        return module.evaluate_file, module.table, ANSWERS
     *kinds, last = [f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}" for kind in
                     (*EVALUATORS, *MODULES)]
-    remedy = f"give {', '.join(kinds)} or {last}, or a run's folder made by train.py"
+    remedy = (f"give {', '.join(kinds)} or {last}, or a run's folder made by train.py, or a .json "
+              "file of results")
     kind = kind_of(best_file(path), remedy)
     if kind in EVALUATORS:
-        return EVALUATORS[kind], table
+        return EVALUATORS[kind], table, CAPTIONS
     if kind not in MODULES:
         raise BadInput(f"{path} is a {kind}, which nothing evaluates: {remedy}")
     module = import_module(MODULES[kind])
-    return module.evaluate_split, module.table
+    return module.evaluate_split, module.table, WRITTEN.get(kind, ())
 
 
 def is_report(path):
@@ -151,20 +175,22 @@ def is_report(path):
             or any({*import_module(name).KEYS} <= found for name in CLIPS.values()))
 
 
-def is_results(path):
-    """Return whether a file holds the entries of a COCO result file, or of EvalAI's."""
+def is_results(path, keys):
+    """Return whether a file holds a list of objects with these keys."""
     content = json_in(path)
     return isinstance(content, list) and all(
-        isinstance(one, dict) and one.keys() in (
-            {"image_id", "caption"}, {"question_id", "answer"}, {"video", "sentences"})
-        for one in content)
+        isinstance(one, dict) and one.keys() == {*keys} for one in content)
 
 
-def check_outputs(options):
-    """Raise `BadInput` if a file that the options name would be lost by writing there."""
+def check_outputs(options, keys):
+    """Raise `BadInput` if a file that the options name would be lost by writing there.
+
+    keys: of each entry of --results.
+    """
     references, written = (Path(options.data) / "annotations").resolve(), []
     for name, what, ours in (("json", "a report of this command", is_report),
-                             ("results", "a COCO result file", is_results)):
+                             ("results", f"a file of {' and '.join(keys)}",
+                              lambda path: is_results(path, keys))):
         if getattr(options, name) is not None:
             path = output_file(getattr(options, name), what, ours)
             if references in path.resolve().parents:
@@ -181,6 +207,7 @@ def check_outputs(options):
 EVALUATORS = {"captioner": evaluate_captioners, "detector": evaluate_detector}
 CLIPS = {"action labeller": "video.actions.evaluation", "narrator": "video.paragraphs.evaluation"}
 MODULES = {"question answerer": "vqa.results", **CLIPS}
+WRITTEN = {"question answerer": ANSWERS, "narrator": ("video", "sentences")}
 # the keys of a report on answers
 ANSWERED = {"split", "questions", "rules", "accuracy", "by_answer_type", "by_question_type",
             "arithmetic", "harmonic", "pair_accuracy", "wups", "fact_accuracy",
@@ -195,8 +222,8 @@ def main():
         raise BadInput("--max-length takes a whole number of 3 or more")
     if not 0 <= options.length_penalty <= STRONGEST:
         raise BadInput(f"--length-penalty takes a number from 0 to {STRONGEST}")
-    evaluator, lines = evaluator_of(options)
-    check_outputs(options)
+    evaluator, lines, keys = evaluator_of(options)
+    check_outputs(options, keys)
     name_gpu(options.device)
     report, results, finish = evaluator(options)
     print(lines(report), flush=True)

@@ -33,11 +33,10 @@ def complaints_about(history, task):
         found.append(f"a loss of {row['val_loss']:.3f} on val, but a CIDEr of {row['CIDEr']:.3f}: "
                      "the decoder is shown the very words that it should guess; check that output "
                      "t is compared with word t, and has read only the words before it")
-    best = max(one.get("CIDEr", 0) for one in history)
-    if task.before is not None and best < task.before:
-        found.append(f"the captioner that it began with has a CIDEr of {task.before:.3f} on val, "
-                     f"and no epoch more than {best:.3f}: if that stays, use that captioner, or "
-                     "lower the learning rate")
+    if task.before is not None and max(one["CIDEr"] for one in history) < task.before:
+        found.append(f"so far no epoch comes up to {task.settings.start}, which has a CIDEr of "
+                     f"{task.before:.3f} on val: use that captioner as it is, or train again with "
+                     "a lower learning rate")
     now = task.captioner.encoder.backbone.buffers()
     if not all(torch.equal(*pair) for pair in zip(task.statistics, now, strict=True)):
         found.append("the encoder's batch-norm statistics moved, so it was left in train mode: "

@@ -15,7 +15,7 @@ import torch
 from captioning.captioner import Captioner
 from captioning.checkpoint import load_captioner, save_captioner
 from captioning.complaints import complaints_about, warn_of_shared
-from captioning.evaluation import score, tokenized_references
+from captioning.evaluation import FEW, score, tokenized_references
 from captioning.objectives import CrossEntropy, caption_loss
 from captioning.self_critical import Rewards, SelfCritical
 from captioning.words import length_of, longest_read, vocabulary_of, warn_of_words
@@ -54,7 +54,7 @@ class Captioning(Task):
     shown = ("val_loss", "CIDEr", "distinct", "sentence")
     places = ("data", "start", "weights", "boxes")
     curves, unit = {"perplexity": "perplexity", "CIDEr": METRICS["CIDEr"].label}, "word"
-    before = None               # CIDEr on val of the captioner that it begins with
+    before = None               # CIDEr on val before the first step, if it goes on and was measured
 
     def __init__(self, settings, features=cached_features):
         super().__init__(settings)
@@ -90,17 +90,16 @@ class Captioning(Task):
         if self.passes > 1 and is_main():
             print(f"train has few captions, {len(self.train)}: an epoch is {self.passes} passes "
                   "over them", file=sys.stderr)
-        if self.start and self.key == "CIDEr":
-            self.before = self.cider_before()
 
     @torch.no_grad()
-    def cider_before(self):
-        """Return the CIDEr on val of the captioner that goes on, before its first step."""
-        self.objective.eval()
-        found = broadcast(self.measure())["CIDEr"]
-        if is_main():
-            print(f"before training: CIDEr {found:.3f} on val", file=sys.stderr)
-        return found
+    def before_first_step(self):
+        """Note and print the CIDEr on val of a captioner that goes on."""
+        if self.start and self.key == "CIDEr":
+            self.objective.eval()
+            self.before, count = broadcast(self.measure())["CIDEr"], len(self.val_split.pictures)
+            if is_main():
+                print(f"before training: CIDEr {self.before:.3f} on val, {count} pictures"
+                      f"{', which are few' if count < FEW else ''}", file=sys.stderr)
 
     def prepare_captions(self):
         """Leave out pictures that cannot be read and turn captions into integers."""

@@ -3,16 +3,18 @@
     [{"image_id": 391895, "caption": "a man on a motorcycle"}, ...]     COCO's file of results
     [{"question_id": 262148000, "answer": "down"}, ...]                 EvalAI's
 
-    path --kind_of--> CAPTIONS or ANSWERS       path, ids --read_results--> texts, one for each id
+    path --results_kind--> CAPTIONS or ANSWERS      path, ids --read_results--> texts
 """
 
+from coco.dataset import tell
 from system.files import BadInput, read_json
 
 CAPTIONS, ANSWERS = ("image_id", "caption"), ("question_id", "answer")
-REMEDY = "give captions as COCO's result files have them, or answers as EvalAI takes them"
+REMEDY = ('give a list as in [{"image_id": 391895, "caption": "a man"}, ...] or '
+          '[{"question_id": 1, "answer": "yes"}, ...], ids as whole numbers')
 
 
-def kind_of(path):
+def results_kind(path):
     """Return CAPTIONS or ANSWERS, by the keys of a file's first entry; else raise `BadInput`."""
     first = next(iter(read_json(path, REMEDY, [dict])), {})
     for kind in (CAPTIONS, ANSWERS):
@@ -24,19 +26,22 @@ def kind_of(path):
 def read_results(path, kind, ids, split):
     """Return the captions or answers in a file, a list in the order of `ids`.
 
-    kind: CAPTIONS or ANSWERS.  ids: those of the pictures or questions of a split of this name.
-    Raises `BadInput` if it is damaged, or has an id twice, one of another split or not all: a
-    corpus that lacks what was hard is another corpus.
+    kind: CAPTIONS or ANSWERS.  ids: those of the pictures or questions of a split of this name;
+    entries of others count nothing, which is told on stderr.
+    Raises `BadInput` if it is damaged, has one of these ids twice or lacks one.
     """
-    (key, value), found, known = kind, {}, set(ids)
-    remedy = f"give one {value} for each {key} of {split}"
-    for one in read_json(path, REMEDY, [{key: int, value: str}]):
+    (key, value), found = kind, {}
+    entries, known = read_json(path, REMEDY, [{key: int, value: str}]), set(ids)
+    for one in entries:
         id = one[key]
-        if id in found or id not in known:
-            raise BadInput(f"{path} has the {key} {id}"
-                           f"{' twice' if id in found else f', which is not in {split}'}: {remedy}")
-        found[id] = one[value]
+        if id in found:
+            raise BadInput(f"{path} has the {key} {id} twice: give one {value} for each")
+        if id in known:
+            found[id] = one[value]
     if missing := [id for id in ids if id not in found]:
-        raise BadInput(f"{path} lacks {len(missing)} of {len(known)}, the {key} {missing[0]} for "
-                       f"one: {remedy}")
+        raise BadInput(f"{path} lacks {len(missing)} of the {len(known)} that {split} has, the "
+                       f"{key} {missing[0]} for one: give one {value} for each, or another --split")
+    if others := len(entries) - len(found):
+        tell(f"{path}: {others} of {len(entries)} entries are not of what is scored, and count "
+             "nothing")
     return [found[id] for id in ids]

@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent, and what is refused.
+"""Files and folders that are whole or absent, and the error for what is refused.
 
     whole_file(path), whole_folder(path)    .path.image-captioning-PID.partial --rename--> path
 

@@ -8,6 +8,7 @@ from argparse import Namespace
 import pytest
 
 from captioning.task import Captioning
+from coco.results import ANSWERS, CAPTIONS
 from course import handin
 from evaluate import check_outputs
 from evaluate import main as evaluate_main
@@ -44,7 +45,7 @@ def options(folder, **given):
 def test_evaluate_replaces_nothing_but_its_own_kind(tmp_path, option, name):
     (tmp_path / name).write_bytes(OTHERS[name])
     with pytest.raises(BadInput, match=f"{name} is there and is not .*, so it is not replaced"):
-        check_outputs(options(tmp_path, **{option: str(tmp_path / name)}))
+        check_outputs(options(tmp_path, **{option: str(tmp_path / name)}), CAPTIONS)
     assert snapshot(tmp_path) == {tmp_path / name: OTHERS[name]}
 
 
@@ -52,19 +53,22 @@ def test_evaluate_replaces_what_it_wrote_before_and_not_the_one_by_the_other(tmp
     report, results = tmp_path / "report.json", tmp_path / "results.json"
     write_json(report, REPORT)
     write_json(results, RESULTS)
-    check_outputs(options(tmp_path, json=str(report), results=str(results)))
+    check_outputs(options(tmp_path, json=str(report), results=str(results)), CAPTIONS)
+    with pytest.raises(BadInput, match="is not a file of question_id and answer"):
+        check_outputs(options(tmp_path, results=str(results)), ANSWERS)
     for wrong in ({"json": str(results)}, {"results": str(report)},
                   {"json": str(tmp_path / "a"), "results": str(tmp_path / "x" / ".." / "a")},
                   {"json": str(tmp_path)}, {"results": ""}, {"json": str(report / "x")}):
         with pytest.raises(BadInput):
-            check_outputs(options(tmp_path, **wrong))
+            check_outputs(options(tmp_path, **wrong), CAPTIONS)
 
 
 def test_nothing_is_written_among_the_references(tmp_path):
     (tmp_path / "data" / "annotations").mkdir(parents=True)
     for name in ("captions_mine.json", "deep/results.json"):
         with pytest.raises(BadInput, match="would lie among the references"):
-            check_outputs(options(tmp_path, results=str(tmp_path / "data" / "annotations" / name)))
+            check_outputs(options(tmp_path, results=str(tmp_path / "data" / "annotations" / name)),
+                          CAPTIONS)
 
 
 def refused(main, monkeypatch, capsys, *words):

@@ -161,10 +161,13 @@ def test_a_run_that_goes_on_says_what_it_had_and_whether_it_lost_it(settings, tm
     said = capsys.readouterr().err
     before = float(re.search(r"before training: CIDEr ([0-9.]+) on val", said)[1])
     assert before == pytest.approx(best, abs=0.05) and before > 0.1
-    assert f"it began with has a CIDEr of {before:.3f} on val" in said
+    assert (f"no epoch comes up to {tmp_path / 'first'}, which has a CIDEr of {before:.3f} on val"
+            in said and "6 pictures, which are few" in said)
+    train_run(worse, tmp_path / "spoiled", learning_rate=1.0, average=0)
+    assert "before training" not in capsys.readouterr().err         # it is finished
     train_run(worse, tmp_path / "kept", learning_rate=1e-9, average=0)
     said = capsys.readouterr().err
-    assert f"before training: CIDEr {before:.3f}" in said and "began with" not in said
+    assert f"before training: CIDEr {before:.3f}" in said and "no epoch" not in said
 
 
 def test_features_are_those_of_the_encoder_that_a_run_begins_with(settings, tmp_path):

@@ -122,6 +122,8 @@ def train(task, folder, device="cpu", resume=True, report=None):
     report: function of an epoch's row, called in the main process after each epoch.
     """
     run = Run(task, folder, device, resume)
+    if run.position["epoch"] == run.position["batch"] == 0:
+        task.before_first_step()
     for epoch in run.epochs():
         with tqdm(run.batches(epoch), f"epoch {epoch + 1}/{run.settings.epochs}", leave=False,
                   total=run.steps_per_epoch, initial=run.position["batch"],

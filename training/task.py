@@ -48,6 +48,9 @@ class Task:
         """
         raise NotImplementedError
 
+    def before_first_step(self):
+        """Do what is to be done once, when a run is about to take its first step."""
+
     def measure(self):
         """Return the figures of an epoch: {"val_loss": ..., key: ..., and what else is worth it}.
 

@@ -7,12 +7,11 @@
 from coco.results import ANSWERS, read_results
 from system.files import BadInput
 from vqa.checkpoint import load_answerer
-from vqa.evaluation import beside, report, table
+from vqa.evaluation import beside, report
+from vqa.evaluation import table as table
 from vqa.facts import fact_accuracy, know, reads_facts, reasoned, table_of
 from vqa.files import read_questions
 from vqa.task import first, readable_only
-
-__all__ = ["evaluate_file", "evaluate_split", "table"]
 
 
 def evaluate_split(options):
@@ -48,6 +47,9 @@ def evaluate_split(options):
 def evaluate_file(options):
     """Score the answers in EvalAI's file; see `evaluate_split` for what is returned."""
     questions, path = asked(options), options.checkpoints[0]
+    if not questions.answers:
+        raise BadInput(f"{options.data} has no annotations of {questions.split}, so answers have "
+                       "no score: give another --split")
     said = read_results(path, ANSWERS, questions.ids.tolist(), questions.split)
     found = report(questions, said, options.rules)
     return found, entries(questions, said), lambda: (found, [])
