@@ -1,6 +1,9 @@
 """Draw minutes.png: CIDEr-D on Flickr8k's val against the minutes of training.
 
-    results/ladder/*-0.json --minutes--> minutes.png        part of `make figures`
+    results/minutes/*.json --minutes--> minutes.png     part of `make figures`
+
+The files are results of the ladder's trainings on two quiet cores; one on another number of cores,
+or on a busy machine, cannot be compared with them.
 """
 
 import matplotlib.pyplot as plt
@@ -12,26 +15,19 @@ from scoring.metrics import METRICS
 from system.commands import run_command
 from system.files import read_json
 
-CORES = 2                   # minutes of a training on another number cannot be compared
-LADDER = HERE.parent / "results/ladder"
-CURVE = {"minutes": float, "curve": [(float, float)], "threads": int}
+TIMED = HERE.parent / "results/minutes"
+CURVE = {"minutes": float, "curve": [(float, float)]}
 PUBLISHED = {0.524: "best published, frozen CNN (on test)",
              0.589: "best published, tuned ResNet-152 on a GPU (on test)"}
 
 
 def minutes():
-    """Draw the curve of each training on CORES, after that of the run it started from."""
+    """Draw the curve of each training in TIMED, after that of the run it started from."""
     figure, axis = plt.subplots(figsize=(9, 3.6), layout="constrained")
     ended = {}
     for rung in RUNGS:
-        if not (LADDER / f"{rung.name}-0.json").exists():
-            continue
-        remedy = "run the ladder again"
-        found = read_json(LADDER / f"{rung.name}-0.json", remedy, dict)
-        if not found.get("curve"):
-            continue
-        found = read_json(LADDER / f"{rung.name}-0.json", remedy, CURVE)
-        if found["threads"] == CORES:
+        if (file := TIMED / f"{rung.name}.json").exists():
+            found = read_json(file, "train that rung of the ladder again", CURVE)
             began, last = ended.get(rung.start, (0, None))
             points = [(began + after, cider) for after, cider in found["curve"]]
             ended[rung.name] = began + found["minutes"], points[-1]
