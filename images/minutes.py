@@ -26,10 +26,11 @@ def minutes():
     figure, axis = plt.subplots(figsize=(9, 3.6), layout="constrained")
     ended = {}
     for rung in RUNGS:
-        if (file := TIMED / f"{rung.name}.json").exists():
-            found = read_json(file, "train that rung of the ladder again", CURVE)
-            began, last = ended.get(rung.start, (0, None))
-            points = [(began + after, cider) for after, cider in found["curve"]]
+        if not (file := TIMED / f"{rung.name}.json").exists():
+            continue
+        found = read_json(file, "train that rung of the ladder again", CURVE)
+        began, last = ended.get(rung.start, (0, None))
+        if points := [(began + after, cider) for after, cider in found["curve"]]:
             ended[rung.name] = began + found["minutes"], points[-1]
             main = rung.name == BEST or rung.start
             axis.plot(*zip(*([last] if last else []), *points, strict=True), ".-",

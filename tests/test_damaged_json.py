@@ -65,7 +65,7 @@ def status(folder):
 
 
 def drawn(folder):
-    minutes.LADDER = folder
+    minutes.TIMED = folder
     minutes.save = lambda *_: None
     minutes.minutes()
 
@@ -109,8 +109,7 @@ FILES = {
     "ladder, each picture": ("constant-0.cider.json", [0.25, 0.5],
                              lambda at: ((at / "constant-0.json").write_text(json.dumps(RESULT)),
                                          compared(at))),
-    "curve": (f"{RUNGS[2].name}-0.json",
-              {"minutes": 2.5, "curve": [[1.5, 0.25]], "threads": 2}, drawn),
+    "curve": (f"{RUNGS[2].name}.json", {"minutes": 2.5, "curve": [[1.5, 0.25]]}, drawn),
     "result": ("one.json", {"settings": {"data": "d"}},
                lambda at: Experiment("d", at, at).done("one")),
     "report": ("r.json", REPORT, lambda at: card.read_json(at / "r.json", "make it", card.REPORT)),
@@ -136,7 +135,7 @@ def fast(monkeypatch):
     """What follows the reading, and is not of these tests, takes no time."""
     monkeypatch.setattr(plan, "encoder_rows", lambda report: [])
     monkeypatch.setattr(plan, "heavier", lambda: (1.0, 5))
-    for name in ("LADDER", "save"):
+    for name in ("TIMED", "save"):
         monkeypatch.setattr(minutes, name, getattr(minutes, name))
     monkeypatch.setattr(minutes.plt, "subplots", lambda *_, **__: (None, SimpleNamespace(
         **dict.fromkeys(("plot", "annotate", "axhline", "text", "set"), lambda *_, **__: None),

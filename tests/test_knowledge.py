@@ -16,7 +16,7 @@ from system.files import BadInput, write_json
 from tests.asking import write_facts, write_questions
 from training import loop
 from vocabulary import Vocabulary
-from vqa import evaluation
+from vqa import results
 from vqa.checkpoint import load_answerer
 from vqa.facts import behind, know, shares, table_of
 from vqa.families.knowledge import NEVER, Knowledge, Table
@@ -176,7 +176,7 @@ def run(root, tmp_path_factory):
 
 def command(monkeypatch, main, *words):
     monkeypatch.setattr(sys, "argv", ["x.py", *map(str, words)])
-    monkeypatch.setattr(evaluation, "beside", lambda *_: ({}, []))
+    monkeypatch.setattr(results, "beside", lambda *_: ({}, []))
     return main()
 
 

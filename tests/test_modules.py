@@ -269,7 +269,7 @@ def test_a_run_trains_is_saved_judged_and_asked(tmp_path, monkeypatch, capsys):
     features = found.features(questions)
     given = found.model.given(questions)
     assert found.predicted(features, questions.picture, questions.texts, given)
-    monkeypatch.setattr("vqa.evaluation.beside", lambda *_: ({}, []))
+    monkeypatch.setattr("vqa.results.beside", lambda *_: ({}, []))
     for which in ("gold", "predicted"):
         monkeypatch.setattr(sys, "argv", [
             "x", str(tmp_path / "run"), "--data", str(root), "--layouts", which, "--json",
