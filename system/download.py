@@ -57,13 +57,14 @@ def fetch(url, path, md5=None, check=None, progress=True, stop=None):
     path, stop = Path(path), stop or threading.Event()
     part = part_of(path)
     if path.exists():
+        about(part).unlink(missing_ok=True)     # a kill may have come before the last line below
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with tqdm(desc=path.name, unit="B", unit_scale=True, leave=False, disable=not progress) as bar:
         patiently(lambda: receive(url, part, bar), url, stop, lambda: length(part))
     verify(url, part, md5, check)
-    about(part).unlink()                # first, since nothing would remove it after the renaming
-    os.replace(part, path)
+    os.replace(part, path)      # first: a part without its description would be begun again
+    about(part).unlink()
 
 
 def fetch_all(wanted, check=None, unit="picture"):

@@ -4,13 +4,14 @@ import errno
 import hashlib
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from system import download
 from system.commands import run_command
-from system.download import CHUNK, NotThere, fetch, fetch_all, size_of
+from system.download import CHUNK, NotThere, about, fetch, fetch_all, part_of, size_of
 from system.files import BadInput, make_room
 from tests.server import Server
 
@@ -133,6 +134,24 @@ def test_a_part_that_only_lacks_its_new_name_is_not_asked_for_again(get, server,
         patch.setattr(download, "verify", lambda *given: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             get()
+    assert get() == (CONTENT, ["a.zip"])
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("owner, step, subject", [
+    (os, "replace", part_of), (Path, "unlink", lambda path: about(part_of(path)))])
+def test_a_kill_after_the_last_byte_loses_none(owner, step, subject, get, server, tmp_path,
+                                               monkeypatch):
+    real = getattr(owner, step)
+
+    def killed(path, *given, **options):
+        if Path(path) == subject(tmp_path / "a.zip"):
+            raise KeyboardInterrupt
+        return real(path, *given, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(owner, step, killed)
+        get()
     assert get() == (CONTENT, ["a.zip"])
     assert len(server.asked) == 1
 
