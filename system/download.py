@@ -64,7 +64,7 @@ def fetch(url, path, md5=None, check=None, progress=True, stop=None):
         patiently(lambda: receive(url, part, bar), url, stop, lambda: length(part))
     verify(url, part, md5, check)
     os.replace(part, path)      # first: a part without its description would be begun again
-    about(part).unlink()
+    about(part).unlink(missing_ok=True)
 
 
 def fetch_all(wanted, check=None, unit="picture"):
