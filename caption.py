@@ -76,9 +76,9 @@ def arguments():
     parser.add_argument("--top-p", type=float, help="draw among the fewest words whose "
                         "probabilities add up to this (1, which is all)")
     parser.add_argument("--seed", type=int, help=f"random seed of a sample ({Search.seed})")
-    parser.add_argument("--views", type=int, choices=(1, 2, 3), default=1, help="ways in which "
-                        "each picture is seen, whose probabilities are averaged: whole, mirrored, "
-                        "its middle; better and slower (1)")
+    parser.add_argument("--views", type=int, choices=(1, 2, 3), default=1, help="sizes in which "
+                        "each picture is seen, whose probabilities are averaged: its own and the "
+                        "next larger; better and slower (1)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead")
     parser.add_argument("--gallery", help="write a web page of the pictures to this .html file")
     parser.add_argument("--references", help="COCO captions file; the gallery then scores every "

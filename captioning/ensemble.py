@@ -2,7 +2,7 @@
 
     split --Ensemble.features--> Rows --embed--> Rows --search--> sentences
     Rows --MeanDecoder.begin, step--> scores (B, V), state
-    captioner --Views--> an ensemble of itself that sees a picture in several ways
+    captioner --Views--> an ensemble of itself that sees a picture in several sizes
 
 Each member has an encoder and a decoder of its own and keeps its own state; all read the same words
 written so far. An `Ensemble` is used as a `Captioner` is.
@@ -18,7 +18,6 @@ from torch import nn
 
 from captioning.captioner import Describer
 from decoders.rules import log_probabilities
-from encoders.transform import Mirrored
 from model import State
 from system.files import BadInput
 
@@ -115,20 +114,20 @@ class Ensemble(Describer):
 
 
 class Views(Ensemble):
-    """One captioner that sees each picture in up to three ways: whole, mirrored, its middle.
+    """One captioner that sees each picture in up to three sizes: its own and the next larger.
 
-    Known as test-time augmentation. It is not for captions that tell left from right.
+    Known as multi-scale test-time augmentation. The larger sizes are the next multiples of 64.
     Raises `BadInput` for a captioner of regions, whose boxes belong to the picture as it is.
     """
 
     def __init__(self, captioner, number):
         if "boxes" in captioner.architecture["encoder"]:
-            raise BadInput("a captioner of regions sees a picture in one way only: leave --views "
+            raise BadInput("a captioner of regions sees a picture in one size only: leave --views "
                            "out")
-        whole = captioner.transform
-        other = replace(whole, fit="crop" if whole.fit == "squash" else "squash")
-        ways = whole, Mirrored(**vars(whole)), other
-        super().__init__([replace(captioner, transform=one) for one in ways[:number]])
+        own = captioner.transform.size
+        sizes = [own, *(64 * (own // 64 + step) for step in range(1, number))]
+        super().__init__([replace(captioner, transform=replace(captioner.transform, size=size))
+                          for size in sizes])
         self.about = captioner.about
 
     def constraints(self, features, search):
@@ -136,12 +135,12 @@ class Views(Ensemble):
         return self.members[0].constraints(features.parts[0], search)
 
     def search_line(self, search):
-        """Return in one line how captions are found, and in how many views."""
-        return f"{self.members[0].search_line(search)}, {len(self.members)} views of each picture"
+        """Return in one line how captions are found, and in how many sizes."""
+        return f"{self.members[0].search_line(search)}, {len(self.members)} sizes of each picture"
 
     def search_words(self, search):
         """Return what captions are found, for readers who know no search."""
-        return f"{self.members[0].search_words(search)}; seen in {len(self.members)} ways"
+        return f"{self.members[0].search_words(search)}; seen in {len(self.members)} sizes"
 
 
 def mean_probability(scores):

@@ -49,16 +49,6 @@ class Transform:
         return (pixels - mean) / std
 
 
-@dataclass(frozen=True)
-class Mirrored(Transform):
-    """The same of the mirrored picture, for a captioner that looks twice; it is in no checkpoint.
-    """
-
-    def __call__(self, picture, box=None, flip=False):
-        """Return what `Transform` does, mirrored once more."""
-        return super().__call__(picture, box, not flip)
-
-
 def rules(fields):
     """Return what a header's transform must keep, {sentence: whether it does}."""
     return {

@@ -5,6 +5,7 @@
 
 import matplotlib.pyplot as plt
 
+from caption import SHIPPED
 from experiments.strangers.confidence import COVERAGES, RESULT
 from experiments.strangers.datasets import finished
 from figures.pictures import ACCENT, QUIET
@@ -19,6 +20,8 @@ def risk():
     """Draw the risk-coverage curve of each dataset, and where it would be by chance."""
     figure, axis = plt.subplots(figsize=(9, 3.6), layout="constrained")
     for found in finished(RESULTS, RESULT, "experiments.strangers.confidence"):
+        if found["checkpoint"] != SHIPPED.stem:
+            continue
         curve = [100 * one for one in found["calibrated"]["risk"]]
         color = ACCENT if found["data"] == HOME else QUIET
         axis.plot([100 * one for one in COVERAGES], curve, ".-", color=color, lw=1.8)

@@ -119,7 +119,7 @@ def test_in_views_what_is_certain_is_so_of_the_picture_as_it_is(certain, picture
     for parts in ((sure, unsure), (unsure, sure)):
         found = several.constraints(Rows(parts), Search())
         assert found == certain.constraints(parts[0], Search())
-    assert "naming a concept of 0.5 or more, 2 views" in several.search_line(Search())
+    assert "naming a concept of 0.5 or more, 2 sizes" in several.search_line(Search())
 
 
 def test_what_a_search_finds_is_said_without_its_settings(plain):

@@ -113,10 +113,10 @@ def test_the_tables_have_a_row_for_each_dataset(tmp_path):
         write_json(tmp_path / f"c.{name}.json", found)
     first, second = table(tmp_path).split("\n\n")
     assert second.splitlines()[2:] == [
-        f"| {name} | 4 | 0.030 | 0.900 | 0.600 | 25.0 | 50.0 | 75.0 | 100.0 | 10.0 |  |"
+        f"| {name} | 4 | c | 0.030 | 0.900 | 0.600 | 25.0 | 50.0 | 75.0 | 100.0 | 10.0 |  |"
         for name in ("a", "b")]
     assert first.splitlines()[2:] == [
-        f"| {name} | val | 8 | 10.0 (sure 0.50) | 20.0 (sure 0.60) | 30.0 (sure 0.70) | "
+        f"| {name} | val | 8 | c | 10.0 (sure 0.50) | 20.0 (sure 0.60) | 30.0 (sure 0.70) | "
         "40.0 (sure 0.80) | 0.25 |" for name in ("a", "b")]
 
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from caption import SHIPPED
 from captioning.checkpoint import load_captioner
+from captioning.ensemble import Views
 from captioning.evaluation import evaluate, objects_of
 from coco.dataset import Split, read_split, split_names
 from experiments.harness import markdown
@@ -137,6 +138,8 @@ def add_checkpoint(parser):
                         help="a .safetensors checkpoint or a run's folder (the one in the box)")
     parser.add_argument("--trained-on", metavar="NAME", help="the dataset of whose pictures it has "
                         "seen train, so that val is captioned (that of its settings)")
+    parser.add_argument("--views", type=int, choices=(1, 2, 3), default=1,
+                        help="sizes in which it sees each picture, as evaluate.py's (1)")
     add_device(parser)
     return parser
 
@@ -146,7 +149,14 @@ def by_captioner(options, judge):
     the name of the dataset of whose pictures it has seen train."""
     path = best_file(options.checkpoint)
     name = path.parent.name if Path(options.checkpoint).is_dir() else path.stem
-    captioner = cache(lambda: load_captioner(path, options.device))
+    if options.views > 1:
+        name += f"-{options.views}-sizes"
+
+    @cache
+    def captioner():
+        loaded = load_captioner(path, options.device)
+        return Views(loaded, options.views) if options.views > 1 else loaded
+
     return {name: lambda root: {"checkpoint": name, **judge(
         captioner(), root, options.trained_on)}}
 

@@ -94,10 +94,10 @@ def measures(chances, sure, outcomes):
 def table(results):
     """Return two Markdown tables of all datasets: of CIDEr x 100, and of what is absent."""
     found = finished(results, RESULT, "experiments.strangers.confidence")
-    heading = ["data", "split", "pictures", "least sure quarter", "second", "third",
+    heading = ["data", "split", "pictures", "sentences of", "least sure quarter", "second", "third",
                "surest quarter", "rank correlation"]
     return markdown(heading, [
-        [one["data"], one["split"], one["pictures"],
+        [one["data"], one["split"], one["pictures"], one["checkpoint"],
          *(f"{100 * cider:.1f} (sure {sure:.2f})"
            for cider, sure in zip(one["cider"], one["confidence"], strict=True)),
          f"{one['spearman']:.2f}"] for one in found]) + "\n\n" + absent_table(found)
@@ -106,12 +106,13 @@ def table(results):
 def absent_table(found):
     """Return the Markdown table of how often captions name what is absent, in per cent."""
     quarters = [len(COVERAGES) * part // PARTS - 1 for part in range(1, PARTS + 1)]
-    heading = ["data", "pictures", "calibration error", "area under the curve",
+    heading = ["data", "pictures", "sentences of", "calibration error", "area under the curve",
                "by the geometric mean",
                *(f"absent in the surest {COVERAGES[place]:.0%}" for place in quarters[:-1]),
                "in all", "guesses", "absent in guesses"]
     return markdown(heading, [
-        [one["data"], one["calibrated"]["pictures"], f"{one['calibrated']['error']:.3f}",
+        [one["data"], one["calibrated"]["pictures"], one["checkpoint"],
+         f"{one['calibrated']['error']:.3f}",
          f"{one['calibrated']['auc']:.3f}", f"{one['calibrated']['auc_of_mean']:.3f}",
          *(percent(one["calibrated"]["risk"][place]) for place in quarters),
          percent(one["calibrated"]["guesses"]), percent(one["calibrated"]["absent_in_guesses"])]
