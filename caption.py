@@ -49,7 +49,7 @@ def arguments():
     parser = argparse.ArgumentParser(
         description="Describe pictures: one line each, path, tab, sentence, and with a tab '(a "
         "guess)' where a calibrated captioner has little confidence; or clips in "
-        "paragraphs, with a checkpoint of --recipe paragraphs. Without network. "
+        "paragraphs, with a checkpoint of --recipe paragraphs. No network is needed. "
         "The exit status is 1 if a picture could not be read, 2 if nothing could be done.")
     parser.add_argument("pictures", nargs="+",
                         help="pictures, folders with all in them, patterns like 'a/*.jpg'; or "
@@ -77,9 +77,10 @@ def arguments():
                         "probabilities add up to this (1, which is all)")
     parser.add_argument("--seed", type=int, help=f"random seed of a sample ({Search.seed})")
     parser.add_argument("--views", type=int, choices=(1, 2, 3), default=1, help="sizes in which "
-                        "each picture is seen, whose probabilities are averaged: its own and the "
-                        "next larger; better and slower (1)")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line instead")
+                        "each picture is read, its words chosen by their mean probability: the "
+                        "captioner's own, one larger, two larger; better on average, slower (1)")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line instead, with "
+                        "the probability that a sentence names no object that is absent")
     parser.add_argument("--gallery", help="write a web page of the pictures to this .html file")
     parser.add_argument("--references", help="COCO captions file; the gallery then scores every "
                         "picture whose file name it holds, and shows the worst first")

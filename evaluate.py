@@ -47,9 +47,9 @@ def arguments():
                         help="rank by log-probability / length ** this (%(default)s)")
     parser.add_argument("--max-length", type=int, help="ids of a caption at most, <start> and "
                         "<end> counted (as it was trained)")
-    parser.add_argument("--views", type=int, choices=(1, 2, 3), default=1, help="sizes in which a "
-                        "captioner sees each picture, whose probabilities are averaged: its own "
-                        "and the next larger (1)")
+    parser.add_argument("--views", type=int, choices=(1, 2, 3), default=1, help="sizes in which "
+                        "each picture is read, its words chosen by their mean probability: the "
+                        "captioner's own, one larger, two larger (1)")
     parser.add_argument("--boxes", metavar="PATH", help="what a captioner of regions needs beside "
                         "its checkpoint: bottom-up features of these pictures, or a file of the "
                         "detector's weights")

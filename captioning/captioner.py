@@ -218,7 +218,7 @@ class Captioner(Describer):
 
     def search_words(self, search):
         """Return what captions a `Search` finds, for readers who know no search."""
-        rule = "; of what it was sure enough to see, it had to name something"
+        rule = "; where it was sure enough to see something, it had to say so"
         return super().search_words(search) + rule * self.names_certain(search)
 
     def of_cells(self, weights):

@@ -140,7 +140,7 @@ class Views(Ensemble):
 
     def search_words(self, search):
         """Return what captions are found, for readers who know no search."""
-        return f"{self.members[0].search_words(search)}; seen in {len(self.members)} sizes"
+        return f"{self.members[0].search_words(search)}; each read in {len(self.members)} sizes"
 
 
 def mean_probability(scores):

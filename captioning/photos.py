@@ -29,7 +29,7 @@ SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", "
             ".jp2", ".j2k", ".jpx", ".avif", ".heic", ".heif", ".hif", ".jxl", ".dng", ".cr2",
             ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2")     # of photographs
 LEFT = ("__MACOSX", "@eaDir")   # folders of copies and thumbnails that systems leave; so do .names
-BATCH_SIZE = 32             # pictures per pass through the networks
+BATCH_SIZE = 16             # pictures per pass: captions come soon, and a stop loses few
 
 
 class Described(NamedTuple):

@@ -194,7 +194,7 @@ def test_in_views_a_word_is_as_likely_as_it_is_on_average(members, split):
     one, search = members[1], Search(beam=3, captions=2)
     several = Views(one, 3)
     assert several.search_line(search).endswith("2 captions a picture, 3 sizes of each picture")
-    assert several.search_words(search) == one.search_words(search) + "; seen in 3 sizes"
+    assert several.search_words(search) == one.search_words(search) + "; each read in 3 sizes"
     features = several.features(split)[0]
     captions = some_captions(members)
     with torch.no_grad():
