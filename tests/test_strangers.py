@@ -115,6 +115,17 @@ def test_gains_of_one_captioner_over_another_are_of_the_same_pictures(root, tmp_
         main(monkeypatch, tmp_path, "--table")
 
 
+def test_several_sizes_are_judged_beside_one_and_named(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(strangers, "load_captioner", lambda *_: stub(["a cat"]))
+    monkeypatch.setattr(strangers, "Views", lambda captioner, number: stub(["a dog"] * number))
+    for views in (1, 3):
+        main(monkeypatch, tmp_path, "--data", root, "--checkpoint", "some.safetensors", "--views",
+             views)
+    one, three = (read_json(tmp_path / "results" / "strangers" / f"{name}.strange.json", "")
+                  for name in ("some", "some-3-sizes"))
+    assert (one["dog"], three["dog"], three["checkpoint"]) == (0, 1, "some-3-sizes")
+
+
 @pytest.mark.parametrize("options, words", [
     ((), "give --data"), (("--table",), "holds no result"), (("--name", "../x"), "no plain name")])
 def test_what_cannot_be_done_is_one_sentence(tmp_path, monkeypatch, capsys, options, words):
